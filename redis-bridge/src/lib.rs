@@ -1,0 +1,1 @@
+//! tidegate's bridge: the only part that knows Redis.

@@ -1,0 +1,238 @@
+//! The compiled policy: what [`crate::config`] produces and a request is checked against.
+//!
+//! References are indices into [`Config`]'s tables, so nothing is looked up by name on the request
+//! path, and every index was checked when the configuration was compiled.
+
+mod router;
+
+pub use router::{Router, Target};
+
+/// A whole compiled configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// First segment of every Redis key; `[a-z][a-z0-9-]*`.
+    pub namespace: String,
+    /// How to reach the bridges.
+    pub bridge: Bridge,
+    /// How a client's address is found and grouped.
+    pub client_ip: ClientIp,
+    /// Session realms.
+    pub sessions: Vec<Realm>,
+    /// Limits.
+    pub limits: Vec<Limit>,
+    /// Caches.
+    pub caches: Vec<Cache>,
+    /// Policies.
+    pub policies: Vec<Policy>,
+    /// The policy of a request that no route matches.
+    pub default_policy: Option<usize>,
+    /// Finds the policy of a request.
+    pub router: Router,
+    /// Hex SHA-256 of the configuration's canonical JSON: what a worker says it runs.
+    pub digest: String,
+    /// What is accepted but not acted upon by this version, or is probably a mistake.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The index of the policy called `name`.
+    pub fn policy_named(&self, name: &[u8]) -> Option<usize> {
+        self.policies.iter().position(|p| p.name.as_bytes() == name)
+    }
+}
+
+/// How to reach the bridges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    /// Name of the Envoy cluster.
+    pub cluster: String,
+    /// Deadline of one exchange, milliseconds, 1..=60000. (Envoy reads 0 as "none".)
+    pub timeout_ms: u32,
+}
+
+/// How a client's address is found and grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientIp {
+    /// Bits of an IPv4 address that make one client, 0..=32; default 32.
+    pub prefix_v4: u8,
+    /// Bits of an IPv6 address that make one client, 0..=128; default 64.
+    pub prefix_v6: u8,
+    /// Trusted proxies in front of Envoy: 0 takes the peer's address, n the n-th from the right of
+    /// `x-forwarded-for`.
+    pub trusted_hops: u8,
+}
+
+/// A session realm: one kind of credential with its life time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Realm {
+    /// Its name.
+    pub name: String,
+    /// Where the token travels.
+    pub credential: Credential,
+    /// A session not used for this long ends, milliseconds.
+    pub idle_ms: u64,
+    /// A session this old ends, milliseconds; >= `idle_ms`.
+    pub absolute_ms: u64,
+}
+
+/// Where a session token travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// `Authorization: Bearer <token>`.
+    Bearer,
+    /// A cookie of this name.
+    Cookie(String),
+}
+
+/// One limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Its name.
+    pub name: String,
+    /// How it counts.
+    pub algorithm: Algorithm,
+    /// Units per `window_us`.
+    pub limit: u64,
+    /// The window, microseconds.
+    pub window_us: u64,
+    /// Capacity of a bucket, units; equals `limit` where the algorithm has no burst.
+    pub burst: u64,
+    /// Units one request takes; 0 only looks.
+    pub cost: u64,
+    /// What the limit counts by; not empty.
+    pub key: Vec<KeyPart>,
+    /// What happens when Redis cannot be asked.
+    pub on_error: OnError,
+    /// Which response fields are sent.
+    pub headers: LimitHeaders,
+    /// Evaluated and counted, never enforced.
+    pub shadow: bool,
+    /// Hash of everything that changes the meaning of a counter (name, algorithm, limit, window,
+    /// burst, key parts), so a changed limit starts fresh state (specs/limits.md, invariant 13).
+    pub id: [u8; 8],
+}
+
+/// How a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// `limit` per window aligned to the epoch.
+    FixedWindow,
+    /// GCRA: `limit` per window of refill, `burst` capacity.
+    TokenBucket,
+}
+
+impl Algorithm {
+    /// Its name in configuration and on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FixedWindow => "fixed_window",
+            Self::TokenBucket => "token_bucket",
+        }
+    }
+
+    /// The reverse of [`Algorithm::name`].
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        match name {
+            b"fixed_window" => Some(Self::FixedWindow),
+            b"token_bucket" => Some(Self::TokenBucket),
+            _ => None,
+        }
+    }
+}
+
+/// One part of a limit's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyPart {
+    /// The client's address, grouped by [`ClientIp`].
+    ClientIp,
+    /// A request cookie.
+    Cookie(String),
+    /// A request header, lower-cased name.
+    Header(String),
+    /// The request's host, lower-cased, without port.
+    Host,
+    /// A fixed text.
+    Literal(String),
+    /// The request method.
+    Method,
+    /// The path without its query.
+    Path,
+    /// A query parameter.
+    Query(String),
+    /// The matched route.
+    Route,
+    /// The session itself.
+    SessionId,
+    /// The session's user.
+    SessionUser,
+}
+
+/// What a limit does when Redis cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// Let the request pass, counted.
+    Allow,
+    /// Refuse it with 503.
+    Deny,
+    /// Enforce this worker's fair share, `limit / peers`, in memory.
+    Local {
+        /// Workers of the whole fleet; >= 1.
+        peers: u32,
+    },
+}
+
+/// Which fields tell a client about its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitHeaders {
+    /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11.
+    Draft11,
+    /// `X-RateLimit-Limit`, `-Remaining`, `-Reset`.
+    Legacy,
+    /// None.
+    None,
+}
+
+/// One cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// Its name.
+    pub name: String,
+    /// Freshness of answers that name none, milliseconds; `None`: those are not stored.
+    pub ttl_ms: Option<u64>,
+    /// Cap on any freshness, milliseconds.
+    pub ttl_max_ms: u64,
+    /// Largest body that is stored, bytes.
+    pub max_body: usize,
+    /// Response header that lists an object's tags, lower-cased.
+    pub tags_header: Option<String>,
+    /// Requests that carry our session may share answers.
+    pub shared: bool,
+    /// Answers with `Set-Cookie` may be stored (the field itself included).
+    pub store_set_cookie: bool,
+}
+
+/// What is asked of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// The session it looks up.
+    pub session: Option<SessionUse>,
+    /// Indices into [`Config::limits`], in the order written.
+    pub limits: Vec<usize>,
+    /// Index into [`Config::caches`].
+    pub cache: Option<usize>,
+}
+
+/// How a policy uses a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionUse {
+    /// Index into [`Config::sessions`].
+    pub realm: usize,
+    /// Requests without a valid session are refused.
+    pub required: bool,
+    /// The session must hold one of these; empty: any session will do.
+    pub roles: Vec<String>,
+    /// The upstream may create sessions on this route.
+    pub create: bool,
+}

@@ -1,0 +1,291 @@
+//! Frames: what a decision stream carries in each direction.
+//!
+//! A frame is a RESP array whose first item is its name, so one codec and one fuzz target cover
+//! everything between filter and bridge. Several frames may share a message.
+
+use super::resp::{self, Bounds, DecodeError, Decoder, Value};
+use core::fmt;
+
+/// A frame from a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToBridge<'a> {
+    /// Operations to carry out: `X id deadline [op*]`.
+    Exchange {
+        /// Chosen by the filter, unique among those pending on this stream.
+        id: u64,
+        /// How long the filter will wait, milliseconds from when it sent this.
+        deadline_ms: u32,
+        /// The operations, undecoded: one bad operation must not spoil the others.
+        ops: Vec<Value<'a>>,
+    },
+    /// First frame of every stream: who runs what.
+    Hello(Hello<'a>),
+    /// Answered by [`FromBridge::Pong`] with the same number.
+    Ping {
+        /// Grows by one with each ping of a stream.
+        seq: u64,
+    },
+}
+
+/// Who opened a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// [`super::PROTOCOL`].
+    pub protocol: i64,
+    /// First segment of every Redis key; must be the bridge's.
+    pub namespace: &'a [u8],
+    /// Envoy's node id.
+    pub node: &'a [u8],
+    /// A random number that tells workers of a node apart.
+    pub worker: u64,
+    /// Version of the filter.
+    pub version: &'a [u8],
+    /// Digest of the live policy.
+    pub digest: &'a [u8],
+}
+
+/// A frame from a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromBridge<'a> {
+    /// The bridge is leaving: open another stream; what is pending here will still be answered.
+    Bye,
+    /// The bridge will not serve this stream, and why.
+    Refused {
+        /// One line for the log.
+        reason: &'a [u8],
+    },
+    /// Answer to a HELLO.
+    Welcome {
+        /// Which bridge this is: a random text per process.
+        bridge: &'a [u8],
+        /// Redis' clock, microseconds since the epoch; 0 when Redis is not reachable.
+        time_us: u64,
+    },
+    /// Answer to a ping.
+    Pong {
+        /// The ping's number.
+        seq: u64,
+        /// Redis' clock, microseconds since the epoch; 0 when not known.
+        time_us: u64,
+    },
+    /// The values of an exchange, one per operation in order.
+    Reply {
+        /// The exchange's id.
+        id: u64,
+        /// One value per operation.
+        values: Vec<Value<'a>>,
+    },
+}
+
+/// Why a message is not a sequence of frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameError {
+    /// RESP, but not a known frame of the right shape.
+    Shape,
+    /// Not RESP.
+    Resp(DecodeError),
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape => f.write_str("not a known frame"),
+            Self::Resp(e) => write!(f, "{e}"),
+        }
+    }
+}
+
+impl core::error::Error for FrameError {}
+
+impl From<DecodeError> for FrameError {
+    fn from(e: DecodeError) -> Self {
+        Self::Resp(e)
+    }
+}
+
+/// Appends an exchange whose `ops` are already encoded (`count` of them).
+pub fn exchange(out: &mut Vec<u8>, id: u64, deadline_ms: u32, count: usize, ops: &[u8]) {
+    resp::array(out, 4);
+    resp::simple(out, b"X");
+    int(out, id);
+    int(out, u64::from(deadline_ms));
+    resp::array(out, count);
+    out.extend_from_slice(ops);
+}
+
+/// Appends a reply whose `values` are already encoded (`count` of them).
+pub fn reply(out: &mut Vec<u8>, id: u64, count: usize, values: &[u8]) {
+    resp::array(out, 3);
+    resp::simple(out, b"R");
+    int(out, id);
+    resp::array(out, count);
+    out.extend_from_slice(values);
+}
+
+impl<'a> ToBridge<'a> {
+    /// Appends the frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Exchange { id, deadline_ms, ops } => {
+                let mut encoded = Vec::new();
+                for op in ops {
+                    op.encode(&mut encoded);
+                }
+                exchange(out, *id, *deadline_ms, ops.len(), &encoded);
+            }
+            Self::Hello(h) => {
+                resp::array(out, 7);
+                resp::simple(out, b"HELLO");
+                resp::integer(out, h.protocol);
+                resp::bulk(out, h.namespace);
+                resp::bulk(out, h.node);
+                resp::bulk_int(out, h.worker);
+                resp::bulk(out, h.version);
+                resp::bulk(out, h.digest);
+            }
+            Self::Ping { seq } => {
+                resp::array(out, 2);
+                resp::simple(out, b"PING");
+                int(out, *seq);
+            }
+        }
+    }
+
+    /// All frames of a message.
+    pub fn decode_all(message: &'a [u8]) -> Result<Vec<Self>, FrameError> {
+        frames(message, |name, args| match (name, args) {
+            (b"X", [id, deadline, Value::Array(_)]) => {
+                let (id, deadline) = (unsigned(id)?, unsigned(deadline)?);
+                let deadline_ms = u32::try_from(deadline).ok()?;
+                // Moved out rather than cloned: `args` is owned by the caller's loop.
+                Some(Self::Exchange { id, deadline_ms, ops: Vec::new() })
+            }
+            (b"HELLO", [protocol, namespace, node, worker, version, digest]) => {
+                Some(Self::Hello(Hello {
+                    protocol: protocol.as_int()?,
+                    namespace: namespace.as_bytes()?,
+                    node: node.as_bytes()?,
+                    worker: parse_u64(worker.as_bytes()?)?,
+                    version: version.as_bytes()?,
+                    digest: digest.as_bytes()?,
+                }))
+            }
+            (b"PING", [seq]) => Some(Self::Ping { seq: unsigned(seq)? }),
+            _ => None,
+        })
+        .map(|frames| {
+            frames
+                .into_iter()
+                .map(|(frame, tail)| match frame {
+                    Self::Exchange { id, deadline_ms, .. } => {
+                        Self::Exchange { id, deadline_ms, ops: tail }
+                    }
+                    other => other,
+                })
+                .collect()
+        })
+    }
+}
+
+impl<'a> FromBridge<'a> {
+    /// Appends the frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Bye => {
+                resp::array(out, 1);
+                resp::simple(out, b"BYE");
+            }
+            Self::Refused { reason } => {
+                resp::array(out, 2);
+                resp::simple(out, b"REFUSED");
+                resp::bulk(out, reason);
+            }
+            Self::Welcome { bridge, time_us } => {
+                resp::array(out, 3);
+                resp::simple(out, b"WELCOME");
+                resp::bulk(out, bridge);
+                int(out, *time_us);
+            }
+            Self::Pong { seq, time_us } => {
+                resp::array(out, 3);
+                resp::simple(out, b"PONG");
+                int(out, *seq);
+                int(out, *time_us);
+            }
+            Self::Reply { id, values } => {
+                let mut encoded = Vec::new();
+                for value in values {
+                    value.encode(&mut encoded);
+                }
+                reply(out, *id, values.len(), &encoded);
+            }
+        }
+    }
+
+    /// All frames of a message.
+    pub fn decode_all(message: &'a [u8]) -> Result<Vec<Self>, FrameError> {
+        frames(message, |name, args| match (name, args) {
+            (b"R", [id, Value::Array(_)]) => {
+                Some(Self::Reply { id: unsigned(id)?, values: Vec::new() })
+            }
+            (b"PONG", [seq, time]) => {
+                Some(Self::Pong { seq: unsigned(seq)?, time_us: unsigned(time)? })
+            }
+            (b"WELCOME", [bridge, time]) => {
+                Some(Self::Welcome { bridge: bridge.as_bytes()?, time_us: unsigned(time)? })
+            }
+            (b"REFUSED", [reason]) => Some(Self::Refused { reason: reason.as_bytes()? }),
+            (b"BYE", []) => Some(Self::Bye),
+            _ => None,
+        })
+        .map(|frames| {
+            frames
+                .into_iter()
+                .map(|(frame, tail)| match frame {
+                    Self::Reply { id, .. } => Self::Reply { id, values: tail },
+                    other => other,
+                })
+                .collect()
+        })
+    }
+}
+
+/// Decodes frames; beside each, the items of its last argument when that is an array.
+fn frames<'a, F>(
+    message: &'a [u8],
+    parse: impl Fn(&[u8], &[Value<'a>]) -> Option<F>,
+) -> Result<Vec<(F, Vec<Value<'a>>)>, FrameError> {
+    let mut decoder = Decoder::new(message, Bounds::default());
+    let mut frames = Vec::new();
+    while let Some(value) = decoder.next_value()? {
+        let Value::Array(mut items) = value else { return Err(FrameError::Shape) };
+        let (name, args) = items.split_first().ok_or(FrameError::Shape)?;
+        let name = name.as_bytes().ok_or(FrameError::Shape)?;
+        let frame = parse(name, args).ok_or(FrameError::Shape)?;
+        let tail = match items.pop() {
+            Some(Value::Array(tail)) => tail,
+            _ => Vec::new(),
+        };
+        frames.push((frame, tail));
+    }
+    Ok(frames)
+}
+
+/// Ids, times and sequence numbers stay below 2^63.
+fn int(out: &mut Vec<u8>, n: u64) {
+    resp::integer(out, i64::try_from(n).unwrap_or(i64::MAX));
+}
+
+fn unsigned(value: &Value<'_>) -> Option<u64> {
+    match *value {
+        Value::Integer(n) => u64::try_from(n).ok(),
+        _ => None,
+    }
+}
+
+fn parse_u64(text: &[u8]) -> Option<u64> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,371 @@
+//! Operations: the fixed verbs a bridge carries out.
+//!
+//! No verb names a Redis key, a command or a script, and every verb that can write carries a TTL
+//! (invariants X7 and X11). An operation that does not parse is answered with an error of its own and
+//! nothing is sent to Redis for it.
+
+use super::resp::{self, Value};
+use core::fmt;
+
+/// Limits in one [`Op::LimitTake`], at most.
+pub const MAX_LIMITS: usize = 16;
+/// URLs in one [`Op::CacheInvalidate`], at most.
+pub const MAX_URLS: usize = 8;
+/// Tags of one object, at most.
+pub const MAX_TAGS: usize = 64;
+/// Longest URL, bytes.
+pub const MAX_URL: usize = 8192;
+/// Longest TTL, milliseconds: a year.
+pub const MAX_TTL_MS: u64 = 366 * 86_400_000;
+/// Integers stay exact in Lua's doubles.
+pub const MAX_EXACT: u64 = 1 << 53;
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op<'a> {
+    /// `CACHE.GET`
+    CacheGet(CacheGet<'a>),
+    /// `CACHE.INVALIDATE url+`: removes what is stored for the URLs and ends their fill leases.
+    /// Reply: integer, objects removed.
+    CacheInvalidate {
+        /// Canonical URLs, `scheme://authority/path?query`.
+        urls: Vec<&'a [u8]>,
+    },
+    /// `CACHE.PUT`
+    CachePut(CachePut<'a>),
+    /// `LIMIT.TAKE n (algorithm subject id limit window_us burst cost)*n`: all or nothing.
+    LimitTake(Vec<Take<'a>>),
+    /// `SESSION.GET`
+    SessionGet(SessionGet<'a>),
+}
+
+/// `CACHE.GET url field vary lease lease_ms`. Reply: [`super::reply::CacheReply`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheGet<'a> {
+    /// Canonical URL, `scheme://authority/path?query`; names the Redis key.
+    pub url: &'a [u8],
+    /// 16 bytes: policy, method class, key extras and the request's values of `vary`, hashed.
+    pub field: &'a [u8; 16],
+    /// The Vary list `field` was made for: lower-cased names, sorted, joined by `,`; may be empty.
+    /// When the stored one differs the reply names it, and the caller asks again.
+    pub vary: &'a [u8],
+    /// 16 random bytes: the fill lease to grant on a miss, unless one is live already.
+    pub lease: &'a [u8; 16],
+    /// How long a granted lease lives, milliseconds, > 0.
+    pub lease_ms: u64,
+}
+
+/// `CACHE.PUT url field vary lease age_ms ttl_ms record tag*`: stores while the lease lives.
+/// Reply: `+stored` or `+refused`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachePut<'a> {
+    /// As in [`CacheGet`].
+    pub url: &'a [u8],
+    /// As in [`CacheGet`], for the answer's own Vary.
+    pub field: &'a [u8; 16],
+    /// The answer's Vary list.
+    pub vary: &'a [u8],
+    /// The lease the look-up was granted.
+    pub lease: &'a [u8; 16],
+    /// Corrected initial age (RFC 9111, 4.2.3) plus the time since, milliseconds.
+    pub age_ms: u64,
+    /// How long it is kept, milliseconds, > 0.
+    pub ttl_ms: u64,
+    /// The stored answer, [`crate::cache`]'s record.
+    pub record: &'a [u8],
+    /// Tags it can be purged by.
+    pub tags: Vec<&'a [u8]>,
+}
+
+/// One limit of a `LIMIT.TAKE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Take<'a> {
+    /// `fixed_window`, `token_bucket`, ...
+    pub algorithm: &'a [u8],
+    /// Hash of whom it counts: the Redis Cluster hash tag.
+    pub subject: &'a [u8; 16],
+    /// Hash of the limit and its parameters.
+    pub id: &'a [u8; 8],
+    /// Units per window, > 0.
+    pub limit: u64,
+    /// Window, microseconds, > 0; the TTL follows from it.
+    pub window_us: u64,
+    /// Capacity of a bucket, units, > 0.
+    pub burst: u64,
+    /// Units to take; 0 looks.
+    pub cost: u64,
+}
+
+/// `SESSION.GET realm user secret idle_ms touch`. Reply: [`super::reply::SessionReply`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionGet<'a> {
+    /// Name of the realm.
+    pub realm: &'a [u8],
+    /// The token's keyed tag of the user: the Redis Cluster hash tag.
+    pub user: &'a [u8; 12],
+    /// The token's random part: names the key and opens the value.
+    pub secret: &'a [u8; 18],
+    /// Idle time the session is slid by, milliseconds, > 0.
+    pub idle_ms: u64,
+    /// When to slide it.
+    pub touch: Touch,
+}
+
+/// When a look-up slides a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// On each look-up.
+    Always,
+    /// Never: polling must not keep a session alive.
+    Never,
+    /// When less than 3/4 of `idle_ms` is left.
+    Threshold,
+}
+
+impl Touch {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static [u8] {
+        match self {
+            Self::Always => b"always",
+            Self::Never => b"never",
+            Self::Threshold => b"threshold",
+        }
+    }
+}
+
+/// Why an operation was not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpError {
+    /// Wrong number of arguments.
+    Arity,
+    /// An argument of the wrong type, length or range; its name.
+    Argument(&'static str),
+    /// Not an array of bulk strings.
+    Shape,
+    /// A write without a TTL.
+    Ttl,
+    /// No such verb.
+    Verb,
+}
+
+impl fmt::Display for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arity => f.write_str("ARITY wrong number of arguments"),
+            Self::Argument(name) => write!(f, "ARGUMENT bad {name}"),
+            Self::Shape => f.write_str("SHAPE an operation is an array of bulk strings"),
+            Self::Ttl => f.write_str("TTL a write needs a TTL"),
+            Self::Verb => f.write_str("VERB unknown verb"),
+        }
+    }
+}
+
+impl core::error::Error for OpError {}
+
+impl<'a> Op<'a> {
+    /// Parses one operation.
+    pub fn parse(value: &Value<'a>) -> Result<Self, OpError> {
+        let items = value.as_array().ok_or(OpError::Shape)?;
+        let mut args = Vec::with_capacity(items.len());
+        for item in items {
+            match *item {
+                Value::Bulk(bytes) => args.push(bytes),
+                _ => return Err(OpError::Shape),
+            }
+        }
+        let (&verb, args) = args.split_first().ok_or(OpError::Shape)?;
+        match verb {
+            b"CACHE.GET" => cache_get(args),
+            b"CACHE.INVALIDATE" => cache_invalidate(args),
+            b"CACHE.PUT" => cache_put(args),
+            b"LIMIT.TAKE" => limit_take(args),
+            b"SESSION.GET" => session_get(args),
+            _ => Err(OpError::Verb),
+        }
+    }
+
+    /// The verb.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::CacheGet(_) => "CACHE.GET",
+            Self::CacheInvalidate { .. } => "CACHE.INVALIDATE",
+            Self::CachePut(_) => "CACHE.PUT",
+            Self::LimitTake(_) => "LIMIT.TAKE",
+            Self::SessionGet(_) => "SESSION.GET",
+        }
+    }
+
+    /// Appends the operation.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let verb = self.verb().as_bytes();
+        match self {
+            Self::CacheGet(op) => {
+                resp::array(out, 6);
+                resp::bulk(out, verb);
+                resp::bulk(out, op.url);
+                resp::bulk(out, op.field);
+                resp::bulk(out, op.vary);
+                resp::bulk(out, op.lease);
+                resp::bulk_int(out, op.lease_ms);
+            }
+            Self::CacheInvalidate { urls } => {
+                resp::array(out, urls.len().saturating_add(1));
+                resp::bulk(out, verb);
+                for url in urls {
+                    resp::bulk(out, url);
+                }
+            }
+            Self::CachePut(op) => {
+                resp::array(out, op.tags.len().saturating_add(8));
+                resp::bulk(out, verb);
+                resp::bulk(out, op.url);
+                resp::bulk(out, op.field);
+                resp::bulk(out, op.vary);
+                resp::bulk(out, op.lease);
+                resp::bulk_int(out, op.age_ms);
+                resp::bulk_int(out, op.ttl_ms);
+                resp::bulk(out, op.record);
+                for tag in &op.tags {
+                    resp::bulk(out, tag);
+                }
+            }
+            Self::LimitTake(takes) => {
+                resp::array(out, takes.len().saturating_mul(7).saturating_add(2));
+                resp::bulk(out, verb);
+                resp::bulk_int(out, takes.len() as u64);
+                for take in takes {
+                    resp::bulk(out, take.algorithm);
+                    resp::bulk(out, take.subject);
+                    resp::bulk(out, take.id);
+                    resp::bulk_int(out, take.limit);
+                    resp::bulk_int(out, take.window_us);
+                    resp::bulk_int(out, take.burst);
+                    resp::bulk_int(out, take.cost);
+                }
+            }
+            Self::SessionGet(op) => {
+                resp::array(out, 6);
+                resp::bulk(out, verb);
+                resp::bulk(out, op.realm);
+                resp::bulk(out, op.user);
+                resp::bulk(out, op.secret);
+                resp::bulk_int(out, op.idle_ms);
+                resp::bulk(out, op.touch.name());
+            }
+        }
+    }
+}
+
+fn cache_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let &[url, field, vary, lease, lease_ms] = args else { return Err(OpError::Arity) };
+    Ok(Op::CacheGet(CacheGet {
+        url: checked_url(url)?,
+        field: fixed(field, "field")?,
+        vary: checked_vary(vary)?,
+        lease: fixed(lease, "lease")?,
+        lease_ms: ttl(lease_ms)?,
+    }))
+}
+
+fn cache_invalidate<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    if args.is_empty() || args.len() > MAX_URLS {
+        return Err(OpError::Arity);
+    }
+    let urls = args.iter().map(|url| checked_url(url)).collect::<Result<_, _>>()?;
+    Ok(Op::CacheInvalidate { urls })
+}
+
+fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let [url, field, vary, lease, age_ms, ttl_ms, record, tags @ ..] = args else {
+        return Err(OpError::Arity);
+    };
+    if tags.len() > MAX_TAGS {
+        return Err(OpError::Arity);
+    }
+    if tags.iter().any(|tag| tag.is_empty() || tag.len() > 256) {
+        return Err(OpError::Argument("tag"));
+    }
+    Ok(Op::CachePut(CachePut {
+        url: checked_url(url)?,
+        field: fixed(field, "field")?,
+        vary: checked_vary(vary)?,
+        lease: fixed(lease, "lease")?,
+        age_ms: number(age_ms, 0, MAX_EXACT / 1000, "age_ms")?,
+        ttl_ms: ttl(ttl_ms)?,
+        record,
+        tags: tags.to_vec(),
+    }))
+}
+
+fn limit_take<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let (count, args) = args.split_first().ok_or(OpError::Arity)?;
+    let count = number(count, 1, MAX_LIMITS as u64, "count")?;
+    if u64::try_from(args.len()).ok() != count.checked_mul(7) {
+        return Err(OpError::Arity);
+    }
+    let mut takes = Vec::new();
+    for take in args.chunks_exact(7) {
+        let &[algorithm, subject, id, limit, window_us, burst, cost] = take else {
+            return Err(OpError::Arity);
+        };
+        takes.push(Take {
+            algorithm,
+            subject: fixed(subject, "subject")?,
+            id: fixed(id, "id")?,
+            limit: number(limit, 1, MAX_EXACT, "limit")?,
+            window_us: number(window_us, 1, MAX_TTL_MS.saturating_mul(1000), "window_us")?,
+            burst: number(burst, 1, MAX_EXACT, "burst")?,
+            cost: number(cost, 0, MAX_EXACT, "cost")?,
+        });
+    }
+    Ok(Op::LimitTake(takes))
+}
+
+fn session_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let &[realm, user, secret, idle_ms, touch] = args else { return Err(OpError::Arity) };
+    if realm.is_empty() || realm.len() > 64 {
+        return Err(OpError::Argument("realm"));
+    }
+    Ok(Op::SessionGet(SessionGet {
+        realm,
+        user: fixed(user, "user")?,
+        secret: fixed(secret, "secret")?,
+        idle_ms: ttl(idle_ms)?,
+        touch: match touch {
+            b"always" => Touch::Always,
+            b"never" => Touch::Never,
+            b"threshold" => Touch::Threshold,
+            _ => return Err(OpError::Argument("touch")),
+        },
+    }))
+}
+
+fn checked_url(url: &[u8]) -> Result<&[u8], OpError> {
+    let printable = url.iter().all(|b| (0x21..=0xff).contains(b) && *b != 0x7f);
+    if url.is_empty() || url.len() > MAX_URL || !printable {
+        return Err(OpError::Argument("url"));
+    }
+    Ok(url)
+}
+
+fn checked_vary(vary: &[u8]) -> Result<&[u8], OpError> {
+    if vary.len() > 1024 { Err(OpError::Argument("vary")) } else { Ok(vary) }
+}
+
+fn fixed<'a, const N: usize>(bytes: &'a [u8], name: &'static str) -> Result<&'a [u8; N], OpError> {
+    bytes.try_into().map_err(|_| OpError::Argument(name))
+}
+
+fn number(text: &[u8], min: u64, max: u64, name: &'static str) -> Result<u64, OpError> {
+    resp::parse_int(text)
+        .and_then(|n| u64::try_from(n).ok())
+        .filter(|n| (min..=max).contains(n))
+        .ok_or(OpError::Argument(name))
+}
+
+fn ttl(text: &[u8]) -> Result<u64, OpError> {
+    number(text, 1, MAX_TTL_MS, "ttl").map_err(|_| OpError::Ttl)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! Replies: what the values that come back mean.
+//!
+//! A value that does not have the expected shape is [`ReplyError::Shape`], never a guess: the caller
+//! treats it like no answer.
+
+use super::resp::{self, Value};
+use core::fmt;
+
+/// Why a value is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplyError {
+    /// The bridge or Redis answered with an error; its code, the first word.
+    Failed(String),
+    /// Not the shape this operation answers with.
+    Shape,
+}
+
+impl fmt::Display for ReplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(code) => write!(f, "bridge answered {code}"),
+            Self::Shape => f.write_str("bridge answered an unexpected shape"),
+        }
+    }
+}
+
+impl core::error::Error for ReplyError {}
+
+/// Answer to `CACHE.GET`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheReply<'a> {
+    /// `[+hit born_us now_us record]`
+    Hit {
+        /// When the answer had age 0, by Redis' clock, microseconds since the epoch.
+        born_us: u64,
+        /// Redis' clock now.
+        now_us: u64,
+        /// The stored record.
+        record: &'a [u8],
+    },
+    /// `[+miss now_us lease|null]`
+    Miss {
+        /// The lease a store must show; none when the URL may not be filled now.
+        lease: Option<[u8; 16]>,
+    },
+    /// `[+vary list]`: stored under another Vary list; ask again with this one.
+    Vary(&'a [u8]),
+}
+
+/// Answer to `LIMIT.TAKE`: `[admitted now_us [state available reset_us retry_us]*]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitReply {
+    /// All were charged.
+    pub admitted: bool,
+    /// Redis' clock, microseconds since the epoch.
+    pub now_us: u64,
+    /// One per limit, in order.
+    pub limits: Vec<Taken>,
+}
+
+/// What one limit said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Its own verdict, whatever the others said.
+    pub state: TakeState,
+    /// Units available now, after the charge if there was one.
+    pub available: u64,
+    /// Effective window of `available`, microseconds.
+    pub reset_us: u64,
+    /// When the same cost would fit, microseconds from now; 0 unless denied.
+    pub retry_us: u64,
+}
+
+/// One limit's verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeState {
+    /// It does not fit now (0).
+    Denied,
+    /// It can never fit: the cost is above the capacity (-1).
+    Never,
+    /// It fits (1).
+    Ok,
+}
+
+/// Answer to `SESSION.GET`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionReply<'a> {
+    /// `[+absent now_us]`: never created, ended, revoked or expired.
+    Absent,
+    /// `[+valid uid roles deadline_us now_us]`
+    Valid {
+        /// The user.
+        uid: &'a [u8],
+        /// Roles, sorted, joined by `,`.
+        roles: &'a [u8],
+        /// Absolute deadline, microseconds since the epoch by Redis' clock.
+        deadline_us: u64,
+    },
+}
+
+impl<'a> CacheReply<'a> {
+    /// Reads the value.
+    pub fn parse(value: &Value<'a>) -> Result<Self, ReplyError> {
+        let items = array(value)?;
+        match items {
+            [Value::Simple(b"hit"), born, now, Value::Bulk(record)] => {
+                Ok(Self::Hit { born_us: unsigned(born)?, now_us: unsigned(now)?, record })
+            }
+            [Value::Simple(b"miss"), _now, Value::Null] => Ok(Self::Miss { lease: None }),
+            [Value::Simple(b"miss"), _now, Value::Bulk(lease)] => {
+                let lease = (*lease).try_into().map_err(|_| ReplyError::Shape)?;
+                Ok(Self::Miss { lease: Some(lease) })
+            }
+            [Value::Simple(b"vary"), Value::Bulk(list)] => Ok(Self::Vary(list)),
+            _ => Err(ReplyError::Shape),
+        }
+    }
+
+    /// Appends the value.
+    pub fn encode(&self, now_us: u64, out: &mut Vec<u8>) {
+        match self {
+            Self::Hit { born_us, now_us, record } => {
+                resp::array(out, 4);
+                resp::simple(out, b"hit");
+                int(out, *born_us);
+                int(out, *now_us);
+                resp::bulk(out, record);
+            }
+            Self::Miss { lease } => {
+                resp::array(out, 3);
+                resp::simple(out, b"miss");
+                int(out, now_us);
+                match lease {
+                    Some(lease) => resp::bulk(out, lease),
+                    None => resp::null(out),
+                }
+            }
+            Self::Vary(list) => {
+                resp::array(out, 2);
+                resp::simple(out, b"vary");
+                resp::bulk(out, list);
+            }
+        }
+    }
+}
+
+impl LimitReply {
+    /// Reads the value; it must speak of exactly `count` limits.
+    pub fn parse(value: &Value<'_>, count: usize) -> Result<Self, ReplyError> {
+        let [admitted, now, limits @ ..] = array(value)? else { return Err(ReplyError::Shape) };
+        if limits.len() != count {
+            return Err(ReplyError::Shape);
+        }
+        let limits = limits.iter().map(Taken::parse).collect::<Result<_, _>>()?;
+        let admitted = match admitted {
+            Value::Integer(0) => false,
+            Value::Integer(1) => true,
+            _ => return Err(ReplyError::Shape),
+        };
+        Ok(Self { admitted, now_us: unsigned(now)?, limits })
+    }
+
+    /// Appends the value.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        resp::array(out, self.limits.len().saturating_add(2));
+        resp::integer(out, i64::from(self.admitted));
+        int(out, self.now_us);
+        for taken in &self.limits {
+            resp::array(out, 4);
+            resp::integer(out, taken.state.code());
+            int(out, taken.available);
+            int(out, taken.reset_us);
+            int(out, taken.retry_us);
+        }
+    }
+}
+
+impl Taken {
+    fn parse(value: &Value<'_>) -> Result<Self, ReplyError> {
+        let [state, available, reset, retry] = array(value)? else {
+            return Err(ReplyError::Shape);
+        };
+        let state = match state {
+            Value::Integer(-1) => TakeState::Never,
+            Value::Integer(0) => TakeState::Denied,
+            Value::Integer(1) => TakeState::Ok,
+            _ => return Err(ReplyError::Shape),
+        };
+        Ok(Self {
+            state,
+            available: unsigned(available)?,
+            reset_us: unsigned(reset)?,
+            retry_us: unsigned(retry)?,
+        })
+    }
+}
+
+impl TakeState {
+    fn code(self) -> i64 {
+        match self {
+            Self::Denied => 0,
+            Self::Never => -1,
+            Self::Ok => 1,
+        }
+    }
+}
+
+impl<'a> SessionReply<'a> {
+    /// Reads the value.
+    pub fn parse(value: &Value<'a>) -> Result<Self, ReplyError> {
+        match array(value)? {
+            [Value::Simple(b"absent"), _now] => Ok(Self::Absent),
+            [Value::Simple(b"valid"), Value::Bulk(uid), Value::Bulk(roles), deadline, _now] => {
+                Ok(Self::Valid { uid, roles, deadline_us: unsigned(deadline)? })
+            }
+            _ => Err(ReplyError::Shape),
+        }
+    }
+
+    /// Appends the value.
+    pub fn encode(&self, now_us: u64, out: &mut Vec<u8>) {
+        match self {
+            Self::Absent => {
+                resp::array(out, 2);
+                resp::simple(out, b"absent");
+            }
+            Self::Valid { uid, roles, deadline_us } => {
+                resp::array(out, 5);
+                resp::simple(out, b"valid");
+                resp::bulk(out, uid);
+                resp::bulk(out, roles);
+                int(out, *deadline_us);
+            }
+        }
+        int(out, now_us);
+    }
+}
+
+/// Reads the answer to a `CACHE.PUT`: whether it was stored.
+pub fn parse_stored(value: &Value<'_>) -> Result<bool, ReplyError> {
+    failed(value)?;
+    match value {
+        Value::Simple(b"refused") => Ok(false),
+        Value::Simple(b"stored") => Ok(true),
+        _ => Err(ReplyError::Shape),
+    }
+}
+
+/// Reads the answer to a `CACHE.INVALIDATE`: how many objects were removed.
+pub fn parse_removed(value: &Value<'_>) -> Result<u64, ReplyError> {
+    failed(value)?;
+    unsigned(value)
+}
+
+fn array<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [Value<'a>], ReplyError> {
+    failed(value)?;
+    value.as_array().ok_or(ReplyError::Shape)
+}
+
+fn failed(value: &Value<'_>) -> Result<(), ReplyError> {
+    let Value::Error(line) = value else { return Ok(()) };
+    let code: Vec<u8> =
+        line.iter().copied().take_while(u8::is_ascii_alphanumeric).take(32).collect();
+    Err(ReplyError::Failed(String::from_utf8_lossy(&code).into_owned()))
+}
+
+fn unsigned(value: &Value<'_>) -> Result<u64, ReplyError> {
+    match *value {
+        Value::Integer(n) => u64::try_from(n).map_err(|_| ReplyError::Shape),
+        _ => Err(ReplyError::Shape),
+    }
+}
+
+fn int(out: &mut Vec<u8>, n: u64) {
+    resp::integer(out, i64::try_from(n).unwrap_or(i64::MAX));
+}
