@@ -31,5 +31,6 @@
     )
 )]
 
+pub mod http;
 pub mod policy;
 pub mod wire;

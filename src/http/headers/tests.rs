@@ -1,0 +1,77 @@
+use super::*;
+use proptest::prelude::*;
+
+fn sample() -> Headers {
+    Headers::from_pairs([
+        ("Accept", "a"),
+        ("X-One", "1"),
+        ("ACCEPT", "b"),
+        ("x-two", "\u{0}\u{ff}"),
+    ])
+}
+
+#[test]
+fn names_are_lower_cased_and_lines_keep_their_order() {
+    let names: Vec<_> = sample().iter().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names, ["accept", "x-one", "accept", "x-two"]);
+    assert_eq!(sample().all("accept").collect::<Vec<_>>(), [b"a", b"b"]);
+}
+
+#[test]
+fn a_repeated_field_has_no_only_value() {
+    let headers = sample();
+    assert_eq!(headers.only("x-one"), Some(&b"1"[..]));
+    assert_eq!(headers.only("accept"), None);
+    assert_eq!(headers.only("absent"), None);
+    assert!(headers.contains("accept") && !headers.contains("absent"));
+}
+
+#[test]
+fn set_leaves_one_line_at_the_first_ones_place() {
+    let mut headers = sample();
+    headers.set("Accept", "c");
+    headers.set("New", "n");
+    let lines: Vec<_> = headers
+        .iter()
+        .map(|(n, v)| (n.to_owned(), v.to_vec()))
+        .collect();
+    assert_eq!(lines[0], ("accept".to_owned(), b"c".to_vec()));
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[3], ("new".to_owned(), b"n".to_vec()));
+}
+
+#[test]
+fn remove_takes_every_line() {
+    let mut headers = sample();
+    assert!(headers.remove("accept"));
+    assert!(!headers.remove("accept"));
+    assert!(headers.remove_if(|name, value| name == "x-one" && value == b"1"));
+    assert_eq!(headers.len(), 1);
+}
+
+#[test]
+fn bytes_that_are_no_utf8_survive_in_values_and_name_nothing_in_names() {
+    let headers = Headers::from_pairs([(&b"x-\xff"[..], &b"\xfe\xff"[..])]);
+    assert_eq!(
+        headers.iter().next().map(|(_, v)| v.to_vec()),
+        Some(b"\xfe\xff".to_vec())
+    );
+    assert!(!headers.contains("x-"));
+}
+
+proptest! {
+    #[test]
+    fn pairs_come_back_as_they_went_in(pairs in prop::collection::vec(("[a-z-]{1,8}", any::<Vec<u8>>()), 0..12)) {
+        let headers = Headers::from_pairs(pairs.clone());
+        prop_assert_eq!(headers.into_pairs(), pairs);
+    }
+
+    #[test]
+    fn set_then_only(pairs in prop::collection::vec(("[a-c]", any::<Vec<u8>>()), 0..12), value in any::<Vec<u8>>()) {
+        let mut headers = Headers::from_pairs(pairs.clone());
+        headers.set("b", value.clone());
+        prop_assert_eq!(headers.only("b"), Some(&value[..]));
+        let others = |pairs: Vec<(String, Vec<u8>)>| pairs.into_iter().filter(|(n, _)| n != "b").collect::<Vec<_>>();
+        prop_assert_eq!(others(headers.into_pairs()), others(pairs));
+    }
+}
