@@ -32,5 +32,7 @@
 )]
 
 pub mod http;
+pub mod limit;
 pub mod policy;
+pub mod session;
 pub mod wire;

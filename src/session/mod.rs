@@ -1,0 +1,8 @@
+//! Sessions, the filter's half: which token a request carries, whether we minted it, and what the
+//! upstream is told. Whether the session lives is Redis' knowledge ([`crate::wire::op::SessionGet`]).
+
+pub mod keys;
+pub mod token;
+
+pub use keys::{Keys, KeysError};
+pub use token::{RealmTag, Rejected, Token};
