@@ -31,8 +31,10 @@
     )
 )]
 
+pub mod exchange;
 pub mod http;
 pub mod limit;
+pub mod metrics;
 pub mod policy;
 pub mod session;
 pub mod wire;

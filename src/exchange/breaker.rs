@@ -1,0 +1,137 @@
+//! The circuit breaker: while no bridge answers, a request must not pay the timeout to learn it.
+//!
+//! Closed, it opens after [`FAILURES`] failures in a row. Open, it lets one probe through per
+//! [`PROBE_EVERY`] (jittered, so that workers do not probe together; faults.md, M8), and closes after
+//! [`SUCCESSES`] good ones in a row (invariant L5).
+
+use super::SplitMix64;
+use core::time::Duration;
+
+/// Failures in a row that open it.
+pub(super) const FAILURES: u32 = 5;
+/// Good probes in a row that close it.
+pub(super) const SUCCESSES: u32 = 3;
+/// Least time between two probes.
+pub(super) const PROBE_EVERY: Duration = Duration::from_millis(250);
+
+/// One worker's breaker.
+#[derive(Debug)]
+pub struct Breaker {
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed { failures: u32 },
+    Open { probe_at: Duration, successes: u32 },
+}
+
+impl Breaker {
+    /// A closed breaker.
+    pub fn new() -> Self {
+        Self { state: State::Closed { failures: 0 } }
+    }
+
+    /// Whether a call may be made now. An open breaker that says yes has let its probe through.
+    pub fn admit(&mut self, now: Duration, rng: &mut SplitMix64) -> bool {
+        match &mut self.state {
+            State::Closed { .. } => true,
+            State::Open { probe_at, .. } if now >= *probe_at => {
+                *probe_at = next_probe(now, rng);
+                true
+            }
+            State::Open { .. } => false,
+        }
+    }
+
+    /// A call was answered.
+    pub fn succeeded(&mut self) {
+        match &mut self.state {
+            State::Closed { failures } => *failures = 0,
+            State::Open { successes, .. } => {
+                *successes = successes.saturating_add(1);
+                if *successes >= SUCCESSES {
+                    self.state = State::Closed { failures: 0 };
+                }
+            }
+        }
+    }
+
+    /// A call was not answered. Returns whether the breaker opened by it.
+    pub fn failed(&mut self, now: Duration, rng: &mut SplitMix64) -> bool {
+        match &mut self.state {
+            State::Closed { failures } => {
+                *failures = failures.saturating_add(1);
+                if *failures < FAILURES {
+                    return false;
+                }
+                self.state = State::Open { probe_at: next_probe(now, rng), successes: 0 };
+                true
+            }
+            State::Open { successes, .. } => {
+                *successes = 0;
+                false
+            }
+        }
+    }
+
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn next_probe(now: Duration, rng: &mut SplitMix64) -> Duration {
+    now.saturating_add(PROBE_EVERY).saturating_add(Duration::from_millis(rng.below(50)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn opens_after_failures_in_a_row_only() {
+        let (mut breaker, mut rng) = (Breaker::new(), SplitMix64::new(1));
+        for _ in 0..10 {
+            for _ in 1..FAILURES {
+                assert!(!breaker.failed(MS, &mut rng));
+            }
+            breaker.succeeded();
+        }
+        for _ in 1..FAILURES {
+            breaker.failed(MS, &mut rng);
+        }
+        assert!(!breaker.is_open());
+        assert!(breaker.failed(MS, &mut rng));
+        assert!(breaker.is_open());
+    }
+
+    #[test]
+    fn l5_open_lets_one_probe_through_per_interval_and_closes_on_the_third_good_one() {
+        let (mut breaker, mut rng) = (Breaker::new(), SplitMix64::new(2));
+        for _ in 0..FAILURES {
+            breaker.failed(Duration::ZERO, &mut rng);
+        }
+        let mut probes = 0;
+        for ms in 0..2_500 {
+            probes += u32::from(breaker.admit(Duration::from_millis(ms), &mut rng));
+        }
+        assert!((8..=10).contains(&probes), "{probes} probes in 2.5 s");
+        breaker.succeeded();
+        breaker.succeeded();
+        breaker.failed(MS, &mut rng);
+        breaker.succeeded();
+        breaker.succeeded();
+        assert!(breaker.is_open());
+        breaker.succeeded();
+        assert!(!breaker.is_open());
+    }
+}

@@ -1,0 +1,475 @@
+//! The client: see the module's documentation for its contract.
+
+use super::calls::{Calls, Pending, Place};
+use super::link::{Link, PING_EVERY, Wish};
+use super::{
+    Answer, Breaker, CallError, CallId, ClientConfig, Counters, LINKS, Owner, SplitMix64, Transmit,
+};
+use crate::wire::frame::{self, Hello};
+use crate::wire::{FromBridge, MAX_MESSAGE, Op, PROTOCOL, ToBridge, resp};
+use core::time::Duration;
+use std::collections::VecDeque;
+
+/// How long a store may take; nobody waits for it.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Above this many calls on the first link, the next one takes over.
+const SPILL: usize = 512;
+
+/// The filter's side of all exchanges of one VM.
+#[derive(Debug)]
+pub struct Client {
+    config: ClientConfig,
+    links: [Link; LINKS],
+    calls: Calls,
+    breaker: Breaker,
+    rng: SplitMix64,
+    out: VecDeque<Transmit>,
+    counters: Counters,
+    on_link: [usize; LINKS],
+    /// Unary calls still allowed, in thousandths; refilled as time passes.
+    fallback: u64,
+    last_tick: Duration,
+    refusal: Option<String>,
+    /// Redis' clock minus our monotonic one, microseconds, as last heard.
+    fleet_offset_us: Option<u64>,
+}
+
+impl Client {
+    /// A client without streams; the first tick dials them. `seed` is for jitter.
+    pub fn new(config: ClientConfig, seed: u64) -> Self {
+        let fallback = u64::from(config.fallback_per_second).saturating_mul(100);
+        Self {
+            config,
+            links: core::array::from_fn(|_| Link::new()),
+            calls: Calls::default(),
+            breaker: Breaker::new(),
+            rng: SplitMix64::new(seed),
+            out: VecDeque::new(),
+            counters: Counters::default(),
+            on_link: [0; LINKS],
+            fallback,
+            last_tick: Duration::ZERO,
+            refusal: None,
+            fleet_offset_us: None,
+        }
+    }
+
+    /// Sends operations a request waits for; `owner` is its context. The answer comes from a
+    /// `handle_*` method, exactly once.
+    ///
+    /// # Errors
+    ///
+    /// The call was not made and no answer will come: the breaker is open, too much is pending, or no
+    /// bridge can be reached.
+    pub fn submit(
+        &mut self,
+        owner: u32,
+        ops: &[Op<'_>],
+        now: Duration,
+    ) -> Result<CallId, CallError> {
+        if !self.breaker.admit(now, &mut self.rng) {
+            self.counters.error = self.counters.error.saturating_add(1);
+            return Err(CallError::Broken);
+        }
+        let result = self.place(Owner::Context(owner), ops, self.config.timeout, now);
+        match result {
+            Ok(_) => self.counters.sent = self.counters.sent.saturating_add(1),
+            Err(error) => {
+                self.counters.error = self.counters.error.saturating_add(1);
+                if error != CallError::Busy {
+                    self.failed(now);
+                }
+            }
+        }
+        result
+    }
+
+    /// Sends an operation nobody waits for, by unary call, so that a large body never stands in
+    /// front of a decision. Returns whether it was sent; its answer carries `tag`.
+    pub fn submit_background(&mut self, tag: u32, op: &Op<'_>, now: Duration) -> bool {
+        if self.breaker.is_open() {
+            return false;
+        }
+        let mut encoded = Vec::new();
+        op.encode(&mut encoded);
+        let full = self.calls.len() >= self.config.max_pending
+            || self.calls.bytes().saturating_add(encoded.len()) > self.config.max_pending_bytes;
+        if full {
+            return false;
+        }
+        self.counters.background = self.counters.background.saturating_add(1);
+        let call = self.calls.insert(Pending {
+            owner: Owner::Background(tag),
+            ops: Vec::new(),
+            count: 1,
+            deadline: now.saturating_add(BACKGROUND_TIMEOUT),
+            place: Place::Unary,
+            retried: true,
+        });
+        let timeout_ms = u32::try_from(BACKGROUND_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+        self.out.push_back(Transmit::Post { call, body: encoded, timeout_ms });
+        true
+    }
+
+    /// The stream asked for by [`Transmit::Open`] exists.
+    pub fn handle_opened(&mut self, link: usize) {
+        let hello = ToBridge::Hello(Hello {
+            protocol: PROTOCOL,
+            namespace: self.config.namespace.as_bytes(),
+            node: self.config.node.as_bytes(),
+            worker: self.config.worker,
+            version: env!("CARGO_PKG_VERSION").as_bytes(),
+            digest: self.config.digest.as_bytes(),
+        });
+        let mut message = Vec::new();
+        hello.encode(&mut message);
+        self.out.push_back(Transmit::Send { link, message });
+    }
+
+    /// A message arrived on the link's stream.
+    pub fn handle_message<'m>(
+        &mut self,
+        link: usize,
+        message: &'m [u8],
+        now: Duration,
+    ) -> Vec<Answer<'m>> {
+        let mut answers = Vec::new();
+        let Some(generation) = self.links.get(link).map(Link::generation) else { return answers };
+        let frames = match FromBridge::decode_all(message) {
+            Ok(frames) => frames,
+            Err(_) => {
+                self.counters.malformed = self.counters.malformed.saturating_add(1);
+                self.give_up(link, now, &mut answers);
+                return answers;
+            }
+        };
+        if let Some(link) = self.links.get_mut(link) {
+            link.heard(now);
+        }
+        for frame in frames {
+            match frame {
+                FromBridge::Reply { id, values } => {
+                    let call = CallId(id);
+                    let here = Place::Link { link, generation };
+                    if self.calls.get(call).is_none_or(|p| p.place != here) {
+                        self.counters.late = self.counters.late.saturating_add(1);
+                        continue;
+                    }
+                    self.finish(call, values, now, &mut answers);
+                }
+                FromBridge::Pong { time_us, .. } => self.learn_time(time_us, now),
+                FromBridge::Welcome { bridge, time_us } => {
+                    self.learn_time(time_us, now);
+                    self.welcome(link, bridge, now);
+                }
+                FromBridge::Bye => {
+                    if let Some(link) = self.links.get_mut(link) {
+                        link.leaving();
+                    }
+                }
+                FromBridge::Refused { reason } => {
+                    self.refusal = Some(String::from_utf8_lossy(reason).into_owned());
+                    self.give_up(link, now, &mut answers);
+                    break;
+                }
+            }
+        }
+        answers
+    }
+
+    /// The link's stream closed, or could not be opened.
+    pub fn handle_closed(&mut self, link: usize, now: Duration) -> Vec<Answer<'static>> {
+        let mut answers = Vec::new();
+        if self.links.get(link).is_some_and(Link::is_open) {
+            self.lose(link, now, &mut answers);
+        }
+        answers
+    }
+
+    /// A unary call ended; `None`: it failed.
+    pub fn handle_posted<'m>(
+        &mut self,
+        call: CallId,
+        body: Option<&'m [u8]>,
+        now: Duration,
+    ) -> Vec<Answer<'m>> {
+        let mut answers = Vec::new();
+        if self.calls.get(call).is_none_or(|p| p.place != Place::Unary) {
+            self.counters.late = self.counters.late.saturating_add(1);
+            return answers;
+        }
+        match body.map(resp::decode_all) {
+            Some(Ok(values)) => self.finish(call, values, now, &mut answers),
+            Some(Err(_)) => self.fail(call, CallError::Malformed, now, &mut answers),
+            None => self.fail(call, CallError::Closed, now, &mut answers),
+        }
+        answers
+    }
+
+    /// Time passed: ends what is overdue, dials, pings. Call it every few ten milliseconds.
+    pub fn handle_tick(&mut self, now: Duration) -> Vec<Answer<'static>> {
+        let mut answers = Vec::new();
+        let since = now.saturating_sub(self.last_tick);
+        self.last_tick = now;
+        self.refill(since);
+        while let Some((call, pending)) = self.calls.pop_expired(now) {
+            self.left(&pending);
+            // A background call is not a request's exchange: it neither counts nor breaks.
+            if let Owner::Context(_) = pending.owner {
+                self.counters.timeout = self.counters.timeout.saturating_add(1);
+                self.failed(now);
+            }
+            let result = Err(CallError::Timeout);
+            answers.push(Answer { owner: pending.owner, call, result });
+        }
+        for index in 0..LINKS {
+            let idle = self.on_link.get(index).is_none_or(|n| *n == 0);
+            let Some(link) = self.links.get_mut(index) else { continue };
+            // After a stall of our own thread, its queued messages come after this tick: silence
+            // says nothing then.
+            if since > PING_EVERY {
+                link.heard(now);
+            }
+            match link.wish(now, idle) {
+                Wish::Dial => {
+                    link.dialled(now);
+                    self.out.push_back(Transmit::Open { link: index });
+                }
+                Wish::GiveUp => self.give_up(index, now, &mut answers),
+                Wish::Nothing => {}
+                Wish::Ping(seq) => {
+                    let mut message = Vec::new();
+                    ToBridge::Ping { seq }.encode(&mut message);
+                    self.out.push_back(Transmit::Send { link: index, message });
+                }
+            }
+        }
+        answers
+    }
+
+    /// What the host shall do next.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.pop_front()
+    }
+
+    /// Why a bridge refused a stream, once.
+    pub fn take_refusal(&mut self) -> Option<String> {
+        self.refusal.take()
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Redis' clock, microseconds since the epoch, as far as a bridge has told. Envoy's own wall
+    /// clock is never asked (invariant R13).
+    pub fn fleet_time_us(&self, now: Duration) -> Option<u64> {
+        let mono = u64::try_from(now.as_micros()).ok()?;
+        Some(self.fleet_offset_us?.wrapping_add(mono))
+    }
+
+    /// Calls that have not ended.
+    pub fn pending(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether new calls travel by a stream.
+    pub fn is_linked(&self) -> bool {
+        self.links.iter().any(Link::usable)
+    }
+
+    fn place(
+        &mut self,
+        owner: Owner,
+        ops: &[Op<'_>],
+        timeout: Duration,
+        now: Duration,
+    ) -> Result<CallId, CallError> {
+        let mut encoded = Vec::with_capacity(256);
+        for op in ops {
+            op.encode(&mut encoded);
+        }
+        let full = self.calls.len() >= self.config.max_pending
+            || self.calls.bytes().saturating_add(encoded.len()) > self.config.max_pending_bytes
+            || encoded.len() > MAX_MESSAGE / 2;
+        if full {
+            return Err(CallError::Busy);
+        }
+        let place = match self.best_link() {
+            Some(link) => link,
+            None if self.take_fallback() => Place::Unary,
+            None => return Err(CallError::Unreachable),
+        };
+        let call = self.calls.insert(Pending {
+            owner,
+            ops: encoded,
+            count: ops.len(),
+            deadline: now.saturating_add(timeout),
+            place,
+            retried: false,
+        });
+        self.send(call, now);
+        Ok(call)
+    }
+
+    /// Puts a placed call on the wire.
+    fn send(&mut self, call: CallId, now: Duration) {
+        let Some(pending) = self.calls.get(call) else { return };
+        let left = pending.deadline.saturating_sub(now).as_millis();
+        let left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
+        match pending.place {
+            Place::Link { link, .. } => {
+                let mut message = Vec::with_capacity(pending.ops.len().saturating_add(48));
+                frame::exchange(&mut message, call.0, left_ms, pending.count, &pending.ops);
+                if let Some(n) = self.on_link.get_mut(link) {
+                    *n = n.saturating_add(1);
+                }
+                self.out.push_back(Transmit::Send { link, message });
+            }
+            Place::Unary => {
+                self.counters.fallback = self.counters.fallback.saturating_add(1);
+                let body = pending.ops.clone();
+                self.out.push_back(Transmit::Post { call, body, timeout_ms: left_ms });
+            }
+        }
+    }
+
+    /// The first usable link that is not overfull: keeping to one link lets the bridge batch.
+    fn best_link(&self) -> Option<Place> {
+        let usable = |(_, link): &(usize, &Link)| link.usable();
+        let load = |index: usize| self.on_link.get(index).copied().unwrap_or(usize::MAX);
+        let links = || self.links.iter().enumerate().filter(usable);
+        links()
+            .find(|(index, _)| load(*index) < SPILL)
+            .or_else(|| links().min_by_key(|(index, _)| load(*index)))
+            .map(|(index, link)| Place::Link { link: index, generation: link.generation() })
+    }
+
+    fn welcome(&mut self, index: usize, bridge: &[u8], now: Duration) {
+        let shared = self
+            .links
+            .iter()
+            .enumerate()
+            .any(|(other, link)| other != index && link.bridge() == Some(bridge));
+        let Some(link) = self.links.get_mut(index) else { return };
+        if shared && link.try_another_bridge() {
+            link.respread(now);
+            self.out.push_back(Transmit::Reset { link: index });
+            return;
+        }
+        if !shared {
+            link.reached_another_bridge();
+        }
+        link.welcomed(bridge, shared, now);
+    }
+
+    /// Ends a call with values, or as malformed when they are not one per operation.
+    fn finish<'m>(
+        &mut self,
+        call: CallId,
+        values: Vec<crate::wire::Value<'m>>,
+        now: Duration,
+        answers: &mut Vec<Answer<'m>>,
+    ) {
+        if self.calls.get(call).is_some_and(|p| p.count != values.len()) {
+            self.fail(call, CallError::Malformed, now, answers);
+            return;
+        }
+        let Some(pending) = self.calls.remove(call) else { return };
+        self.left(&pending);
+        if let Owner::Context(_) = pending.owner {
+            self.breaker.succeeded();
+            self.counters.ok = self.counters.ok.saturating_add(1);
+        }
+        answers.push(Answer { owner: pending.owner, call, result: Ok(values) });
+    }
+
+    fn fail(
+        &mut self,
+        call: CallId,
+        error: CallError,
+        now: Duration,
+        answers: &mut Vec<Answer<'_>>,
+    ) {
+        let Some(pending) = self.calls.remove(call) else { return };
+        self.left(&pending);
+        if let Owner::Context(_) = pending.owner {
+            self.counters.error = self.counters.error.saturating_add(1);
+            self.failed(now);
+        }
+        answers.push(Answer { owner: pending.owner, call, result: Err(error) });
+    }
+
+    fn failed(&mut self, now: Duration) {
+        if self.breaker.failed(now, &mut self.rng) {
+            self.counters.opened = self.counters.opened.saturating_add(1);
+        }
+    }
+
+    /// A call is no longer on its link.
+    fn left(&mut self, pending: &Pending) {
+        if let Place::Link { link, generation } = pending.place {
+            let current = self.links.get(link).is_some_and(|l| l.generation() == generation);
+            if let Some(n) = self.on_link.get_mut(link).filter(|_| current) {
+                *n = n.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Closes a stream from our side.
+    fn give_up(&mut self, link: usize, now: Duration, answers: &mut Vec<Answer<'_>>) {
+        self.out.push_back(Transmit::Reset { link });
+        self.lose(link, now, answers);
+    }
+
+    /// A stream is gone: what is pending on it moves at once, or ends.
+    fn lose(&mut self, index: usize, now: Duration, answers: &mut Vec<Answer<'_>>) {
+        let Some(link) = self.links.get_mut(index) else { return };
+        let generation = link.generation();
+        link.closed(now, &mut self.rng);
+        if let Some(n) = self.on_link.get_mut(index) {
+            *n = 0;
+        }
+        self.counters.lost = self.counters.lost.saturating_add(1);
+        for call in self.calls.on_link(index, generation) {
+            let place = self.best_link();
+            let place = place.or_else(|| self.take_fallback().then_some(Place::Unary));
+            let Some(pending) = self.calls.get_mut(call) else { continue };
+            match place {
+                Some(place) if !pending.retried && pending.deadline > now => {
+                    pending.retried = true;
+                    pending.place = place;
+                    self.counters.retried = self.counters.retried.saturating_add(1);
+                    self.send(call, now);
+                }
+                _ => self.fail(call, CallError::Closed, now, answers),
+            }
+        }
+    }
+
+    fn take_fallback(&mut self) -> bool {
+        match self.fallback.checked_sub(1000) {
+            Some(left) => {
+                self.fallback = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// `fallback_per_second` accrue per second, a tenth of a second's worth at most at once.
+    fn refill(&mut self, since: Duration) {
+        let rate = u64::from(self.config.fallback_per_second);
+        let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let cap = rate.saturating_mul(100);
+        self.fallback = self.fallback.saturating_add(rate.saturating_mul(since_ms)).min(cap);
+    }
+
+    fn learn_time(&mut self, time_us: u64, now: Duration) {
+        let Ok(mono) = u64::try_from(now.as_micros()) else { return };
+        if time_us > 0 {
+            self.fleet_offset_us = Some(time_us.wrapping_sub(mono));
+        }
+    }
+}

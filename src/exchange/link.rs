@@ -1,0 +1,177 @@
+//! One stream to a bridge: its life, its heartbeat, its back-off.
+
+use super::SplitMix64;
+use core::time::Duration;
+
+/// A ping is sent this often, so silence means something.
+pub(super) const PING_EVERY: Duration = Duration::from_millis(150);
+/// A bridge silent for this long is given up: a frozen process keeps its connection open, and TCP
+/// alone would not tell for minutes (faults.md, A3 and D3: detected within 500 ms).
+pub(super) const SILENCE: Duration = Duration::from_millis(450);
+/// A stream that is not welcomed within this time is given up.
+const HANDSHAKE: Duration = Duration::from_secs(1);
+const BACKOFF_MIN_MS: u64 = 50;
+const BACKOFF_MAX_MS: u64 = 600;
+/// Two links on one bridge are dialled again this often, to find another bridge.
+const REDIAL: Duration = Duration::from_secs(10);
+/// Attempts to find another bridge at once, when a stream reached one that is linked already.
+const SPREAD_TRIES: u32 = 3;
+
+/// A link: at most one live stream. Each stream is a new generation.
+#[derive(Debug)]
+pub(super) struct Link {
+    state: State,
+    generation: u64,
+    backoff_ms: u64,
+    spread_tries: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No stream; may be dialled from then on.
+    Idle { from: Duration },
+    /// Opened, not welcomed yet.
+    Opening { since: Duration },
+    /// Welcomed.
+    Ready(Ready),
+}
+
+#[derive(Debug)]
+struct Ready {
+    bridge: Vec<u8>,
+    heard: Duration,
+    pinged: Duration,
+    seq: u64,
+    since: Duration,
+    leaving: bool,
+    redial_at: Option<Duration>,
+}
+
+/// What a link wants at a tick.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Dial,
+    GiveUp,
+    Nothing,
+    Ping(u64),
+}
+
+impl Link {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::Idle { from: Duration::ZERO },
+            generation: 0,
+            backoff_ms: BACKOFF_MIN_MS,
+            spread_tries: 0,
+        }
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether new calls may be put on it.
+    pub(super) fn usable(&self) -> bool {
+        matches!(&self.state, State::Ready(ready) if !ready.leaving)
+    }
+
+    pub(super) fn bridge(&self) -> Option<&[u8]> {
+        match &self.state {
+            State::Ready(ready) => Some(&ready.bridge),
+            _ => None,
+        }
+    }
+
+    /// Whether a stream exists, welcomed or not.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Idle { .. })
+    }
+
+    pub(super) fn dialled(&mut self, now: Duration) {
+        self.generation = self.generation.wrapping_add(1);
+        self.state = State::Opening { since: now };
+    }
+
+    /// The bridge answered the HELLO. Back-off starts anew only here: a connection that is accepted
+    /// and then reset must not look like a success (invariant L6).
+    pub(super) fn welcomed(&mut self, bridge: &[u8], shared: bool, now: Duration) {
+        self.backoff_ms = BACKOFF_MIN_MS;
+        self.state = State::Ready(Ready {
+            bridge: bridge.to_vec(),
+            heard: now,
+            pinged: now,
+            seq: 0,
+            since: now,
+            leaving: false,
+            redial_at: shared.then(|| now.saturating_add(REDIAL)),
+        });
+    }
+
+    /// Whether a stream that reached a bridge another link is on shall be given up for another try.
+    pub(super) fn try_another_bridge(&mut self) -> bool {
+        if self.spread_tries >= SPREAD_TRIES {
+            self.spread_tries = 0;
+            return false;
+        }
+        self.spread_tries = self.spread_tries.saturating_add(1);
+        true
+    }
+
+    pub(super) fn reached_another_bridge(&mut self) {
+        self.spread_tries = 0;
+    }
+
+    pub(super) fn heard(&mut self, now: Duration) {
+        if let State::Ready(ready) = &mut self.state {
+            ready.heard = now;
+        }
+    }
+
+    /// The bridge said it is leaving.
+    pub(super) fn leaving(&mut self) {
+        if let State::Ready(ready) = &mut self.state {
+            ready.leaving = true;
+        }
+    }
+
+    /// The stream is gone; the next one is dialled after a back-off with full jitter.
+    pub(super) fn closed(&mut self, now: Duration, rng: &mut SplitMix64) {
+        let wait = match &self.state {
+            // One that served well is replaced at once; a storm is prevented by the jitter.
+            State::Ready(ready) if now.saturating_sub(ready.since) > Duration::from_secs(1) => {
+                rng.below(BACKOFF_MIN_MS)
+            }
+            _ => {
+                let wait = rng.below(self.backoff_ms).saturating_add(1);
+                self.backoff_ms = self.backoff_ms.saturating_mul(2).min(BACKOFF_MAX_MS);
+                wait
+            }
+        };
+        self.state = State::Idle { from: now.saturating_add(Duration::from_millis(wait)) };
+    }
+
+    /// The stream was given up to look for another bridge: no failure, no back-off.
+    pub(super) fn respread(&mut self, now: Duration) {
+        self.state = State::Idle { from: now };
+    }
+
+    pub(super) fn wish(&mut self, now: Duration, idle: bool) -> Wish {
+        match &mut self.state {
+            State::Idle { from } if now >= *from => Wish::Dial,
+            State::Idle { .. } => Wish::Nothing,
+            State::Opening { since } if now.saturating_sub(*since) > HANDSHAKE => Wish::GiveUp,
+            State::Opening { .. } => Wish::Nothing,
+            State::Ready(ready) if ready.leaving && idle => Wish::GiveUp,
+            State::Ready(ready) if now.saturating_sub(ready.heard) > SILENCE => Wish::GiveUp,
+            State::Ready(ready) if idle && ready.redial_at.is_some_and(|at| now >= at) => {
+                Wish::GiveUp
+            }
+            State::Ready(ready) if now.saturating_sub(ready.pinged) >= PING_EVERY => {
+                ready.pinged = now;
+                ready.seq = ready.seq.wrapping_add(1);
+                Wish::Ping(ready.seq)
+            }
+            State::Ready(_) => Wish::Nothing,
+        }
+    }
+}
