@@ -157,28 +157,54 @@ impl Metrics {
     /// Counters for everything `config` names.
     pub fn new(config: &Config) -> Self {
         let mut names = Vec::new();
-        names.extend(RequestEvent::ALL.iter().map(|(_, e)| format!("tidegate.{e}")));
-        names.extend(ExchangeEvent::ALL.iter().map(|(_, e)| format!("tidegate.exchange.{e}")));
+        names.extend(
+            RequestEvent::ALL
+                .iter()
+                .map(|(_, e)| format!("tidegate.{e}")),
+        );
+        names.extend(
+            ExchangeEvent::ALL
+                .iter()
+                .map(|(_, e)| format!("tidegate.exchange.{e}")),
+        );
         let limits = names.len();
         for limit in &config.limits {
             let of = &limit.name;
-            names.extend(LimitEvent::ALL.iter().map(|(_, e)| format!("tidegate.limit.{of}.{e}")));
+            names.extend(
+                LimitEvent::ALL
+                    .iter()
+                    .map(|(_, e)| format!("tidegate.limit.{of}.{e}")),
+            );
         }
         let sessions = names.len();
         for realm in &config.sessions {
             let of = &realm.name;
             names.extend(
-                SessionEvent::ALL.iter().map(|(_, e)| format!("tidegate.session.{of}.{e}")),
+                SessionEvent::ALL
+                    .iter()
+                    .map(|(_, e)| format!("tidegate.session.{of}.{e}")),
             );
         }
         let caches = names.len();
         for cache in &config.caches {
             let of = &cache.name;
-            names.extend(CacheEvent::ALL.iter().map(|(_, e)| format!("tidegate.cache.{of}.{e}")));
+            names.extend(
+                CacheEvent::ALL
+                    .iter()
+                    .map(|(_, e)| format!("tidegate.cache.{of}.{e}")),
+            );
         }
         let counts = vec![0; names.len()];
         let (dirty, exchange) = (Vec::new(), exchange::Counters::default());
-        Self { names, counts, dirty, limits, sessions, caches, exchange }
+        Self {
+            names,
+            counts,
+            dirty,
+            limits,
+            sessions,
+            caches,
+            exchange,
+        }
     }
 
     /// Counts one.
@@ -228,15 +254,15 @@ impl Metrics {
 
     fn add(&mut self, metric: Metric, n: u64) {
         let block = |start: usize, of: usize, len: usize, event: usize| {
-            start.saturating_add(of.saturating_mul(len)).saturating_add(event)
+            start
+                .saturating_add(of.saturating_mul(len))
+                .saturating_add(event)
         };
         let index = match metric {
             Metric::Request(e) => e as usize,
             Metric::Exchange(e) => block(RequestEvent::ALL.len(), 0, 0, e as usize),
             Metric::Limit(of, e) => block(self.limits, of, LimitEvent::ALL.len(), e as usize),
-            Metric::Session(of, e) => {
-                block(self.sessions, of, SessionEvent::ALL.len(), e as usize)
-            }
+            Metric::Session(of, e) => block(self.sessions, of, SessionEvent::ALL.len(), e as usize),
             Metric::Cache(of, e) => block(self.caches, of, CacheEvent::ALL.len(), e as usize),
         };
         if n == 0 {

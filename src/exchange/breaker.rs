@@ -29,7 +29,9 @@ enum State {
 impl Breaker {
     /// A closed breaker.
     pub fn new() -> Self {
-        Self { state: State::Closed { failures: 0 } }
+        Self {
+            state: State::Closed { failures: 0 },
+        }
     }
 
     /// Whether a call may be made now. An open breaker that says yes has let its probe through.
@@ -65,7 +67,10 @@ impl Breaker {
                 if *failures < FAILURES {
                     return false;
                 }
-                self.state = State::Open { probe_at: next_probe(now, rng), successes: 0 };
+                self.state = State::Open {
+                    probe_at: next_probe(now, rng),
+                    successes: 0,
+                };
                 true
             }
             State::Open { successes, .. } => {
@@ -88,7 +93,8 @@ impl Default for Breaker {
 }
 
 fn next_probe(now: Duration, rng: &mut SplitMix64) -> Duration {
-    now.saturating_add(PROBE_EVERY).saturating_add(Duration::from_millis(rng.below(50)))
+    now.saturating_add(PROBE_EVERY)
+        .saturating_add(Duration::from_millis(rng.below(50)))
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use std::collections::VecDeque;
 pub(super) struct Pending {
     /// Who is told how it ended.
     pub(super) owner: Owner,
-    /// Encoded operations, kept for a retry.
+    /// Encoded operations, kept for a retry; empty when there will be none.
     pub(super) ops: Vec<u8>,
+    /// Bytes it was counted with, until it ends.
+    pub(super) bytes: usize,
     /// How many operations.
     pub(super) count: usize,
     /// When it ends without an answer.
@@ -65,7 +67,7 @@ impl Calls {
             Owner::Context(_) => &mut self.deadlines,
         };
         queue.push_back((pending.deadline, id));
-        self.bytes = self.bytes.saturating_add(pending.ops.len());
+        self.bytes = self.bytes.saturating_add(pending.bytes);
         self.table.insert(id, pending);
         CallId(id)
     }
@@ -80,15 +82,19 @@ impl Calls {
 
     pub(super) fn remove(&mut self, id: CallId) -> Option<Pending> {
         let pending = self.table.remove(&id.0)?;
-        self.bytes = self.bytes.saturating_sub(pending.ops.len());
+        self.bytes = self.bytes.saturating_sub(pending.bytes);
         Some(pending)
     }
 
     /// The calls on one generation of a link, in the order they were made.
     pub(super) fn on_link(&self, link: usize, generation: u64) -> Vec<CallId> {
         let place = Place::Link { link, generation };
-        let mut ids: Vec<_> =
-            self.table.iter().filter(|(_, p)| p.place == place).map(|(id, _)| CallId(*id)).collect();
+        let mut ids: Vec<_> = self
+            .table
+            .iter()
+            .filter(|(_, p)| p.place == place)
+            .map(|(id, _)| CallId(*id))
+            .collect();
         ids.sort_unstable();
         ids
     }
@@ -104,7 +110,7 @@ impl Calls {
                 }
                 queue.pop_front();
                 if let Some(pending) = self.table.remove(&id) {
-                    self.bytes = self.bytes.saturating_sub(pending.ops.len());
+                    self.bytes = self.bytes.saturating_sub(pending.bytes);
                     return Some((CallId(id), pending));
                 }
             }

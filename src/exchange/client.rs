@@ -3,7 +3,8 @@
 use super::calls::{Calls, Pending, Place};
 use super::link::{Link, PING_EVERY, Wish};
 use super::{
-    Answer, Breaker, CallError, CallId, ClientConfig, Counters, LINKS, Owner, SplitMix64, Transmit,
+    Answer, BULK, Breaker, CallError, CallId, ClientConfig, Counters, LINKS, Owner, SplitMix64,
+    Transmit,
 };
 use crate::wire::frame::{self, Hello};
 use crate::wire::{FromBridge, MAX_MESSAGE, Op, PROTOCOL, ToBridge, resp};
@@ -12,6 +13,8 @@ use std::collections::VecDeque;
 
 /// How long a store may take; nobody waits for it.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest exchange of a request, bytes of operations: a full cookie of limits and a long URL.
+const MAX_DECISION: usize = 64 << 10;
 /// Above this many calls on the first link, the next one takes over.
 const SPILL: usize = 512;
 
@@ -84,30 +87,37 @@ impl Client {
         result
     }
 
-    /// Sends an operation nobody waits for, by unary call, so that a large body never stands in
-    /// front of a decision. Returns whether it was sent; its answer carries `tag`.
+    /// Sends an operation nobody waits for, on the bulk link. Returns whether it was sent; its answer
+    /// carries `tag`. What is not sent is lost: a store that cannot be made is only a later miss.
     pub fn submit_background(&mut self, tag: u32, op: &Op<'_>, now: Duration) -> bool {
-        if self.breaker.is_open() {
+        let Some(link) = self.links.get(BULK).filter(|link| link.usable()) else {
             return false;
-        }
-        let mut encoded = Vec::new();
-        op.encode(&mut encoded);
-        let full = self.calls.len() >= self.config.max_pending
-            || self.calls.bytes().saturating_add(encoded.len()) > self.config.max_pending_bytes;
-        if full {
+        };
+        let place = Place::Link {
+            link: BULK,
+            generation: link.generation(),
+        };
+        let mut ops = Vec::new();
+        op.encode(&mut ops);
+        if self.is_full(ops.len(), MAX_MESSAGE) {
             return false;
         }
         self.counters.background = self.counters.background.saturating_add(1);
+        let (bytes, deadline) = (ops.len(), now.saturating_add(BACKGROUND_TIMEOUT));
+        let owner = Owner::Background(tag);
         let call = self.calls.insert(Pending {
-            owner: Owner::Background(tag),
-            ops: Vec::new(),
+            owner,
+            ops,
+            bytes,
             count: 1,
-            deadline: now.saturating_add(BACKGROUND_TIMEOUT),
-            place: Place::Unary,
+            deadline,
+            place,
             retried: true,
         });
-        let timeout_ms = u32::try_from(BACKGROUND_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
-        self.out.push_back(Transmit::Post { call, body: encoded, timeout_ms });
+        self.send(call, now);
+        if let Some(pending) = self.calls.get_mut(call) {
+            pending.ops = Vec::new();
+        }
         true
     }
 
@@ -134,7 +144,9 @@ impl Client {
         now: Duration,
     ) -> Vec<Answer<'m>> {
         let mut answers = Vec::new();
-        let Some(generation) = self.links.get(link).map(Link::generation) else { return answers };
+        let Some(generation) = self.links.get(link).map(Link::generation) else {
+            return answers;
+        };
         let frames = match FromBridge::decode_all(message) {
             Ok(frames) => frames,
             Err(_) => {
@@ -220,11 +232,17 @@ impl Client {
                 self.failed(now);
             }
             let result = Err(CallError::Timeout);
-            answers.push(Answer { owner: pending.owner, call, result });
+            answers.push(Answer {
+                owner: pending.owner,
+                call,
+                result,
+            });
         }
         for index in 0..LINKS {
             let idle = self.on_link.get(index).is_none_or(|n| *n == 0);
-            let Some(link) = self.links.get_mut(index) else { continue };
+            let Some(link) = self.links.get_mut(index) else {
+                continue;
+            };
             // After a stall of our own thread, its queued messages come after this tick: silence
             // says nothing then.
             if since > PING_EVERY {
@@ -240,7 +258,10 @@ impl Client {
                 Wish::Ping(seq) => {
                     let mut message = Vec::new();
                     ToBridge::Ping { seq }.encode(&mut message);
-                    self.out.push_back(Transmit::Send { link: index, message });
+                    self.out.push_back(Transmit::Send {
+                        link: index,
+                        message,
+                    });
                 }
             }
         }
@@ -276,7 +297,7 @@ impl Client {
 
     /// Whether new calls travel by a stream.
     pub fn is_linked(&self) -> bool {
-        self.links.iter().any(Link::usable)
+        self.best_link().is_some()
     }
 
     fn place(
@@ -290,10 +311,7 @@ impl Client {
         for op in ops {
             op.encode(&mut encoded);
         }
-        let full = self.calls.len() >= self.config.max_pending
-            || self.calls.bytes().saturating_add(encoded.len()) > self.config.max_pending_bytes
-            || encoded.len() > MAX_MESSAGE / 2;
-        if full {
+        if self.is_full(encoded.len(), MAX_DECISION) {
             return Err(CallError::Busy);
         }
         let place = match self.best_link() {
@@ -303,6 +321,7 @@ impl Client {
         };
         let call = self.calls.insert(Pending {
             owner,
+            bytes: encoded.len(),
             ops: encoded,
             count: ops.len(),
             deadline: now.saturating_add(timeout),
@@ -313,9 +332,17 @@ impl Client {
         Ok(call)
     }
 
+    fn is_full(&self, bytes: usize, most: usize) -> bool {
+        self.calls.len() >= self.config.max_pending
+            || self.calls.bytes().saturating_add(bytes) > self.config.max_pending_bytes
+            || bytes > most
+    }
+
     /// Puts a placed call on the wire.
     fn send(&mut self, call: CallId, now: Duration) {
-        let Some(pending) = self.calls.get(call) else { return };
+        let Some(pending) = self.calls.get(call) else {
+            return;
+        };
         let left = pending.deadline.saturating_sub(now).as_millis();
         let left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
         match pending.place {
@@ -330,20 +357,27 @@ impl Client {
             Place::Unary => {
                 self.counters.fallback = self.counters.fallback.saturating_add(1);
                 let body = pending.ops.clone();
-                self.out.push_back(Transmit::Post { call, body, timeout_ms: left_ms });
+                self.out.push_back(Transmit::Post {
+                    call,
+                    body,
+                    timeout_ms: left_ms,
+                });
             }
         }
     }
 
     /// The first usable link that is not overfull: keeping to one link lets the bridge batch.
     fn best_link(&self) -> Option<Place> {
-        let usable = |(_, link): &(usize, &Link)| link.usable();
+        let usable = |(index, link): &(usize, &Link)| *index != BULK && link.usable();
         let load = |index: usize| self.on_link.get(index).copied().unwrap_or(usize::MAX);
         let links = || self.links.iter().enumerate().filter(usable);
         links()
             .find(|(index, _)| load(*index) < SPILL)
             .or_else(|| links().min_by_key(|(index, _)| load(*index)))
-            .map(|(index, link)| Place::Link { link: index, generation: link.generation() })
+            .map(|(index, link)| Place::Link {
+                link: index,
+                generation: link.generation(),
+            })
     }
 
     fn welcome(&mut self, index: usize, bridge: &[u8], now: Duration) {
@@ -351,8 +385,11 @@ impl Client {
             .links
             .iter()
             .enumerate()
-            .any(|(other, link)| other != index && link.bridge() == Some(bridge));
-        let Some(link) = self.links.get_mut(index) else { return };
+            .filter(|(other, _)| *other != index && *other != BULK && index != BULK)
+            .any(|(_, link)| link.bridge() == Some(bridge));
+        let Some(link) = self.links.get_mut(index) else {
+            return;
+        };
         if shared && link.try_another_bridge() {
             link.respread(now);
             self.out.push_back(Transmit::Reset { link: index });
@@ -372,17 +409,27 @@ impl Client {
         now: Duration,
         answers: &mut Vec<Answer<'m>>,
     ) {
-        if self.calls.get(call).is_some_and(|p| p.count != values.len()) {
+        if self
+            .calls
+            .get(call)
+            .is_some_and(|p| p.count != values.len())
+        {
             self.fail(call, CallError::Malformed, now, answers);
             return;
         }
-        let Some(pending) = self.calls.remove(call) else { return };
+        let Some(pending) = self.calls.remove(call) else {
+            return;
+        };
         self.left(&pending);
         if let Owner::Context(_) = pending.owner {
             self.breaker.succeeded();
             self.counters.ok = self.counters.ok.saturating_add(1);
         }
-        answers.push(Answer { owner: pending.owner, call, result: Ok(values) });
+        answers.push(Answer {
+            owner: pending.owner,
+            call,
+            result: Ok(values),
+        });
     }
 
     fn fail(
@@ -392,13 +439,19 @@ impl Client {
         now: Duration,
         answers: &mut Vec<Answer<'_>>,
     ) {
-        let Some(pending) = self.calls.remove(call) else { return };
+        let Some(pending) = self.calls.remove(call) else {
+            return;
+        };
         self.left(&pending);
         if let Owner::Context(_) = pending.owner {
             self.counters.error = self.counters.error.saturating_add(1);
             self.failed(now);
         }
-        answers.push(Answer { owner: pending.owner, call, result: Err(error) });
+        answers.push(Answer {
+            owner: pending.owner,
+            call,
+            result: Err(error),
+        });
     }
 
     fn failed(&mut self, now: Duration) {
@@ -410,7 +463,10 @@ impl Client {
     /// A call is no longer on its link.
     fn left(&mut self, pending: &Pending) {
         if let Place::Link { link, generation } = pending.place {
-            let current = self.links.get(link).is_some_and(|l| l.generation() == generation);
+            let current = self
+                .links
+                .get(link)
+                .is_some_and(|l| l.generation() == generation);
             if let Some(n) = self.on_link.get_mut(link).filter(|_| current) {
                 *n = n.saturating_sub(1);
             }
@@ -425,7 +481,9 @@ impl Client {
 
     /// A stream is gone: what is pending on it moves at once, or ends.
     fn lose(&mut self, index: usize, now: Duration, answers: &mut Vec<Answer<'_>>) {
-        let Some(link) = self.links.get_mut(index) else { return };
+        let Some(link) = self.links.get_mut(index) else {
+            return;
+        };
         let generation = link.generation();
         link.closed(now, &mut self.rng);
         if let Some(n) = self.on_link.get_mut(index) {
@@ -435,7 +493,9 @@ impl Client {
         for call in self.calls.on_link(index, generation) {
             let place = self.best_link();
             let place = place.or_else(|| self.take_fallback().then_some(Place::Unary));
-            let Some(pending) = self.calls.get_mut(call) else { continue };
+            let Some(pending) = self.calls.get_mut(call) else {
+                continue;
+            };
             match place {
                 Some(place) if !pending.retried && pending.deadline > now => {
                     pending.retried = true;
@@ -463,11 +523,16 @@ impl Client {
         let rate = u64::from(self.config.fallback_per_second);
         let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let cap = rate.saturating_mul(100);
-        self.fallback = self.fallback.saturating_add(rate.saturating_mul(since_ms)).min(cap);
+        self.fallback = self
+            .fallback
+            .saturating_add(rate.saturating_mul(since_ms))
+            .min(cap);
     }
 
     fn learn_time(&mut self, time_us: u64, now: Duration) {
-        let Ok(mono) = u64::try_from(now.as_micros()) else { return };
+        let Ok(mono) = u64::try_from(now.as_micros()) else {
+            return;
+        };
         if time_us > 0 {
             self.fleet_offset_us = Some(time_us.wrapping_sub(mono));
         }

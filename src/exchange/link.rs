@@ -59,7 +59,9 @@ pub(super) enum Wish {
 impl Link {
     pub(super) fn new() -> Self {
         Self {
-            state: State::Idle { from: Duration::ZERO },
+            state: State::Idle {
+                from: Duration::ZERO,
+            },
             generation: 0,
             backoff_ms: BACKOFF_MIN_MS,
             spread_tries: 0,
@@ -147,7 +149,9 @@ impl Link {
                 wait
             }
         };
-        self.state = State::Idle { from: now.saturating_add(Duration::from_millis(wait)) };
+        self.state = State::Idle {
+            from: now.saturating_add(Duration::from_millis(wait)),
+        };
     }
 
     /// The stream was given up to look for another bridge: no failure, no back-off.

@@ -33,8 +33,11 @@ pub use breaker::Breaker;
 pub use client::Client;
 pub use rng::SplitMix64;
 
-/// Streams a client keeps, on different bridges where there are several.
-pub const LINKS: usize = 2;
+/// Streams a client keeps: two for decisions, on different bridges where there are several, and one
+/// for bulk, so that a large body never stands in front of a decision.
+pub const LINKS: usize = 3;
+/// The bulk link; those before it carry decisions.
+const BULK: usize = 2;
 
 /// One call: unique within a client for its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -126,7 +126,11 @@ impl<'a> ToBridge<'a> {
     /// Appends the frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Exchange { id, deadline_ms, ops } => {
+            Self::Exchange {
+                id,
+                deadline_ms,
+                ops,
+            } => {
                 let mut encoded = Vec::new();
                 for op in ops {
                     op.encode(&mut encoded);
@@ -158,7 +162,11 @@ impl<'a> ToBridge<'a> {
                 let (id, deadline) = (unsigned(id)?, unsigned(deadline)?);
                 let deadline_ms = u32::try_from(deadline).ok()?;
                 // Moved out rather than cloned: `args` is owned by the caller's loop.
-                Some(Self::Exchange { id, deadline_ms, ops: Vec::new() })
+                Some(Self::Exchange {
+                    id,
+                    deadline_ms,
+                    ops: Vec::new(),
+                })
             }
             (b"HELLO", [protocol, namespace, node, worker, version, digest]) => {
                 Some(Self::Hello(Hello {
@@ -170,16 +178,22 @@ impl<'a> ToBridge<'a> {
                     digest: digest.as_bytes()?,
                 }))
             }
-            (b"PING", [seq]) => Some(Self::Ping { seq: unsigned(seq)? }),
+            (b"PING", [seq]) => Some(Self::Ping {
+                seq: unsigned(seq)?,
+            }),
             _ => None,
         })
         .map(|frames| {
             frames
                 .into_iter()
                 .map(|(frame, tail)| match frame {
-                    Self::Exchange { id, deadline_ms, .. } => {
-                        Self::Exchange { id, deadline_ms, ops: tail }
-                    }
+                    Self::Exchange {
+                        id, deadline_ms, ..
+                    } => Self::Exchange {
+                        id,
+                        deadline_ms,
+                        ops: tail,
+                    },
                     other => other,
                 })
                 .collect()
@@ -225,16 +239,21 @@ impl<'a> FromBridge<'a> {
     /// All frames of a message.
     pub fn decode_all(message: &'a [u8]) -> Result<Vec<Self>, FrameError> {
         frames(message, |name, args| match (name, args) {
-            (b"R", [id, Value::Array(_)]) => {
-                Some(Self::Reply { id: unsigned(id)?, values: Vec::new() })
-            }
-            (b"PONG", [seq, time]) => {
-                Some(Self::Pong { seq: unsigned(seq)?, time_us: unsigned(time)? })
-            }
-            (b"WELCOME", [bridge, time]) => {
-                Some(Self::Welcome { bridge: bridge.as_bytes()?, time_us: unsigned(time)? })
-            }
-            (b"REFUSED", [reason]) => Some(Self::Refused { reason: reason.as_bytes()? }),
+            (b"R", [id, Value::Array(_)]) => Some(Self::Reply {
+                id: unsigned(id)?,
+                values: Vec::new(),
+            }),
+            (b"PONG", [seq, time]) => Some(Self::Pong {
+                seq: unsigned(seq)?,
+                time_us: unsigned(time)?,
+            }),
+            (b"WELCOME", [bridge, time]) => Some(Self::Welcome {
+                bridge: bridge.as_bytes()?,
+                time_us: unsigned(time)?,
+            }),
+            (b"REFUSED", [reason]) => Some(Self::Refused {
+                reason: reason.as_bytes()?,
+            }),
             (b"BYE", []) => Some(Self::Bye),
             _ => None,
         })
@@ -258,7 +277,9 @@ fn frames<'a, F>(
     let mut decoder = Decoder::new(message, Bounds::default());
     let mut frames = Vec::new();
     while let Some(value) = decoder.next_value()? {
-        let Value::Array(mut items) = value else { return Err(FrameError::Shape) };
+        let Value::Array(mut items) = value else {
+            return Err(FrameError::Shape);
+        };
         let (name, args) = items.split_first().ok_or(FrameError::Shape)?;
         let name = name.as_bytes().ok_or(FrameError::Shape)?;
         let frame = parse(name, args).ok_or(FrameError::Shape)?;

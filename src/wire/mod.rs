@@ -23,5 +23,5 @@ pub use resp::{DecodeError, Value};
 /// Version of frames and verbs; a HELLO with another one is refused.
 pub const PROTOCOL: i64 = 1;
 
-/// Largest message on a decision stream, bytes. Larger objects travel by `POST /v1/exchange`.
-pub const MAX_MESSAGE: usize = 1 << 20;
+/// Largest message on a stream, bytes. A cache's `max_body` stays well below it.
+pub const MAX_MESSAGE: usize = 4 << 20;

@@ -257,7 +257,9 @@ impl<'a> Op<'a> {
 }
 
 fn cache_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let &[url, field, vary, lease, lease_ms] = args else { return Err(OpError::Arity) };
+    let &[url, field, vary, lease, lease_ms] = args else {
+        return Err(OpError::Arity);
+    };
     Ok(Op::CacheGet(CacheGet {
         url: checked_url(url)?,
         field: fixed(field, "field")?,
@@ -271,7 +273,10 @@ fn cache_invalidate<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     if args.is_empty() || args.len() > MAX_URLS {
         return Err(OpError::Arity);
     }
-    let urls = args.iter().map(|url| checked_url(url)).collect::<Result<_, _>>()?;
+    let urls = args
+        .iter()
+        .map(|url| checked_url(url))
+        .collect::<Result<_, _>>()?;
     Ok(Op::CacheInvalidate { urls })
 }
 
@@ -322,7 +327,9 @@ fn limit_take<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
 }
 
 fn session_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let &[realm, user, secret, idle_ms, touch] = args else { return Err(OpError::Arity) };
+    let &[realm, user, secret, idle_ms, touch] = args else {
+        return Err(OpError::Arity);
+    };
     if realm.is_empty() || realm.len() > 64 {
         return Err(OpError::Argument("realm"));
     }
@@ -349,7 +356,11 @@ fn checked_url(url: &[u8]) -> Result<&[u8], OpError> {
 }
 
 fn checked_vary(vary: &[u8]) -> Result<&[u8], OpError> {
-    if vary.len() > 1024 { Err(OpError::Argument("vary")) } else { Ok(vary) }
+    if vary.len() > 1024 {
+        Err(OpError::Argument("vary"))
+    } else {
+        Ok(vary)
+    }
 }
 
 fn fixed<'a, const N: usize>(bytes: &'a [u8], name: &'static str) -> Result<&'a [u8; N], OpError> {

@@ -103,9 +103,11 @@ impl<'a> CacheReply<'a> {
     pub fn parse(value: &Value<'a>) -> Result<Self, ReplyError> {
         let items = array(value)?;
         match items {
-            [Value::Simple(b"hit"), born, now, Value::Bulk(record)] => {
-                Ok(Self::Hit { born_us: unsigned(born)?, now_us: unsigned(now)?, record })
-            }
+            [Value::Simple(b"hit"), born, now, Value::Bulk(record)] => Ok(Self::Hit {
+                born_us: unsigned(born)?,
+                now_us: unsigned(now)?,
+                record,
+            }),
             [Value::Simple(b"miss"), _now, Value::Null] => Ok(Self::Miss { lease: None }),
             [Value::Simple(b"miss"), _now, Value::Bulk(lease)] => {
                 let lease = (*lease).try_into().map_err(|_| ReplyError::Shape)?;
@@ -119,7 +121,11 @@ impl<'a> CacheReply<'a> {
     /// Appends the value.
     pub fn encode(&self, now_us: u64, out: &mut Vec<u8>) {
         match self {
-            Self::Hit { born_us, now_us, record } => {
+            Self::Hit {
+                born_us,
+                now_us,
+                record,
+            } => {
                 resp::array(out, 4);
                 resp::simple(out, b"hit");
                 int(out, *born_us);
@@ -147,7 +153,9 @@ impl<'a> CacheReply<'a> {
 impl LimitReply {
     /// Reads the value; it must speak of exactly `count` limits.
     pub fn parse(value: &Value<'_>, count: usize) -> Result<Self, ReplyError> {
-        let [admitted, now, limits @ ..] = array(value)? else { return Err(ReplyError::Shape) };
+        let [admitted, now, limits @ ..] = array(value)? else {
+            return Err(ReplyError::Shape);
+        };
         if limits.len() != count {
             return Err(ReplyError::Shape);
         }
@@ -157,7 +165,11 @@ impl LimitReply {
             Value::Integer(1) => true,
             _ => return Err(ReplyError::Shape),
         };
-        Ok(Self { admitted, now_us: unsigned(now)?, limits })
+        Ok(Self {
+            admitted,
+            now_us: unsigned(now)?,
+            limits,
+        })
     }
 
     /// Appends the value.
@@ -210,9 +222,17 @@ impl<'a> SessionReply<'a> {
     pub fn parse(value: &Value<'a>) -> Result<Self, ReplyError> {
         match array(value)? {
             [Value::Simple(b"absent"), _now] => Ok(Self::Absent),
-            [Value::Simple(b"valid"), Value::Bulk(uid), Value::Bulk(roles), deadline, _now] => {
-                Ok(Self::Valid { uid, roles, deadline_us: unsigned(deadline)? })
-            }
+            [
+                Value::Simple(b"valid"),
+                Value::Bulk(uid),
+                Value::Bulk(roles),
+                deadline,
+                _now,
+            ] => Ok(Self::Valid {
+                uid,
+                roles,
+                deadline_us: unsigned(deadline)?,
+            }),
             _ => Err(ReplyError::Shape),
         }
     }
@@ -224,7 +244,11 @@ impl<'a> SessionReply<'a> {
                 resp::array(out, 2);
                 resp::simple(out, b"absent");
             }
-            Self::Valid { uid, roles, deadline_us } => {
+            Self::Valid {
+                uid,
+                roles,
+                deadline_us,
+            } => {
                 resp::array(out, 5);
                 resp::simple(out, b"valid");
                 resp::bulk(out, uid);
@@ -258,10 +282,18 @@ fn array<'v, 'a>(value: &'v Value<'a>) -> Result<&'v [Value<'a>], ReplyError> {
 }
 
 fn failed(value: &Value<'_>) -> Result<(), ReplyError> {
-    let Value::Error(line) = value else { return Ok(()) };
-    let code: Vec<u8> =
-        line.iter().copied().take_while(u8::is_ascii_alphanumeric).take(32).collect();
-    Err(ReplyError::Failed(String::from_utf8_lossy(&code).into_owned()))
+    let Value::Error(line) = value else {
+        return Ok(());
+    };
+    let code: Vec<u8> = line
+        .iter()
+        .copied()
+        .take_while(u8::is_ascii_alphanumeric)
+        .take(32)
+        .collect();
+    Err(ReplyError::Failed(
+        String::from_utf8_lossy(&code).into_owned(),
+    ))
 }
 
 fn unsigned(value: &Value<'_>) -> Result<u64, ReplyError> {

@@ -78,7 +78,10 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { depth: 6, items: 16_384 }
+        Self {
+            depth: 6,
+            items: 16_384,
+        }
     }
 }
 
@@ -122,7 +125,11 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// A decoder of `input`.
     pub fn new(input: &'a [u8], bounds: Bounds) -> Self {
-        Self { input, depth: bounds.depth, items: bounds.items }
+        Self {
+            input,
+            depth: bounds.depth,
+            items: bounds.items,
+        }
     }
 
     /// The next value; `None` at the end of the input. After an error the rest is meaningless.
@@ -155,7 +162,9 @@ impl<'a> Decoder<'a> {
         match kind {
             b'+' => Ok(Value::Simple(line)),
             b'-' => Ok(Value::Error(line)),
-            b':' => parse_int(line).map(Value::Integer).ok_or(DecodeError::Number),
+            b':' => parse_int(line)
+                .map(Value::Integer)
+                .ok_or(DecodeError::Number),
             b'$' => match length(line)? {
                 None => Ok(Value::Null),
                 Some(n) => self.take_bulk(n).map(Value::Bulk),
@@ -187,7 +196,10 @@ impl<'a> Decoder<'a> {
     fn line(&mut self) -> Result<&'a [u8], DecodeError> {
         let end = self.input.iter().position(|&b| b == b'\r' || b == b'\n');
         let end = end.ok_or(DecodeError::Incomplete)?;
-        let (line, rest) = self.input.split_at_checked(end).ok_or(DecodeError::Incomplete)?;
+        let (line, rest) = self
+            .input
+            .split_at_checked(end)
+            .ok_or(DecodeError::Incomplete)?;
         self.input = match rest {
             [b'\r', b'\n', rest @ ..] => rest,
             [b'\r'] => return Err(DecodeError::Incomplete),
@@ -197,7 +209,10 @@ impl<'a> Decoder<'a> {
     }
 
     fn take_bulk(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
-        let (bytes, rest) = self.input.split_at_checked(n).ok_or(DecodeError::Incomplete)?;
+        let (bytes, rest) = self
+            .input
+            .split_at_checked(n)
+            .ok_or(DecodeError::Incomplete)?;
         self.input = match rest {
             [b'\r', b'\n', rest @ ..] => rest,
             [] | [b'\r'] => return Err(DecodeError::Incomplete),
@@ -231,7 +246,9 @@ fn length(line: &[u8]) -> Result<Option<usize>, DecodeError> {
     const MAX: i64 = 512 << 20;
     match parse_int(line) {
         Some(-1) => Ok(None),
-        Some(n @ 0..=MAX) => usize::try_from(n).map(Some).map_err(|_| DecodeError::Number),
+        Some(n @ 0..=MAX) => usize::try_from(n)
+            .map(Some)
+            .map_err(|_| DecodeError::Number),
         _ => Err(DecodeError::Number),
     }
 }
@@ -286,7 +303,10 @@ pub fn null(out: &mut Vec<u8>) {
 }
 
 fn push_line(out: &mut Vec<u8>, line: &[u8]) {
-    out.extend(line.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+    out.extend(
+        line.iter()
+            .map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }),
+    );
     out.extend_from_slice(b"\r\n");
 }
 
