@@ -5,7 +5,7 @@
 
 mod router;
 
-pub use router::{Router, Target};
+pub use router::{HostRule, PathRule, Router, Rule, Target, canonical_host};
 
 /// A whole compiled configuration.
 #[derive(Debug)]
