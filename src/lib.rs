@@ -31,6 +31,7 @@
     )
 )]
 
+pub mod cache;
 pub mod exchange;
 pub mod http;
 pub mod limit;

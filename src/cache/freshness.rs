@@ -1,0 +1,120 @@
+//! How long an answer is fresh, and how old it is on arrival (RFC 9111, 4.2.1 and 4.2.3).
+
+use super::control::{MAX_DELTA_S, ResponseControl, delta_seconds};
+use super::list;
+use crate::http::{Headers, date};
+use crate::policy;
+
+/// When an answer arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// From the request's first byte upstream to the answer's headers, monotonic clock, milliseconds.
+    pub response_delay_ms: u64,
+    /// The fleet's clock (Redis') when the headers arrived, milliseconds since the epoch; `None` when
+    /// it is not known. Then `Date` makes nothing older, and `Expires` needs a valid `Date`.
+    pub wall_ms: Option<u64>,
+}
+
+/// Where a freshness lifetime came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// `Expires` minus `Date`.
+    Expires,
+    /// `Cache-Control: max-age`.
+    MaxAge,
+    /// The policy's `ttl`: the answer names none.
+    Policy,
+    /// `Cache-Control: s-maxage`.
+    SMaxage,
+}
+
+/// A freshness lifetime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Milliseconds; 0 is stale from the start.
+    pub ms: u64,
+    /// Who said so.
+    pub source: Source,
+}
+
+impl Source {
+    /// Whether the origin said it.
+    pub fn is_explicit(self) -> bool {
+        !matches!(self, Self::Policy)
+    }
+}
+
+impl Timing {
+    fn wall_s(&self) -> Option<i64> {
+        self.wall_ms.and_then(|ms| i64::try_from(ms / 1000).ok())
+    }
+}
+
+/// The freshness lifetime: `s-maxage`, else `max-age`, else `Expires`, else the policy's `ttl`; `None`
+/// when nobody names one. Several `Expires` lines, or one that is no date, mean stale (RFC 9111, 4.2.1
+/// and 5.3). The policy's `ttl_max` is applied by [`super::store`], which knows the age.
+pub fn lifetime(
+    control: &ResponseControl,
+    headers: &Headers,
+    timing: &Timing,
+    cache: &policy::Cache,
+) -> Option<Lifetime> {
+    let seconds = |s: u64, source| Lifetime {
+        ms: s.saturating_mul(1000),
+        source,
+    };
+    if let Some(s) = control.s_maxage {
+        return Some(seconds(s, Source::SMaxage));
+    }
+    if let Some(s) = control.max_age {
+        return Some(seconds(s, Source::MaxAge));
+    }
+    if headers.contains("expires") {
+        return Some(seconds(
+            expires(headers, timing).unwrap_or(0),
+            Source::Expires,
+        ));
+    }
+    cache.ttl_ms.map(|ms| Lifetime {
+        ms,
+        source: Source::Policy,
+    })
+}
+
+/// `corrected_initial_age` of RFC 9111, 4.2.3, milliseconds.
+pub fn initial_age_ms(headers: &Headers, timing: &Timing) -> u64 {
+    let corrected = age_s(headers)
+        .saturating_mul(1000)
+        .saturating_add(timing.response_delay_ms);
+    let apparent = match (timing.wall_s(), date_s(headers, timing)) {
+        (Some(now), Some(date)) => u64::try_from(now.saturating_sub(date)).unwrap_or(0),
+        _ => 0,
+    };
+    corrected.max(apparent.saturating_mul(1000))
+}
+
+/// The `Age` field: the first member of the first line, ignored when it is no number (RFC 9111, 5.1).
+fn age_s(headers: &Headers) -> u64 {
+    let first = headers
+        .all("age")
+        .next()
+        .and_then(|line| list::members(line).next());
+    first.and_then(delta_seconds).unwrap_or(0)
+}
+
+/// `Date`, when there is one valid line.
+fn date_s(headers: &Headers, timing: &Timing) -> Option<i64> {
+    date::parse(headers.only("date")?, timing.wall_s())
+}
+
+/// `Expires - Date`, with the time of arrival for a `Date` that is missing or invalid (RFC 9110, 6.6.1).
+fn expires(headers: &Headers, timing: &Timing) -> Option<u64> {
+    let expires = date::parse(headers.only("expires")?, timing.wall_s())?;
+    let date = date_s(headers, timing).or_else(|| timing.wall_s())?;
+    u64::try_from(expires.saturating_sub(date))
+        .ok()
+        .map(|s| s.min(MAX_DELTA_S))
+}
+
+#[cfg(test)]
+mod tests;

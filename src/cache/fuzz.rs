@@ -1,0 +1,75 @@
+//! Fuzz targets, one per parser that reads bytes from outside. Each states what must hold of any
+//! input; `tests/fuzz` and the property tests call them.
+
+use super::control::{MAX_DELTA_S, RequestControl, ResponseControl};
+use super::key::{Target, Url};
+use super::record::Record;
+use super::vary::Vary;
+use crate::http::{Headers, date};
+
+/// Cache-Control: no number above 2^31, and the lines' order does not matter.
+pub fn fuzz_control(data: &[u8]) {
+    let lines: Vec<&[u8]> = data.split(|b| *b == b'\n').collect();
+    let control = ResponseControl::parse(lines.iter().copied());
+    for number in [
+        control.max_age,
+        control.s_maxage,
+        control.stale_if_error,
+        control.stale_while_revalidate,
+    ] {
+        assert!(number.is_none_or(|n| n <= MAX_DELTA_S));
+    }
+    let mut reversed = ResponseControl::parse(lines.iter().rev().copied());
+    for scope in [&mut reversed.no_cache, &mut reversed.private] {
+        if let super::control::Scope::Fields(names) = scope {
+            names.sort();
+        }
+    }
+    let mut control = control;
+    for scope in [&mut control.no_cache, &mut control.private] {
+        if let super::control::Scope::Fields(names) = scope {
+            names.sort();
+        }
+    }
+    assert_eq!(control, reversed);
+    RequestControl::parse(lines.into_iter());
+}
+
+/// HTTP-date: what is read and written again is the same second.
+pub fn fuzz_date(data: &[u8]) {
+    if let Some(seconds) = date::parse(data, Some(1_800_000_000)) {
+        assert_eq!(
+            date::parse(date::imf_fixdate(seconds).as_bytes(), None),
+            Some(seconds)
+        );
+    }
+}
+
+/// Records: what decodes is what encoding gives.
+pub fn fuzz_record(data: &[u8]) {
+    if let Ok(record) = Record::decode(data) {
+        assert_eq!(record.encode().as_deref(), Ok(data));
+    }
+}
+
+/// URLs: canonical text parses to itself; a reference resolves to the same origin.
+pub fn fuzz_url(data: &[u8]) {
+    if let Ok(Target::Url(url)) = Target::parse(data) {
+        assert_eq!(Url::parse(url.as_bytes()).as_ref(), Ok(&url));
+    }
+    let base = Url::new(b"http", b"a.example", b"/b/c?d");
+    if let Some(url) = base.ok().and_then(|base| base.resolve(data)) {
+        assert_eq!(url.origin(), b"http://a.example");
+        assert_eq!(Url::parse(url.as_bytes()).as_ref(), Ok(&url));
+    }
+}
+
+/// Vary: the wire form of an answer's list reads back as it, and no other text reads as a list.
+pub fn fuzz_vary(data: &[u8]) {
+    if let Ok(vary) = Vary::of_response(&Headers::from_pairs([("vary", data)])) {
+        assert_eq!(Vary::from_wire(vary.to_wire().as_bytes()), Ok(vary));
+    }
+    if let Ok(vary) = Vary::from_wire(data) {
+        assert_eq!(vary.to_wire().as_bytes(), data);
+    }
+}
