@@ -60,6 +60,12 @@ impl Headers {
         self.0.len() != before
     }
 
+    /// Removes every line for which `wanted(name, value)` does not hold; the others keep the value it
+    /// leaves.
+    pub fn retain_mut(&mut self, mut wanted: impl FnMut(&str, &mut Vec<u8>) -> bool) {
+        self.0.retain_mut(|(name, value)| wanted(name, value));
+    }
+
     /// All lines in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
         self.0
