@@ -1,0 +1,177 @@
+//! Host calls, as bytes and without panics of ours.
+
+use crate::http::Headers;
+use crate::stream::{LocalReply, Property};
+use core::time::Duration;
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
+
+/// All request headers, every line.
+pub(super) fn request_headers() -> Headers {
+    headers(MapType::HttpRequestHeaders)
+}
+
+/// All response headers, every line.
+pub(super) fn response_headers() -> Headers {
+    headers(MapType::HttpResponseHeaders)
+}
+
+fn headers(map: MapType) -> Headers {
+    Headers::from_lower(hostcalls::get_map_bytes(map).unwrap_or_default())
+}
+
+/// Replaces all request headers.
+pub(super) fn set_request_headers(headers: &Headers) {
+    set_headers(MapType::HttpRequestHeaders, headers);
+}
+
+/// Replaces all response headers.
+pub(super) fn set_response_headers(headers: &Headers) {
+    set_headers(MapType::HttpResponseHeaders, headers);
+}
+
+fn set_headers(map: MapType, headers: &Headers) {
+    if let Err(status) = hostcalls::set_map_bytes(map, headers.iter().collect()) {
+        log::error!("setting headers failed: {status:?}");
+    }
+}
+
+/// Removes all request trailers whose name is reserved.
+pub(super) fn remove_request_trailers(names: &[String]) {
+    for name in names {
+        let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
+    }
+}
+
+/// Removes response trailers by name.
+pub(super) fn remove_response_trailers(names: &[String]) {
+    for name in names {
+        let _ = hostcalls::remove_map_value(MapType::HttpResponseTrailers, name);
+    }
+}
+
+/// All request trailers.
+pub(super) fn request_trailers() -> Headers {
+    headers(MapType::HttpRequestTrailers)
+}
+
+/// All response trailers.
+pub(super) fn response_trailers() -> Headers {
+    headers(MapType::HttpResponseTrailers)
+}
+
+/// The bytes of a buffer.
+pub(super) fn buffer(kind: BufferType, size: usize) -> Vec<u8> {
+    hostcalls::get_buffer(kind, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// A property; `None` when it is not there.
+pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// Sets a property of one segment: two would not come out in Envoy's access log.
+pub(super) fn set_property(property: Property, value: &[u8]) {
+    let _ = hostcalls::set_property(vec![property.name()], Some(value));
+}
+
+/// Answers the request of the effective context.
+pub(super) fn reply(reply: &LocalReply) {
+    let headers = reply.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+    let body = (!reply.body.is_empty()).then_some(reply.body.as_slice());
+    let status = u32::from(reply.status);
+    if let Err(status) = hostcalls::send_http_response(status, headers.collect(), body) {
+        log::error!("local reply failed: {status:?}");
+    }
+}
+
+/// Lets the paused request of the effective context go on.
+pub(super) fn resume_request() {
+    let _ = hostcalls::resume_http_request();
+}
+
+/// Lets the paused response of the effective context go on.
+pub(super) fn resume_response() {
+    let _ = hostcalls::resume_http_response();
+}
+
+/// Host calls after this act for `context`; whether that context exists.
+pub(super) fn act_for(context: u32) -> bool {
+    hostcalls::set_effective_context(context).is_ok()
+}
+
+/// Opens a stream of exchanges on a cluster; its token.
+pub(super) fn open_stream(cluster: &str, token: Option<&str>) -> Option<u32> {
+    let authorization = token.map(|token| format!("Bearer {token}"));
+    let metadata: Vec<(&str, &[u8])> =
+        authorization.iter().map(|value| ("authorization", value.as_bytes())).collect();
+    let service = grpc_service(cluster);
+    hostcalls::open_grpc_stream(&service, "tidegate.v1.Bridge", "Exchange", metadata).ok()
+}
+
+/// Sends one message; whether the stream took it.
+pub(super) fn send(stream: u32, message: &[u8]) -> bool {
+    hostcalls::send_grpc_stream_message(stream, Some(message), false).is_ok()
+}
+
+/// Gives a stream up.
+pub(super) fn reset(stream: u32) {
+    let _ = hostcalls::cancel_grpc_stream(stream);
+}
+
+/// Sends a unary exchange; its token.
+pub(super) fn post(cluster: &str, token: Option<&str>, body: &[u8], timeout_ms: u32) -> Option<u32> {
+    let authorization = token.map(|token| format!("Bearer {token}"));
+    let timeout_text = timeout_ms.to_string();
+    let mut headers: Vec<(&str, &[u8])> = vec![
+        (":method", b"POST"),
+        (":path", b"/v1/exchange"),
+        (":authority", cluster.as_bytes()),
+        ("content-type", b"application/vnd.tidegate.resp"),
+        ("x-tidegate-timeout-ms", timeout_text.as_bytes()),
+    ];
+    if let Some(value) = &authorization {
+        headers.push(("authorization", value.as_bytes()));
+    }
+    let timeout = Duration::from_millis(u64::from(timeout_ms.max(1)));
+    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
+}
+
+/// Status of a unary exchange that ended; `None` when there was no answer.
+pub(super) fn post_status() -> Option<u16> {
+    let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).ok()?;
+    let (_, status) = headers.iter().find(|(name, _)| name == ":status")?;
+    core::str::from_utf8(status).ok()?.parse().ok()
+}
+
+/// Defines a counter; its id.
+pub(super) fn define_counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Adds to a counter; 0 is not allowed by Envoy.
+pub(super) fn add(counter: u32, n: u64) {
+    if let Ok(n @ 1..) = i64::try_from(n) {
+        let _: Result<(), Status> = hostcalls::increment_metric(counter, n);
+    }
+}
+
+/// How often `on_tick` is called.
+pub(super) fn tick_every(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
+
+/// A serialized `envoy.config.core.v3.GrpcService { envoy_grpc { cluster_name } }`: both are field 1 of
+/// type bytes. The SDK hands the text on as it is, so the bytes must be UTF-8: lengths stay below 128.
+fn grpc_service(cluster: &str) -> String {
+    let mut service = String::new();
+    let inner = cluster.len().min(120);
+    let cluster: String = cluster.chars().take(inner).collect();
+    let byte = |n: usize| char::from(u8::try_from(n).unwrap_or(0));
+    service.push('\n');
+    service.push(byte(cluster.len().saturating_add(2)));
+    service.push('\n');
+    service.push(byte(cluster.len()));
+    service.push_str(&cluster);
+    service
+}

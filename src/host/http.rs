@@ -1,0 +1,90 @@
+//! One HTTP stream's callbacks.
+
+use super::shared::Shared;
+use super::{calls, root};
+use crate::stream::{Input, RequestHead};
+use core::cell::RefCell;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, BufferType};
+use std::rc::Rc;
+
+/// Carries the id of a request whose state is in [`Shared`].
+pub(super) struct Request {
+    id: u32,
+    shared: Rc<RefCell<Option<Shared>>>,
+}
+
+impl Request {
+    pub(super) fn new(id: u32, shared: Rc<RefCell<Option<Shared>>>) -> Self {
+        Self { id, shared }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Shared) -> T) -> Option<T> {
+        self.shared.try_borrow_mut().ok()?.as_mut().map(f)
+    }
+
+    fn input(&self, input: Input<'_>) -> Action {
+        self.with(|shared| shared.input(self.id, input)).unwrap_or(Action::Continue)
+    }
+}
+
+impl Context for Request {
+    fn on_http_call_response(&mut self, token: u32, _headers: usize, body: usize, _trailers: usize) {
+        let body = root::post_body(body);
+        self.with(|shared| shared.posted(token, body.as_deref(), Some(self.id)));
+    }
+}
+
+impl HttpContext for Request {
+    fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
+        let policy = calls::property(&[
+            "xds", "route_metadata", "filter_metadata", "tidegate", "policy",
+        ]);
+        let peer = match self.with(|shared| shared.wants_peer()) {
+            Some(true) => calls::property(&["source", "address"]).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let headers = calls::request_headers();
+        self.input(Input::RequestHeaders(RequestHead { headers, end, peer, policy }))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        calls::remove_request_trailers(&reserved(&calls::request_trailers()));
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
+        self.input(Input::ResponseHeaders { headers: calls::response_headers(), end })
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        match self.with(|shared| shared.wants_body(self.id)) {
+            Some(true) => {
+                let chunk = calls::buffer(BufferType::HttpResponseBody, size);
+                self.input(Input::ResponseBody { chunk: &chunk, end })
+            }
+            _ => Action::Continue,
+        }
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        calls::remove_response_trailers(&reserved(&calls::response_trailers()));
+        self.input(Input::ResponseTrailers)
+    }
+
+    fn on_log(&mut self) {
+        self.with(|shared| shared.done(self.id));
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        // `on_log` comes for every stream that had headers; this is for those that had none.
+        self.with(|shared| shared.done(self.id));
+    }
+}
+
+fn reserved(trailers: &crate::http::Headers) -> Vec<String> {
+    let names = trailers.iter().map(|(name, _)| name);
+    names.filter(|name| crate::session::is_reserved(name)).map(str::to_owned).collect()
+}

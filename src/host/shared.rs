@@ -1,0 +1,216 @@
+//! What a root context and its requests share.
+
+use super::{apply, calls, clock};
+use crate::exchange::{Answer, CallId, LINKS, Owner, Transmit};
+use crate::stream::{Input, Stream};
+use crate::vm::Vm;
+use core::time::Duration;
+use hashbrown::HashMap;
+use proxy_wasm::types::Action;
+
+/// Counts are written at most this often while requests come in; the tick writes the rest.
+const FLUSH_EVERY: Duration = Duration::from_millis(2);
+
+/// One plugin configuration's state in one VM.
+#[derive(Debug)]
+pub(super) struct Shared {
+    root: u32,
+    vm: Vm,
+    token: Option<String>,
+    streams: HashMap<u32, Stream>,
+    links: [Option<u32>; LINKS],
+    posts: HashMap<u32, CallId>,
+    counters: Vec<Option<u32>>,
+    flushed: Duration,
+}
+
+impl Shared {
+    pub(super) fn new(root: u32, vm: Vm, token: Option<String>) -> Self {
+        let counters = vm.metrics.names().iter().map(|name| calls::define_counter(name)).collect();
+        Self {
+            root,
+            vm,
+            token,
+            streams: HashMap::new(),
+            links: [None; LINKS],
+            posts: HashMap::new(),
+            counters,
+            flushed: Duration::ZERO,
+        }
+    }
+
+    /// Whether a request's peer address is needed.
+    pub(super) fn wants_peer(&self) -> bool {
+        self.vm.wants_peer()
+    }
+
+    /// Whether the request wants to see its response body.
+    pub(super) fn wants_body(&self, context: u32) -> bool {
+        self.streams.get(&context).is_some_and(Stream::wants_body)
+    }
+
+    /// Feeds an input of the request in `context`, which the host is calling back for.
+    pub(super) fn input(&mut self, context: u32, input: Input<'_>) -> Action {
+        let now = clock::now();
+        let stream = self.streams.entry(context).or_default();
+        let output = stream.handle(context, input, now, &mut self.vm);
+        let action = apply::inline(output);
+        self.pump(now, Some(context));
+        action
+    }
+
+    /// The request in `context` is over.
+    pub(super) fn done(&mut self, context: u32) {
+        let now = clock::now();
+        if let Some(mut stream) = self.streams.remove(&context) {
+            let _ = stream.handle(context, Input::Done, now, &mut self.vm);
+            self.pump(now, Some(context));
+        }
+        if now.saturating_sub(self.flushed) >= FLUSH_EVERY {
+            self.flush(now);
+        }
+    }
+
+    /// Time passed.
+    pub(super) fn tick(&mut self) {
+        let now = clock::now();
+        let answers = self.vm.client.handle_tick(now);
+        self.deliver(answers, now);
+        self.pump(now, None);
+        if let Some(reason) = self.vm.client.take_refusal() {
+            log::error!("a bridge refused the stream: {reason}");
+        }
+        self.flush(now);
+    }
+
+    /// A message arrived on a stream.
+    pub(super) fn message(&mut self, token: u32, message: &[u8]) {
+        let now = clock::now();
+        let Some(link) = self.link_of(token) else { return };
+        let answers = self.vm.client.handle_message(link, message, now);
+        self.deliver(answers, now);
+        self.pump(now, None);
+    }
+
+    /// A stream closed.
+    pub(super) fn closed(&mut self, token: u32) {
+        let now = clock::now();
+        let Some(link) = self.link_of(token) else { return };
+        self.forget(link);
+        let answers = self.vm.client.handle_closed(link, now);
+        self.deliver(answers, now);
+        self.pump(now, None);
+    }
+
+    /// A unary exchange ended; `own` is the request's context when the host called that back.
+    pub(super) fn posted(&mut self, token: u32, body: Option<&[u8]>, own: Option<u32>) {
+        let now = clock::now();
+        let Some(call) = self.posts.remove(&token) else { return };
+        let answers = self.vm.client.handle_posted(call, body, now);
+        self.deliver(answers, now);
+        self.pump(now, own);
+    }
+
+    fn link_of(&self, token: u32) -> Option<usize> {
+        self.links.iter().position(|link| *link == Some(token))
+    }
+
+    fn forget(&mut self, link: usize) {
+        if let Some(slot) = self.links.get_mut(link) {
+            *slot = None;
+        }
+    }
+
+    /// Hands answers to the requests that wait. A request that is gone is not spoken for: no host
+    /// call is made with its context (invariant X9).
+    fn deliver(&mut self, answers: Vec<Answer<'_>>, now: Duration) {
+        for answer in answers {
+            match answer.owner {
+                Owner::Background(tag) => self.vm.background(tag, answer.result),
+                Owner::Context(context) => {
+                    let Some(stream) = self.streams.get_mut(&context) else { continue };
+                    let input = Input::Answer { call: answer.call, result: answer.result };
+                    let output = stream.handle(context, input, now, &mut self.vm);
+                    if calls::act_for(context) {
+                        apply::resumed(output);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what the exchange client wants done. Streams belong to the root context.
+    fn pump(&mut self, now: Duration, own: Option<u32>) {
+        let mut acting = false;
+        // Bounded, because opening may fail at once and be wanted again only after a back-off.
+        while let Some(transmit) = self.vm.client.poll_transmit() {
+            if !acting {
+                acting = calls::act_for(self.root);
+            }
+            let answers = self.transmit(transmit, now);
+            if !answers.is_empty() {
+                self.deliver(answers, now);
+                acting = false;
+            }
+        }
+        if let (true, Some(own)) = (acting, own) {
+            calls::act_for(own);
+        }
+    }
+
+    fn transmit(&mut self, transmit: Transmit, now: Duration) -> Vec<Answer<'static>> {
+        let cluster = self.vm.config.bridge.cluster.as_str();
+        let token = self.token.as_deref();
+        match transmit {
+            Transmit::Open { link } => match calls::open_stream(cluster, token) {
+                Some(opened) => {
+                    if let Some(slot) = self.links.get_mut(link) {
+                        *slot = Some(opened);
+                    }
+                    self.vm.client.handle_opened(link);
+                    Vec::new()
+                }
+                None => self.vm.client.handle_closed(link, now),
+            },
+            Transmit::Post { call, body, timeout_ms } => {
+                match calls::post(cluster, token, &body, timeout_ms) {
+                    Some(sent) => {
+                        self.posts.insert(sent, call);
+                        Vec::new()
+                    }
+                    // Refused at once: no callback will come (host behaviour B9.3).
+                    None => self.vm.client.handle_posted(call, None, now).into_iter().collect(),
+                }
+            }
+            Transmit::Reset { link } => {
+                if let Some(stream) = self.links.get(link).copied().flatten() {
+                    calls::reset(stream);
+                }
+                self.forget(link);
+                Vec::new()
+            }
+            Transmit::Send { link, message } => {
+                let stream = self.links.get(link).copied().flatten();
+                if stream.is_some_and(|stream| calls::send(stream, &message)) {
+                    return Vec::new();
+                }
+                self.forget(link);
+                self.vm.client.handle_closed(link, now)
+            }
+        }
+    }
+
+    fn flush(&mut self, now: Duration) {
+        self.flushed = now;
+        self.vm.metrics.absorb(self.vm.client.counters());
+        if !self.vm.metrics.is_dirty() {
+            return;
+        }
+        let counters = &self.counters;
+        self.vm.metrics.drain(|index, n| {
+            if let Some(id) = counters.get(index).copied().flatten() {
+                calls::add(id, n);
+            }
+        });
+    }
+}

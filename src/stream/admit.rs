@@ -1,0 +1,124 @@
+//! First phase: which policy, what can be refused at once, what has to be asked.
+
+use super::request::{self, Asked, Cached, Request, Session};
+use super::{Ctx, Output, Property, RequestHead, State, Verdict};
+use super::{cache_phase, decide, limit_phase, session_phase};
+use crate::http::Headers;
+use crate::http::problem::{Problem, Reason};
+use crate::metrics::{Metric, RequestEvent};
+use crate::policy::Target;
+use crate::session::{is_reserved, path};
+use crate::wire::Op;
+use std::rc::Rc;
+
+/// Decides what becomes of a request's headers.
+pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -> State {
+    let RequestHead { mut headers, end, peer, policy } = head;
+    // Whatever happens to the request after this, no such field reaches the upstream (S6).
+    let edited = headers.remove_if(|name, _| is_reserved(name));
+    let config = Rc::clone(&ctx.vm.config);
+
+    let target = match policy {
+        Some(name) => match config.policy_named(&name) {
+            Some(policy) => Some(Target { route: usize::MAX, policy }),
+            None => {
+                ctx.vm.metrics.count(Metric::Request(RequestEvent::UnknownPolicy));
+                log::error!(
+                    "route metadata names the policy {:?}, which does not exist",
+                    String::from_utf8_lossy(&name)
+                );
+                request::refuse(&Problem::new(Reason::UnknownPolicy), &[], output);
+                return State::Answered;
+            }
+        },
+        None => route(&config, &headers),
+    };
+    let Some((target, policy)) =
+        target.and_then(|target| Some((target, config.policies.get(target.policy)?)))
+    else {
+        output.request = edited.then_some(headers);
+        return State::Passing;
+    };
+
+    let mut request = Box::new(Request {
+        headers,
+        edited,
+        policy: target.policy,
+        session: Session::Unused,
+        claims: Vec::new(),
+        limit_fields: Vec::new(),
+        cache: Cached::Unused,
+        asked: Vec::new(),
+    });
+
+    if let Some(used) = &policy.session {
+        let target = request.headers.only(":path").unwrap_or_default();
+        if let Some(ambiguity) = path::ambiguity(target).filter(|_| used.required) {
+            ctx.vm.metrics.count(Metric::Request(RequestEvent::BadRequest));
+            let mut problem = Problem::new(Reason::AmbiguousPath);
+            problem.detail = ambiguity.name();
+            request.refuse(problem, &config, output);
+            return State::Answered;
+        }
+        if session_phase::present(used, &mut request, ctx, output).is_err() {
+            return State::Answered;
+        }
+    }
+    limit_phase::claim(policy, target, &peer, &mut request, ctx);
+    cache_phase::prepare(policy, end, &mut request, ctx);
+    ask(request, ctx, output)
+}
+
+/// Sends what has to be asked, in one exchange; decides at once when there is nothing.
+pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Output) -> State {
+    let config = Rc::clone(&ctx.vm.config);
+    let mut ops: Vec<Op<'_>> = Vec::new();
+    let mut asked = Vec::new();
+    if let Some(op) = session_phase::op(&request, &config) {
+        ops.push(op);
+        asked.push(Asked::Session);
+    }
+    limit_phase::ops(&request, &config, &mut ops, &mut asked);
+    let field = cache_phase::field(&request, &config);
+    if let Some(op) = field.as_ref().and_then(|field| cache_phase::op(&request, field)) {
+        ops.push(op);
+        asked.push(Asked::Cache);
+    }
+    if ops.is_empty() {
+        drop(ops);
+        return decide::decide(request, Ok(Vec::new()), ctx, output);
+    }
+    let submitted = ctx.vm.client.submit(ctx.context, &ops, ctx.now);
+    drop(ops);
+    request.asked = asked;
+    match submitted {
+        Ok(call) => {
+            output.verdict = Verdict::Pause;
+            State::Asking { request, call }
+        }
+        Err(error) => decide::decide(request, Err(error), ctx, output),
+    }
+}
+
+/// Lets the request go upstream.
+pub(super) fn forward(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Output) -> State {
+    session_phase::tell(&mut request, ctx);
+    cache_phase::before_forward(&mut request, ctx);
+    output.verdict = Verdict::Continue;
+    if request.edited {
+        output.request = Some(core::mem::take(&mut request.headers));
+    }
+    if let Some(policy) = ctx.vm.config.policies.get(request.policy) {
+        output.properties.push((Property::Policy, policy.name.as_bytes().to_vec()));
+    }
+    State::Forwarded(request)
+}
+
+fn route(config: &crate::policy::Config, headers: &Headers) -> Option<Target> {
+    let host = headers.only(":authority").unwrap_or_default();
+    let path = headers.only(":path").unwrap_or_default();
+    let method = headers.only(":method").unwrap_or_default();
+    config.router.find(host, path, method).or_else(|| {
+        config.default_policy.map(|policy| Target { route: usize::MAX, policy })
+    })
+}

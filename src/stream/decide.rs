@@ -1,0 +1,51 @@
+//! Second phase: what the answers mean. Session first, then limits, then the cache: a hit never skips
+//! authorization (invariant C9).
+
+use super::request::{Asked, Request};
+use super::{Ctx, Output, State, Verdict};
+use super::{admit, cache_phase, limit_phase, session_phase};
+use crate::exchange::CallError;
+use crate::wire::Value;
+
+/// Decides with one value per question, or with none at all.
+pub(super) fn decide(
+    mut request: Box<Request>,
+    result: Result<Vec<Value<'_>>, CallError>,
+    ctx: &mut Ctx<'_>,
+    output: &mut Output,
+) -> State {
+    let asked = core::mem::take(&mut request.asked);
+    let values = result.ok();
+    let value_of = |wanted: Asked| {
+        let at = asked.iter().position(|asked| *asked == wanted)?;
+        values.as_ref()?.get(at)
+    };
+    if asked.contains(&Asked::Session)
+        && session_phase::answered(value_of(Asked::Session), &mut request, ctx, output).is_err()
+    {
+        return State::Answered;
+    }
+    for at in asked.iter().filter_map(|asked| match asked {
+        Asked::Shadow(at) => Some(*at),
+        _ => None,
+    }) {
+        limit_phase::shadowed(at, value_of(Asked::Shadow(at)), &mut request, ctx);
+    }
+    if asked.contains(&Asked::Limits)
+        && limit_phase::answered(value_of(Asked::Limits), &mut request, ctx, output).is_err()
+    {
+        return State::Answered;
+    }
+    if asked.contains(&Asked::Cache) {
+        match cache_phase::answered(value_of(Asked::Cache), &mut request, ctx) {
+            cache_phase::Found::AskAgain => return admit::ask(request, ctx, output),
+            cache_phase::Found::Hit(reply) => {
+                cache_phase::mark_hit(output);
+                output.verdict = Verdict::Reply(reply);
+                return State::Answered;
+            }
+            cache_phase::Found::Nothing => {}
+        }
+    }
+    admit::forward(request, ctx, output)
+}

@@ -1,0 +1,147 @@
+//! What is known of a request between its phases.
+
+use super::{LocalReply, Output, Property, Verdict};
+use crate::cache::{Url, Vary};
+use crate::http::Headers;
+use crate::http::problem::{Problem, Rendered};
+use crate::policy::Config;
+use crate::session::{Identity, Told, Token};
+use crate::wire::reply::Taken;
+
+/// A request under a policy.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// As the upstream will see them.
+    pub(super) headers: Headers,
+    /// They differ from what came in.
+    pub(super) edited: bool,
+    /// Index of the policy.
+    pub(super) policy: usize,
+    /// The session.
+    pub(super) session: Session,
+    /// Limits that apply, in the order of the operations.
+    pub(super) claims: Vec<Claim>,
+    /// Fields that tell the client about its limits.
+    pub(super) limit_fields: Vec<(&'static str, String)>,
+    /// The cache.
+    pub(super) cache: Cached,
+    /// What was asked, in order.
+    pub(super) asked: Vec<Asked>,
+}
+
+/// One limit that applies.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// Index of the limit.
+    pub(super) limit: usize,
+    /// Whom it counts.
+    pub(super) subject: [u8; 16],
+    /// What it said.
+    pub(super) taken: Option<Taken>,
+}
+
+/// Which operation an answer's value belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// `CACHE.GET`.
+    Cache,
+    /// `LIMIT.TAKE` of all enforced claims.
+    Limits,
+    /// `SESSION.GET`.
+    Session,
+    /// `LIMIT.TAKE` of one shadow claim.
+    Shadow(usize),
+}
+
+/// What is known of the session.
+#[derive(Debug)]
+pub(super) enum Session {
+    /// None was presented, or none that lives.
+    None,
+    /// A good token, not looked up yet.
+    Presented(Token),
+    /// Nobody can tell.
+    Unknown,
+    /// The policy has no session.
+    Unused,
+    /// It lives.
+    Valid {
+        /// Whose it is.
+        identity: Identity,
+        /// Its public name.
+        handle: String,
+    },
+}
+
+/// What is known of the cache.
+#[derive(Debug)]
+pub(super) enum Cached {
+    /// Not looked up, and why.
+    Bypassed(&'static str),
+    /// To be looked up, or looked up and not found.
+    Lookup(Box<Lookup>),
+    /// The policy has no cache.
+    Unused,
+    /// An unsafe method: what it changes is invalidated.
+    Unsafe(Box<Url>),
+}
+
+/// A look-up.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    /// Canonical URL.
+    pub(super) url: Url,
+    /// The Vary list asked with.
+    pub(super) vary: Vary,
+    /// The bridge named another list already: it is not asked a third time.
+    pub(super) asked_again: bool,
+    /// Proposed as the fill's lease.
+    pub(super) proposed: [u8; 16],
+    /// Granted; without one nothing is stored.
+    pub(super) lease: Option<[u8; 16]>,
+    /// The request's fields, as the origin will see them: Vary selects by these.
+    pub(super) selecting: Headers,
+    /// When the request went to the origin, for the response's age.
+    pub(super) sent: core::time::Duration,
+}
+
+impl Request {
+    /// What the upstream is told about the session.
+    pub(super) fn told(&self) -> Option<Told<'_>> {
+        match &self.session {
+            Session::Unused => None,
+            Session::None | Session::Presented(_) => Some(Told::None),
+            Session::Unknown => Some(Told::Unknown),
+            Session::Valid { identity, handle } => Some(Told::Valid { identity, handle }),
+        }
+    }
+
+    /// Refuses the request.
+    pub(super) fn refuse(&self, problem: Problem<'_>, config: &Config, output: &mut Output) {
+        let mut problem = problem;
+        problem.policy = config.policies.get(self.policy).map(|policy| policy.name.as_str());
+        refuse(&problem, &self.limit_fields, output);
+        if let Session::Valid { handle, .. } = &self.session {
+            output.properties.push((Property::Session, handle.clone().into_bytes()));
+        }
+    }
+}
+
+/// Answers with a problem.
+pub(super) fn refuse(
+    problem: &Problem<'_>,
+    fields: &[(&'static str, String)],
+    output: &mut Output,
+) {
+    let Rendered { status, headers, body } = problem.render();
+    if let Some(policy) = problem.policy {
+        output.properties.push((Property::Policy, policy.as_bytes().to_vec()));
+    }
+    output.properties.push((Property::Verdict, problem.reason.name().as_bytes().to_vec()));
+    if let Some(limit) = problem.violated.first() {
+        output.properties.push((Property::Limit, limit.as_bytes().to_vec()));
+    }
+    let headers = headers.into_iter().chain(fields.iter().cloned());
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+    output.verdict = Verdict::Reply(LocalReply { status, headers, body });
+}

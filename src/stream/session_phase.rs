@@ -1,0 +1,199 @@
+//! Sessions on a request's way: presented, looked up, told to the upstream.
+
+use super::request::{Request, Session};
+use super::{Ctx, Output, Property};
+use crate::http::problem::{Challenge, Problem, Reason};
+use crate::metrics::{Metric, RequestEvent, SessionEvent};
+use crate::policy::{Config, Credential, Realm, SessionUse};
+use crate::session::{Found, Identity, Told, csrf, find, strip, verify};
+use crate::wire::op::{SessionGet, Touch};
+use crate::wire::reply::{ReplyError, SessionReply};
+use crate::wire::{Op, Value};
+use std::rc::Rc;
+
+/// The request was refused; the answer is in the output.
+#[derive(Debug)]
+pub(super) struct Refused;
+
+/// Looks at the credential: what is wrong with it is answered without an exchange.
+pub(super) fn present(
+    used: &SessionUse,
+    request: &mut Request,
+    ctx: &mut Ctx<'_>,
+    output: &mut Output,
+) -> Result<(), Refused> {
+    let config = Rc::clone(&ctx.vm.config);
+    let (Some(realm), Some(tag)) =
+        (config.sessions.get(used.realm), ctx.vm.realms.get(used.realm).copied())
+    else {
+        return refuse(Reason::Internal, None, request, &config, output);
+    };
+    let verified = match find(&realm.credential, &request.headers) {
+        Found::Ambiguous => {
+            ctx.vm.metrics.count(Metric::Request(RequestEvent::BadRequest));
+            return refuse(Reason::AmbiguousCredential, Some(realm), request, &config, output);
+        }
+        Found::None => None,
+        Found::One(text) => Some(ctx.vm.keys.as_ref().and_then(|keys| verify(keys, tag, text).ok())),
+    };
+    if strip(&realm.credential, &mut request.headers) {
+        request.edited = true;
+    }
+    request.session = Session::None;
+    match verified {
+        None => {
+            ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Absent));
+            absent(used, realm, Reason::SessionRequired, request, &config, output)
+        }
+        Some(None) => {
+            ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Rejected));
+            absent(used, realm, Reason::SessionInvalid, request, &config, output)
+        }
+        Some(Some(token)) => {
+            let deadline_us = token.deadline_s.saturating_mul(1_000_000);
+            // Redis' clock, as a bridge told it; unknown, the script decides alone.
+            let passed =
+                ctx.vm.client.fleet_time_us(ctx.now).is_some_and(|now_us| now_us >= deadline_us);
+            if passed {
+                ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Rejected));
+                absent(used, realm, Reason::SessionInvalid, request, &config, output)?;
+                return Ok(());
+            }
+            if is_cross_site(realm, request) {
+                ctx.vm.metrics.count(Metric::Request(RequestEvent::CrossSite));
+                return refuse(Reason::CrossSite, Some(realm), request, &config, output);
+            }
+            request.session = Session::Presented(token);
+            Ok(())
+        }
+    }
+}
+
+/// The look-up.
+pub(super) fn op<'a>(request: &'a Request, config: &'a Config) -> Option<Op<'a>> {
+    let Session::Presented(token) = &request.session else { return None };
+    let used = config.policies.get(request.policy)?.session.as_ref()?;
+    let realm = config.sessions.get(used.realm)?;
+    Some(Op::SessionGet(SessionGet {
+        realm: realm.name.as_bytes(),
+        user: &token.user,
+        secret: &token.secret,
+        idle_ms: realm.idle_ms,
+        touch: Touch::Threshold,
+    }))
+}
+
+/// Takes the look-up's answer; `None`: there was none.
+pub(super) fn answered(
+    value: Option<&Value<'_>>,
+    request: &mut Request,
+    ctx: &mut Ctx<'_>,
+    output: &mut Output,
+) -> Result<(), Refused> {
+    let config = Rc::clone(&ctx.vm.config);
+    let Session::Presented(token) = &request.session else { return Ok(()) };
+    let policy = config.policies.get(request.policy);
+    let Some(used) = policy.and_then(|policy| policy.session.as_ref()) else { return Ok(()) };
+    let Some(realm) = config.sessions.get(used.realm) else { return Ok(()) };
+    let handle = token.handle();
+    let reply = value.map_or(Err(ReplyError::Shape), SessionReply::parse);
+    match reply {
+        Ok(SessionReply::Absent) => {
+            request.session = Session::None;
+            ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Absent));
+            absent(used, realm, Reason::SessionInvalid, request, &config, output)
+        }
+        Ok(SessionReply::Valid { uid, roles, .. }) => match Identity::parse(uid, roles) {
+            Ok(identity) => {
+                let allowed = identity.holds_any(&used.roles);
+                output.properties.push((Property::Session, handle.clone().into_bytes()));
+                request.session = Session::Valid { identity, handle };
+                if !allowed {
+                    ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Forbidden));
+                    return refuse(Reason::RoleRequired, Some(realm), request, &config, output);
+                }
+                ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Valid));
+                Ok(())
+            }
+            Err(bad) => {
+                log::warn!("{bad}");
+                unknown(used, realm, request, ctx, output)
+            }
+        },
+        Err(_) => unknown(used, realm, request, ctx, output),
+    }
+}
+
+/// Writes what the upstream is told.
+pub(super) fn tell(request: &mut Request, _ctx: &mut Ctx<'_>) {
+    let Some(fields) = request.told().map(|told: Told<'_>| told.headers()) else { return };
+    for (name, value) in fields {
+        request.headers.append(name, value);
+    }
+    request.edited = true;
+}
+
+/// Nobody can tell: required routes answer 503 and leave the cookie alone (invariant S4).
+fn unknown(
+    used: &SessionUse,
+    realm: &Realm,
+    request: &mut Request,
+    ctx: &mut Ctx<'_>,
+    output: &mut Output,
+) -> Result<(), Refused> {
+    request.session = Session::Unknown;
+    ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Unknown));
+    if used.required {
+        let config = Rc::clone(&ctx.vm.config);
+        return refuse(Reason::SessionUnavailable, Some(realm), request, &config, output);
+    }
+    Ok(())
+}
+
+fn absent(
+    used: &SessionUse,
+    realm: &Realm,
+    reason: Reason,
+    request: &Request,
+    config: &Config,
+    output: &mut Output,
+) -> Result<(), Refused> {
+    if used.required { refuse(reason, Some(realm), request, config, output) } else { Ok(()) }
+}
+
+fn refuse(
+    reason: Reason,
+    realm: Option<&Realm>,
+    request: &Request,
+    config: &Config,
+    output: &mut Output,
+) -> Result<(), Refused> {
+    let mut problem = Problem::new(reason);
+    if let Some(realm) = realm {
+        problem.challenge = match realm.credential {
+            Credential::Bearer => Challenge::Bearer { realm: &realm.name },
+            Credential::Cookie(_) => Challenge::Cookie { realm: &realm.name },
+        };
+    }
+    request.refuse(problem, config, output);
+    if let (Reason::SessionInvalid, Some(Realm { credential: Credential::Cookie(name), .. })) =
+        (reason, realm)
+        && let super::Verdict::Reply(reply) = &mut output.verdict
+    {
+        // Same name, path and attributes as it was set with, or the browser keeps it.
+        let clear = format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+        reply.headers.push(("set-cookie".to_owned(), clear.into_bytes()));
+    }
+    Err(Refused)
+}
+
+fn is_cross_site(realm: &Realm, request: &Request) -> bool {
+    let headers = &request.headers;
+    let method = headers.only(":method").unwrap_or_default();
+    if realm.credential == Credential::Bearer || csrf::is_safe(method) {
+        return false;
+    }
+    let scheme = headers.only(":scheme").unwrap_or_default();
+    let authority = headers.only(":authority").unwrap_or_default();
+    csrf::check(scheme, authority, headers).is_err()
+}
