@@ -38,4 +38,9 @@ pub mod limit;
 pub mod metrics;
 pub mod policy;
 pub mod session;
+pub mod stream;
+pub mod vm;
 pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+mod host;

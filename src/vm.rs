@@ -64,11 +64,18 @@ impl Vm {
             client: Client::new(client, rng.next_u64()),
             metrics: Metrics::new(&config),
             keys,
-            realms: config.sessions.iter().map(|realm| RealmTag::of(&realm.name)).collect(),
+            realms: config
+                .sessions
+                .iter()
+                .map(|realm| RealmTag::of(&realm.name))
+                .collect(),
             local: LocalLimits::new(),
             vary: VaryMemo::new(),
             rng,
-            wants_peer: config.limits.iter().any(|limit| limit.key.contains(&KeyPart::ClientIp)),
+            wants_peer: config
+                .limits
+                .iter()
+                .any(|limit| limit.key.contains(&KeyPart::ClientIp)),
             config: Rc::new(config),
         }
     }

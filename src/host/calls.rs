@@ -62,7 +62,10 @@ pub(super) fn response_trailers() -> Headers {
 
 /// The bytes of a buffer.
 pub(super) fn buffer(kind: BufferType, size: usize) -> Vec<u8> {
-    hostcalls::get_buffer(kind, 0, size).ok().flatten().unwrap_or_default()
+    hostcalls::get_buffer(kind, 0, size)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
 }
 
 /// A property; `None` when it is not there.
@@ -77,7 +80,10 @@ pub(super) fn set_property(property: Property, value: &[u8]) {
 
 /// Answers the request of the effective context.
 pub(super) fn reply(reply: &LocalReply) {
-    let headers = reply.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+    let headers = reply
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_slice()));
     let body = (!reply.body.is_empty()).then_some(reply.body.as_slice());
     let status = u32::from(reply.status);
     if let Err(status) = hostcalls::send_http_response(status, headers.collect(), body) {
@@ -103,8 +109,10 @@ pub(super) fn act_for(context: u32) -> bool {
 /// Opens a stream of exchanges on a cluster; its token.
 pub(super) fn open_stream(cluster: &str, token: Option<&str>) -> Option<u32> {
     let authorization = token.map(|token| format!("Bearer {token}"));
-    let metadata: Vec<(&str, &[u8])> =
-        authorization.iter().map(|value| ("authorization", value.as_bytes())).collect();
+    let metadata: Vec<(&str, &[u8])> = authorization
+        .iter()
+        .map(|value| ("authorization", value.as_bytes()))
+        .collect();
     let service = grpc_service(cluster);
     hostcalls::open_grpc_stream(&service, "tidegate.v1.Bridge", "Exchange", metadata).ok()
 }
@@ -120,7 +128,12 @@ pub(super) fn reset(stream: u32) {
 }
 
 /// Sends a unary exchange; its token.
-pub(super) fn post(cluster: &str, token: Option<&str>, body: &[u8], timeout_ms: u32) -> Option<u32> {
+pub(super) fn post(
+    cluster: &str,
+    token: Option<&str>,
+    body: &[u8],
+    timeout_ms: u32,
+) -> Option<u32> {
     let authorization = token.map(|token| format!("Bearer {token}"));
     let timeout_text = timeout_ms.to_string();
     let mut headers: Vec<(&str, &[u8])> = vec![

@@ -24,12 +24,19 @@ impl Request {
     }
 
     fn input(&self, input: Input<'_>) -> Action {
-        self.with(|shared| shared.input(self.id, input)).unwrap_or(Action::Continue)
+        self.with(|shared| shared.input(self.id, input))
+            .unwrap_or(Action::Continue)
     }
 }
 
 impl Context for Request {
-    fn on_http_call_response(&mut self, token: u32, _headers: usize, body: usize, _trailers: usize) {
+    fn on_http_call_response(
+        &mut self,
+        token: u32,
+        _headers: usize,
+        body: usize,
+        _trailers: usize,
+    ) {
         let body = root::post_body(body);
         self.with(|shared| shared.posted(token, body.as_deref(), Some(self.id)));
     }
@@ -38,14 +45,23 @@ impl Context for Request {
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
         let policy = calls::property(&[
-            "xds", "route_metadata", "filter_metadata", "tidegate", "policy",
+            "xds",
+            "route_metadata",
+            "filter_metadata",
+            "tidegate",
+            "policy",
         ]);
         let peer = match self.with(|shared| shared.wants_peer()) {
             Some(true) => calls::property(&["source", "address"]).unwrap_or_default(),
             _ => Vec::new(),
         };
         let headers = calls::request_headers();
-        self.input(Input::RequestHeaders(RequestHead { headers, end, peer, policy }))
+        self.input(Input::RequestHeaders(RequestHead {
+            headers,
+            end,
+            peer,
+            policy,
+        }))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
@@ -54,7 +70,10 @@ impl HttpContext for Request {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
-        self.input(Input::ResponseHeaders { headers: calls::response_headers(), end })
+        self.input(Input::ResponseHeaders {
+            headers: calls::response_headers(),
+            end,
+        })
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
@@ -86,5 +105,8 @@ impl Drop for Request {
 
 fn reserved(trailers: &crate::http::Headers) -> Vec<String> {
     let names = trailers.iter().map(|(name, _)| name);
-    names.filter(|name| crate::session::is_reserved(name)).map(str::to_owned).collect()
+    names
+        .filter(|name| crate::session::is_reserved(name))
+        .map(str::to_owned)
+        .collect()
 }

@@ -22,7 +22,10 @@ pub(super) struct Root {
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, shared: Rc::default() }
+        Self {
+            id,
+            shared: Rc::default(),
+        }
     }
 
     fn with(&self, f: impl FnOnce(&mut Shared)) {
@@ -38,13 +41,17 @@ impl Root {
         let json = calls::buffer(BufferType::PluginConfiguration, size);
         let config = config::parse(&json).map_err(|errors| errors.to_string())?;
         let keys = match std::env::var("TIDEGATE_SESSION_KEYS") {
-            Ok(text) => Some(Keys::parse(&text).map_err(|e| format!("TIDEGATE_SESSION_KEYS: {e}"))?),
+            Ok(text) => {
+                Some(Keys::parse(&text).map_err(|e| format!("TIDEGATE_SESSION_KEYS: {e}"))?)
+            }
             Err(_) => None,
         };
         if keys.is_none() && !config.sessions.is_empty() {
-            return Err("sessions: TIDEGATE_SESSION_KEYS is not set in the VM's environment \
+            return Err(
+                "sessions: TIDEGATE_SESSION_KEYS is not set in the VM's environment \
                         (vm_config.environment_variables.host_env_keys)"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let mut random = [0_u8; 16];
         getrandom::fill(&mut random).map_err(|e| format!("random_get: {e}"))?;
@@ -58,7 +65,9 @@ impl Root {
             log::warn!("{warning}");
         }
         let digest = config.digest.clone();
-        let token = std::env::var("TIDEGATE_BRIDGE_TOKEN").ok().filter(|t| !t.is_empty());
+        let token = std::env::var("TIDEGATE_BRIDGE_TOKEN")
+            .ok()
+            .filter(|t| !t.is_empty());
         let vm = Vm::new(config, keys, seed);
         *self.shared.borrow_mut() = Some(Shared::new(self.id, vm, token));
         log::info!(
@@ -71,7 +80,13 @@ impl Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, _headers: usize, body: usize, _trailers: usize) {
+    fn on_http_call_response(
+        &mut self,
+        token: u32,
+        _headers: usize,
+        body: usize,
+        _trailers: usize,
+    ) {
         let body = post_body(body);
         self.with(|shared| shared.posted(token, body.as_deref(), None));
     }

@@ -26,7 +26,12 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(root: u32, vm: Vm, token: Option<String>) -> Self {
-        let counters = vm.metrics.names().iter().map(|name| calls::define_counter(name)).collect();
+        let counters = vm
+            .metrics
+            .names()
+            .iter()
+            .map(|name| calls::define_counter(name))
+            .collect();
         Self {
             root,
             vm,
@@ -86,7 +91,9 @@ impl Shared {
     /// A message arrived on a stream.
     pub(super) fn message(&mut self, token: u32, message: &[u8]) {
         let now = clock::now();
-        let Some(link) = self.link_of(token) else { return };
+        let Some(link) = self.link_of(token) else {
+            return;
+        };
         let answers = self.vm.client.handle_message(link, message, now);
         self.deliver(answers, now);
         self.pump(now, None);
@@ -95,7 +102,9 @@ impl Shared {
     /// A stream closed.
     pub(super) fn closed(&mut self, token: u32) {
         let now = clock::now();
-        let Some(link) = self.link_of(token) else { return };
+        let Some(link) = self.link_of(token) else {
+            return;
+        };
         self.forget(link);
         let answers = self.vm.client.handle_closed(link, now);
         self.deliver(answers, now);
@@ -105,7 +114,9 @@ impl Shared {
     /// A unary exchange ended; `own` is the request's context when the host called that back.
     pub(super) fn posted(&mut self, token: u32, body: Option<&[u8]>, own: Option<u32>) {
         let now = clock::now();
-        let Some(call) = self.posts.remove(&token) else { return };
+        let Some(call) = self.posts.remove(&token) else {
+            return;
+        };
         let answers = self.vm.client.handle_posted(call, body, now);
         self.deliver(answers, now);
         self.pump(now, own);
@@ -128,8 +139,13 @@ impl Shared {
             match answer.owner {
                 Owner::Background(tag) => self.vm.background(tag, answer.result),
                 Owner::Context(context) => {
-                    let Some(stream) = self.streams.get_mut(&context) else { continue };
-                    let input = Input::Answer { call: answer.call, result: answer.result };
+                    let Some(stream) = self.streams.get_mut(&context) else {
+                        continue;
+                    };
+                    let input = Input::Answer {
+                        call: answer.call,
+                        result: answer.result,
+                    };
                     let output = stream.handle(context, input, now, &mut self.vm);
                     if calls::act_for(context) {
                         apply::resumed(output);
@@ -172,14 +188,23 @@ impl Shared {
                 }
                 None => self.vm.client.handle_closed(link, now),
             },
-            Transmit::Post { call, body, timeout_ms } => {
+            Transmit::Post {
+                call,
+                body,
+                timeout_ms,
+            } => {
                 match calls::post(cluster, token, &body, timeout_ms) {
                     Some(sent) => {
                         self.posts.insert(sent, call);
                         Vec::new()
                     }
                     // Refused at once: no callback will come (host behaviour B9.3).
-                    None => self.vm.client.handle_posted(call, None, now).into_iter().collect(),
+                    None => self
+                        .vm
+                        .client
+                        .handle_posted(call, None, now)
+                        .into_iter()
+                        .collect(),
                 }
             }
             Transmit::Reset { link } => {

@@ -13,16 +13,26 @@ use std::rc::Rc;
 
 /// Decides what becomes of a request's headers.
 pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -> State {
-    let RequestHead { mut headers, end, peer, policy } = head;
+    let RequestHead {
+        mut headers,
+        end,
+        peer,
+        policy,
+    } = head;
     // Whatever happens to the request after this, no such field reaches the upstream (S6).
     let edited = headers.remove_if(|name, _| is_reserved(name));
     let config = Rc::clone(&ctx.vm.config);
 
     let target = match policy {
         Some(name) => match config.policy_named(&name) {
-            Some(policy) => Some(Target { route: usize::MAX, policy }),
+            Some(policy) => Some(Target {
+                route: usize::MAX,
+                policy,
+            }),
             None => {
-                ctx.vm.metrics.count(Metric::Request(RequestEvent::UnknownPolicy));
+                ctx.vm
+                    .metrics
+                    .count(Metric::Request(RequestEvent::UnknownPolicy));
                 log::error!(
                     "route metadata names the policy {:?}, which does not exist",
                     String::from_utf8_lossy(&name)
@@ -54,7 +64,9 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
     if let Some(used) = &policy.session {
         let target = request.headers.only(":path").unwrap_or_default();
         if let Some(ambiguity) = path::ambiguity(target).filter(|_| used.required) {
-            ctx.vm.metrics.count(Metric::Request(RequestEvent::BadRequest));
+            ctx.vm
+                .metrics
+                .count(Metric::Request(RequestEvent::BadRequest));
             let mut problem = Problem::new(Reason::AmbiguousPath);
             problem.detail = ambiguity.name();
             request.refuse(problem, &config, output);
@@ -79,8 +91,11 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
         asked.push(Asked::Session);
     }
     limit_phase::ops(&request, &config, &mut ops, &mut asked);
-    let field = cache_phase::field(&request, &config);
-    if let Some(op) = field.as_ref().and_then(|field| cache_phase::op(&request, field)) {
+    let question = cache_phase::question(&request, &config);
+    if let Some(op) = question
+        .as_ref()
+        .and_then(|question| cache_phase::op(&request, question))
+    {
         ops.push(op);
         asked.push(Asked::Cache);
     }
@@ -102,14 +117,16 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
 
 /// Lets the request go upstream.
 pub(super) fn forward(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Output) -> State {
-    session_phase::tell(&mut request, ctx);
+    session_phase::tell(&mut request);
     cache_phase::before_forward(&mut request, ctx);
     output.verdict = Verdict::Continue;
     if request.edited {
         output.request = Some(core::mem::take(&mut request.headers));
     }
     if let Some(policy) = ctx.vm.config.policies.get(request.policy) {
-        output.properties.push((Property::Policy, policy.name.as_bytes().to_vec()));
+        output
+            .properties
+            .push((Property::Policy, policy.name.as_bytes().to_vec()));
     }
     State::Forwarded(request)
 }
@@ -119,6 +136,9 @@ fn route(config: &crate::policy::Config, headers: &Headers) -> Option<Target> {
     let path = headers.only(":path").unwrap_or_default();
     let method = headers.only(":method").unwrap_or_default();
     config.router.find(host, path, method).or_else(|| {
-        config.default_policy.map(|policy| Target { route: usize::MAX, policy })
+        config.default_policy.map(|policy| Target {
+            route: usize::MAX,
+            policy,
+        })
     })
 }

@@ -40,7 +40,8 @@ pub(super) fn decide(
         match cache_phase::answered(value_of(Asked::Cache), &mut request, ctx) {
             cache_phase::Found::AskAgain => return admit::ask(request, ctx, output),
             cache_phase::Found::Hit(reply) => {
-                cache_phase::mark_hit(output);
+                let policy = ctx.vm.config.policies.get(request.policy);
+                cache_phase::mark_hit(policy.map_or("", |policy| &policy.name), output);
                 output.verdict = Verdict::Reply(reply);
                 return State::Answered;
             }

@@ -4,9 +4,8 @@ use super::request::{Asked, Claim, Request, Session};
 use super::session_phase::Refused;
 use super::{Ctx, Output};
 use crate::http::problem::{Problem, Reason};
-use crate::limit::client_ip::ClientIp as Client;
-use crate::limit::fields;
-use crate::limit::key::{RequestView, SessionKey, resolve};
+use crate::limit::key::resolve;
+use crate::limit::{Client, LocalTake, RequestView, SessionKey, fields};
 use crate::metrics::{LimitEvent, Metric};
 use crate::policy::{Config, Limit, OnError, Policy, Target};
 use crate::wire::op::Take;
@@ -31,7 +30,7 @@ pub(super) fn claim(
     let client = if peer.is_empty() {
         None
     } else {
-        Client::find(peer, forwarded.iter().copied(), config.client_ip)
+        Client::find(&config.client_ip, peer, forwarded.iter().copied())
     };
     let route = match target.route {
         usize::MAX => policy.name.clone(),
@@ -41,7 +40,10 @@ pub(super) fn claim(
     let session = match &request.session {
         Session::Presented(token) => {
             hash = token.key_hash();
-            Some(SessionKey { user: &token.user, id: &hash })
+            Some(SessionKey {
+                user: &token.user,
+                id: &hash,
+            })
         }
         _ => None,
     };
@@ -56,10 +58,19 @@ pub(super) fn claim(
     };
     let mut claims = Vec::with_capacity(policy.limits.len());
     for &index in &policy.limits {
-        let Some(limit) = config.limits.get(index) else { continue };
+        let Some(limit) = config.limits.get(index) else {
+            continue;
+        };
         match resolve(&limit.key, &view) {
-            Ok(subject) => claims.push(Claim { limit: index, subject, taken: None }),
-            Err(_) => ctx.vm.metrics.count(Metric::Limit(index, LimitEvent::Skipped)),
+            Ok(subject) => claims.push(Claim {
+                limit: index,
+                subject,
+                taken: None,
+            }),
+            Err(_) => ctx
+                .vm
+                .metrics
+                .count(Metric::Limit(index, LimitEvent::Skipped)),
         }
     }
     request.claims = claims;
@@ -75,7 +86,11 @@ pub(super) fn ops<'a>(
 ) {
     let mut enforced = Vec::new();
     for (at, claim) in request.claims.iter().enumerate() {
-        let Some(limit) = config.limits.get(claim.limit).filter(|_| claim.taken.is_none()) else {
+        let Some(limit) = config
+            .limits
+            .get(claim.limit)
+            .filter(|_| claim.taken.is_none())
+        else {
             continue;
         };
         let take = take(limit, claim);
@@ -93,12 +108,23 @@ pub(super) fn ops<'a>(
 }
 
 /// Takes a shadow limit's answer: counted, nothing else.
-pub(super) fn shadowed(at: usize, value: Option<&Value<'_>>, request: &mut Request, ctx: &mut Ctx<'_>) {
-    let Some(claim) = request.claims.get_mut(at) else { return };
+pub(super) fn shadowed(
+    at: usize,
+    value: Option<&Value<'_>>,
+    request: &mut Request,
+    ctx: &mut Ctx<'_>,
+) {
+    let Some(claim) = request.claims.get_mut(at) else {
+        return;
+    };
     let event = match value.map(|value| LimitReply::parse(value, 1)) {
         Some(Ok(reply)) => {
             claim.taken = reply.limits.first().copied();
-            if reply.admitted { LimitEvent::Allowed } else { LimitEvent::ShadowDenied }
+            if reply.admitted {
+                LimitEvent::Allowed
+            } else {
+                LimitEvent::ShadowDenied
+            }
         }
         _ => LimitEvent::Error,
     };
@@ -113,9 +139,17 @@ pub(super) fn answered(
     output: &mut Output,
 ) -> Result<(), Refused> {
     let config = Rc::clone(&ctx.vm.config);
-    let is_enforced =
-        |claim: &Claim| config.limits.get(claim.limit).is_some_and(|limit| !limit.shadow);
-    let count = request.claims.iter().filter(|claim| is_enforced(claim)).count();
+    let is_enforced = |claim: &Claim| {
+        config
+            .limits
+            .get(claim.limit)
+            .is_some_and(|limit| !limit.shadow)
+    };
+    let count = request
+        .claims
+        .iter()
+        .filter(|claim| is_enforced(claim))
+        .count();
     let reply = value.and_then(|value| LimitReply::parse(value, count).ok());
     let admitted = match reply {
         Some(reply) => {
@@ -128,15 +162,27 @@ pub(super) fn answered(
         None => return without_answer(&config, request, ctx, output),
     };
     for claim in request.claims.iter().filter(|claim| is_enforced(claim)) {
-        let denied = claim.taken.is_some_and(|taken| taken.state != TakeState::Ok);
+        let denied = claim
+            .taken
+            .is_some_and(|taken| taken.state != TakeState::Ok);
         match (admitted, denied) {
-            (true, _) => ctx.vm.metrics.count(Metric::Limit(claim.limit, LimitEvent::Allowed)),
-            (false, true) => ctx.vm.metrics.count(Metric::Limit(claim.limit, LimitEvent::Denied)),
+            (true, _) => ctx
+                .vm
+                .metrics
+                .count(Metric::Limit(claim.limit, LimitEvent::Allowed)),
+            (false, true) => ctx
+                .vm
+                .metrics
+                .count(Metric::Limit(claim.limit, LimitEvent::Denied)),
             (false, false) => {}
         }
     }
     request.limit_fields = fields::fields(spoken(&request.claims, &config));
-    if admitted { Ok(()) } else { deny(&config, request, output) }
+    if admitted {
+        Ok(())
+    } else {
+        deny(&config, request, output)
+    }
 }
 
 /// Redis could not be asked: each limit's `on_error` decides.
@@ -148,22 +194,25 @@ fn without_answer(
 ) -> Result<(), Refused> {
     let now_us = u64::try_from(ctx.now.as_micros()).unwrap_or(u64::MAX);
     let mut unavailable = false;
-    let mut admitted = true;
-    for claim in &mut request.claims {
+    let mut shares = Vec::new();
+    let mut shared = Vec::new();
+    for (at, claim) in request.claims.iter().enumerate() {
         let Some(limit) = config.limits.get(claim.limit).filter(|limit| !limit.shadow) else {
             continue;
         };
-        ctx.vm.metrics.count(Metric::Limit(claim.limit, LimitEvent::Error));
+        ctx.vm
+            .metrics
+            .count(Metric::Limit(claim.limit, LimitEvent::Error));
         match limit.on_error {
             OnError::Allow => {}
             OnError::Deny => unavailable = true,
             OnError::Local { peers } => {
-                let taken = ctx.vm.local.take(limit, peers, &claim.subject, now_us);
-                if taken.state != TakeState::Ok {
-                    admitted = false;
-                    ctx.vm.metrics.count(Metric::Limit(claim.limit, LimitEvent::DeniedLocal));
-                }
-                claim.taken = Some(taken);
+                shares.push(LocalTake {
+                    limit,
+                    peers,
+                    subject: claim.subject,
+                });
+                shared.push(at);
             }
         }
     }
@@ -171,7 +220,26 @@ fn without_answer(
         request.refuse(Problem::new(Reason::LimitUnavailable), config, output);
         return Err(Refused);
     }
-    if admitted { Ok(()) } else { deny(config, request, output) }
+    if shares.is_empty() {
+        return Ok(());
+    }
+    let reply = ctx.vm.local.take(&shares, now_us);
+    for (at, taken) in shared.into_iter().zip(reply.limits) {
+        let Some(claim) = request.claims.get_mut(at) else {
+            continue;
+        };
+        if taken.state != TakeState::Ok {
+            ctx.vm
+                .metrics
+                .count(Metric::Limit(claim.limit, LimitEvent::DeniedLocal));
+        }
+        claim.taken = Some(taken);
+    }
+    if reply.admitted {
+        Ok(())
+    } else {
+        deny(config, request, output)
+    }
 }
 
 fn deny(config: &Config, request: &Request, output: &mut Output) -> Result<(), Refused> {
@@ -179,7 +247,11 @@ fn deny(config: &Config, request: &Request, output: &mut Output) -> Result<(), R
     let denied = spoken().filter(|(_, taken)| taken.state != TakeState::Ok);
     let violated: Vec<&str> = denied.map(|(limit, _)| limit.name.as_str()).collect();
     let never = spoken().any(|(_, taken)| taken.state == TakeState::Never);
-    let reason = if never { Reason::CostExceedsLimit } else { Reason::QuotaExceeded };
+    let reason = if never {
+        Reason::CostExceedsLimit
+    } else {
+        Reason::QuotaExceeded
+    };
     let mut problem = Problem::new(reason);
     problem.violated = violated;
     problem.retry_after_s = fields::retry_after_s(spoken());
@@ -192,7 +264,10 @@ fn spoken<'a>(
     config: &'a Config,
 ) -> impl Iterator<Item = (&'a Limit, &'a Taken)> {
     claims.iter().filter_map(|claim| {
-        let limit = config.limits.get(claim.limit).filter(|limit| !limit.shadow)?;
+        let limit = config
+            .limits
+            .get(claim.limit)
+            .filter(|limit| !limit.shadow)?;
         Some((limit, claim.taken.as_ref()?))
     })
 }

@@ -183,7 +183,11 @@ enum State {
     /// Gone upstream without a policy.
     Passing,
     /// Paused in the response's headers until an invalidation is done.
-    Purging { call: CallId, cache: usize, headers: Option<Headers> },
+    Purging {
+        call: CallId,
+        cache: usize,
+        headers: Option<Headers>,
+    },
     /// The response's body is copied for the cache.
     Receiving(Box<Capture>),
 }
@@ -197,13 +201,7 @@ pub(crate) struct Ctx<'v> {
 
 impl Stream {
     /// Feeds an input; `context` is the host's id of this stream.
-    pub fn handle(
-        &mut self,
-        context: u32,
-        input: Input<'_>,
-        now: Duration,
-        vm: &mut Vm,
-    ) -> Output {
+    pub fn handle(&mut self, context: u32, input: Input<'_>, now: Duration, vm: &mut Vm) -> Output {
         let mut ctx = Ctx { context, now, vm };
         let mut output = Output::default();
         let state = core::mem::take(&mut self.state);
@@ -212,15 +210,27 @@ impl Stream {
             (State::Fresh, Input::RequestHeaders(head)) => {
                 admit::admit(head, &mut ctx, &mut output)
             }
-            (State::Asking { request, call }, Input::Answer { call: answered, result })
-                if call == answered =>
-            {
+            (
+                State::Asking { request, call },
+                Input::Answer {
+                    call: answered,
+                    result,
+                },
+            ) if call == answered => {
                 output.resume = Some(Direction::Request);
                 decide::decide(request, result, &mut ctx, &mut output)
             }
-            (State::Purging { call, cache, headers }, Input::Answer { call: answered, result })
-                if call == answered =>
-            {
+            (
+                State::Purging {
+                    call,
+                    cache,
+                    headers,
+                },
+                Input::Answer {
+                    call: answered,
+                    result,
+                },
+            ) if call == answered => {
                 output.resume = Some(Direction::Response);
                 respond::purged(cache, headers, result, &mut ctx, &mut output)
             }

@@ -1,11 +1,12 @@
 //! What is known of a request between its phases.
 
 use super::{LocalReply, Output, Property, Verdict};
+use crate::cache::request::Bypass;
 use crate::cache::{Url, Vary};
 use crate::http::Headers;
 use crate::http::problem::{Problem, Rendered};
 use crate::policy::Config;
-use crate::session::{Identity, Told, Token};
+use crate::session::{Identity, Token, Told};
 use crate::wire::reply::Taken;
 
 /// A request under a policy.
@@ -77,7 +78,7 @@ pub(super) enum Session {
 #[derive(Debug)]
 pub(super) enum Cached {
     /// Not looked up, and why.
-    Bypassed(&'static str),
+    Bypassed(Bypass),
     /// To be looked up, or looked up and not found.
     Lookup(Box<Lookup>),
     /// The policy has no cache.
@@ -93,14 +94,20 @@ pub(super) struct Lookup {
     pub(super) url: Url,
     /// The Vary list asked with.
     pub(super) vary: Vary,
+    /// Its answer could be stored.
+    pub(super) fill: bool,
+    /// What is stored is no longer fresh.
+    pub(super) stale: bool,
+    /// Redis could not be asked, or answered nonsense.
+    pub(super) failed: bool,
     /// The bridge named another list already: it is not asked a third time.
     pub(super) asked_again: bool,
     /// Proposed as the fill's lease.
     pub(super) proposed: [u8; 16],
     /// Granted; without one nothing is stored.
     pub(super) lease: Option<[u8; 16]>,
-    /// The request's fields, as the origin will see them: Vary selects by these.
-    pub(super) selecting: Headers,
+    /// The request's fields, as the origin sees them: Vary selects by these. Kept for a store.
+    pub(super) selecting: Option<Headers>,
     /// When the request went to the origin, for the response's age.
     pub(super) sent: core::time::Duration,
 }
@@ -119,10 +126,15 @@ impl Request {
     /// Refuses the request.
     pub(super) fn refuse(&self, problem: Problem<'_>, config: &Config, output: &mut Output) {
         let mut problem = problem;
-        problem.policy = config.policies.get(self.policy).map(|policy| policy.name.as_str());
+        problem.policy = config
+            .policies
+            .get(self.policy)
+            .map(|policy| policy.name.as_str());
         refuse(&problem, &self.limit_fields, output);
         if let Session::Valid { handle, .. } = &self.session {
-            output.properties.push((Property::Session, handle.clone().into_bytes()));
+            output
+                .properties
+                .push((Property::Session, handle.clone().into_bytes()));
         }
     }
 }
@@ -133,15 +145,31 @@ pub(super) fn refuse(
     fields: &[(&'static str, String)],
     output: &mut Output,
 ) {
-    let Rendered { status, headers, body } = problem.render();
+    let Rendered {
+        status,
+        headers,
+        body,
+    } = problem.render();
     if let Some(policy) = problem.policy {
-        output.properties.push((Property::Policy, policy.as_bytes().to_vec()));
+        output
+            .properties
+            .push((Property::Policy, policy.as_bytes().to_vec()));
     }
-    output.properties.push((Property::Verdict, problem.reason.name().as_bytes().to_vec()));
+    output
+        .properties
+        .push((Property::Verdict, problem.reason.name().as_bytes().to_vec()));
     if let Some(limit) = problem.violated.first() {
-        output.properties.push((Property::Limit, limit.as_bytes().to_vec()));
+        output
+            .properties
+            .push((Property::Limit, limit.as_bytes().to_vec()));
     }
     let headers = headers.into_iter().chain(fields.iter().cloned());
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
-    output.verdict = Verdict::Reply(LocalReply { status, headers, body });
+    let headers = headers
+        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+        .collect();
+    output.verdict = Verdict::Reply(LocalReply {
+        status,
+        headers,
+        body,
+    });
 }

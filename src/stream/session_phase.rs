@@ -5,7 +5,9 @@ use super::{Ctx, Output, Property};
 use crate::http::problem::{Challenge, Problem, Reason};
 use crate::metrics::{Metric, RequestEvent, SessionEvent};
 use crate::policy::{Config, Credential, Realm, SessionUse};
-use crate::session::{Found, Identity, Told, csrf, find, strip, verify};
+use crate::session::credential::{find, strip};
+use crate::session::token::verify;
+use crate::session::{Found, Identity, Told, csrf};
 use crate::wire::op::{SessionGet, Touch};
 use crate::wire::reply::{ReplyError, SessionReply};
 use crate::wire::{Op, Value};
@@ -23,18 +25,32 @@ pub(super) fn present(
     output: &mut Output,
 ) -> Result<(), Refused> {
     let config = Rc::clone(&ctx.vm.config);
-    let (Some(realm), Some(tag)) =
-        (config.sessions.get(used.realm), ctx.vm.realms.get(used.realm).copied())
-    else {
+    let (Some(realm), Some(tag)) = (
+        config.sessions.get(used.realm),
+        ctx.vm.realms.get(used.realm).copied(),
+    ) else {
         return refuse(Reason::Internal, None, request, &config, output);
     };
     let verified = match find(&realm.credential, &request.headers) {
         Found::Ambiguous => {
-            ctx.vm.metrics.count(Metric::Request(RequestEvent::BadRequest));
-            return refuse(Reason::AmbiguousCredential, Some(realm), request, &config, output);
+            ctx.vm
+                .metrics
+                .count(Metric::Request(RequestEvent::BadRequest));
+            return refuse(
+                Reason::AmbiguousCredential,
+                Some(realm),
+                request,
+                &config,
+                output,
+            );
         }
         Found::None => None,
-        Found::One(text) => Some(ctx.vm.keys.as_ref().and_then(|keys| verify(keys, tag, text).ok())),
+        Found::One(text) => Some(
+            ctx.vm
+                .keys
+                .as_ref()
+                .and_then(|keys| verify(keys, tag, text).ok()),
+        ),
     };
     if strip(&realm.credential, &mut request.headers) {
         request.edited = true;
@@ -42,25 +58,57 @@ pub(super) fn present(
     request.session = Session::None;
     match verified {
         None => {
-            ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Absent));
-            absent(used, realm, Reason::SessionRequired, request, &config, output)
+            ctx.vm
+                .metrics
+                .count(Metric::Session(used.realm, SessionEvent::Absent));
+            absent(
+                used,
+                realm,
+                Reason::SessionRequired,
+                request,
+                &config,
+                output,
+            )
         }
         Some(None) => {
-            ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Rejected));
-            absent(used, realm, Reason::SessionInvalid, request, &config, output)
+            ctx.vm
+                .metrics
+                .count(Metric::Session(used.realm, SessionEvent::Rejected));
+            absent(
+                used,
+                realm,
+                Reason::SessionInvalid,
+                request,
+                &config,
+                output,
+            )
         }
         Some(Some(token)) => {
             let deadline_us = token.deadline_s.saturating_mul(1_000_000);
             // Redis' clock, as a bridge told it; unknown, the script decides alone.
-            let passed =
-                ctx.vm.client.fleet_time_us(ctx.now).is_some_and(|now_us| now_us >= deadline_us);
+            let passed = ctx
+                .vm
+                .client
+                .fleet_time_us(ctx.now)
+                .is_some_and(|now_us| now_us >= deadline_us);
             if passed {
-                ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Rejected));
-                absent(used, realm, Reason::SessionInvalid, request, &config, output)?;
+                ctx.vm
+                    .metrics
+                    .count(Metric::Session(used.realm, SessionEvent::Rejected));
+                absent(
+                    used,
+                    realm,
+                    Reason::SessionInvalid,
+                    request,
+                    &config,
+                    output,
+                )?;
                 return Ok(());
             }
             if is_cross_site(realm, request) {
-                ctx.vm.metrics.count(Metric::Request(RequestEvent::CrossSite));
+                ctx.vm
+                    .metrics
+                    .count(Metric::Request(RequestEvent::CrossSite));
                 return refuse(Reason::CrossSite, Some(realm), request, &config, output);
             }
             request.session = Session::Presented(token);
@@ -71,7 +119,9 @@ pub(super) fn present(
 
 /// The look-up.
 pub(super) fn op<'a>(request: &'a Request, config: &'a Config) -> Option<Op<'a>> {
-    let Session::Presented(token) = &request.session else { return None };
+    let Session::Presented(token) = &request.session else {
+        return None;
+    };
     let used = config.policies.get(request.policy)?.session.as_ref()?;
     let realm = config.sessions.get(used.realm)?;
     Some(Op::SessionGet(SessionGet {
@@ -91,28 +141,49 @@ pub(super) fn answered(
     output: &mut Output,
 ) -> Result<(), Refused> {
     let config = Rc::clone(&ctx.vm.config);
-    let Session::Presented(token) = &request.session else { return Ok(()) };
+    let Session::Presented(token) = &request.session else {
+        return Ok(());
+    };
     let policy = config.policies.get(request.policy);
-    let Some(used) = policy.and_then(|policy| policy.session.as_ref()) else { return Ok(()) };
-    let Some(realm) = config.sessions.get(used.realm) else { return Ok(()) };
+    let Some(used) = policy.and_then(|policy| policy.session.as_ref()) else {
+        return Ok(());
+    };
+    let Some(realm) = config.sessions.get(used.realm) else {
+        return Ok(());
+    };
     let handle = token.handle();
     let reply = value.map_or(Err(ReplyError::Shape), SessionReply::parse);
     match reply {
         Ok(SessionReply::Absent) => {
             request.session = Session::None;
-            ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Absent));
-            absent(used, realm, Reason::SessionInvalid, request, &config, output)
+            ctx.vm
+                .metrics
+                .count(Metric::Session(used.realm, SessionEvent::Absent));
+            absent(
+                used,
+                realm,
+                Reason::SessionInvalid,
+                request,
+                &config,
+                output,
+            )
         }
         Ok(SessionReply::Valid { uid, roles, .. }) => match Identity::parse(uid, roles) {
             Ok(identity) => {
                 let allowed = identity.holds_any(&used.roles);
-                output.properties.push((Property::Session, handle.clone().into_bytes()));
+                output
+                    .properties
+                    .push((Property::Session, handle.clone().into_bytes()));
                 request.session = Session::Valid { identity, handle };
                 if !allowed {
-                    ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Forbidden));
+                    ctx.vm
+                        .metrics
+                        .count(Metric::Session(used.realm, SessionEvent::Forbidden));
                     return refuse(Reason::RoleRequired, Some(realm), request, &config, output);
                 }
-                ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Valid));
+                ctx.vm
+                    .metrics
+                    .count(Metric::Session(used.realm, SessionEvent::Valid));
                 Ok(())
             }
             Err(bad) => {
@@ -125,8 +196,10 @@ pub(super) fn answered(
 }
 
 /// Writes what the upstream is told.
-pub(super) fn tell(request: &mut Request, _ctx: &mut Ctx<'_>) {
-    let Some(fields) = request.told().map(|told: Told<'_>| told.headers()) else { return };
+pub(super) fn tell(request: &mut Request) {
+    let Some(fields) = request.told().map(|told: Told<'_>| told.headers()) else {
+        return;
+    };
     for (name, value) in fields {
         request.headers.append(name, value);
     }
@@ -142,10 +215,18 @@ fn unknown(
     output: &mut Output,
 ) -> Result<(), Refused> {
     request.session = Session::Unknown;
-    ctx.vm.metrics.count(Metric::Session(used.realm, SessionEvent::Unknown));
+    ctx.vm
+        .metrics
+        .count(Metric::Session(used.realm, SessionEvent::Unknown));
     if used.required {
         let config = Rc::clone(&ctx.vm.config);
-        return refuse(Reason::SessionUnavailable, Some(realm), request, &config, output);
+        return refuse(
+            Reason::SessionUnavailable,
+            Some(realm),
+            request,
+            &config,
+            output,
+        );
     }
     Ok(())
 }
@@ -158,7 +239,11 @@ fn absent(
     config: &Config,
     output: &mut Output,
 ) -> Result<(), Refused> {
-    if used.required { refuse(reason, Some(realm), request, config, output) } else { Ok(()) }
+    if used.required {
+        refuse(reason, Some(realm), request, config, output)
+    } else {
+        Ok(())
+    }
 }
 
 fn refuse(
@@ -176,13 +261,20 @@ fn refuse(
         };
     }
     request.refuse(problem, config, output);
-    if let (Reason::SessionInvalid, Some(Realm { credential: Credential::Cookie(name), .. })) =
-        (reason, realm)
+    if let (
+        Reason::SessionInvalid,
+        Some(Realm {
+            credential: Credential::Cookie(name),
+            ..
+        }),
+    ) = (reason, realm)
         && let super::Verdict::Reply(reply) = &mut output.verdict
     {
         // Same name, path and attributes as it was set with, or the browser keeps it.
         let clear = format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
-        reply.headers.push(("set-cookie".to_owned(), clear.into_bytes()));
+        reply
+            .headers
+            .push(("set-cookie".to_owned(), clear.into_bytes()));
     }
     Err(Refused)
 }
@@ -190,10 +282,10 @@ fn refuse(
 fn is_cross_site(realm: &Realm, request: &Request) -> bool {
     let headers = &request.headers;
     let method = headers.only(":method").unwrap_or_default();
-    if realm.credential == Credential::Bearer || csrf::is_safe(method) {
+    if realm.credential == Credential::Bearer {
         return false;
     }
     let scheme = headers.only(":scheme").unwrap_or_default();
     let authority = headers.only(":authority").unwrap_or_default();
-    csrf::check(scheme, authority, headers).is_err()
+    csrf::check(method, scheme, authority, headers).is_err()
 }
