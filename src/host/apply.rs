@@ -4,21 +4,21 @@ use super::calls;
 use crate::stream::{Direction, Output, Verdict};
 use proxy_wasm::types::Action;
 
+/// Fields of a local reply that are added when it passes the response callback.
+pub(super) type Late = Vec<(String, Vec<u8>)>;
+
 /// Applies an output inside the request's own callback.
-pub(super) fn inline(output: Output) -> Action {
+pub(super) fn inline(output: Output) -> (Action, Late) {
     edit(&output);
     match output.verdict {
-        Verdict::Continue => Action::Continue,
-        Verdict::Pause => Action::Pause,
-        Verdict::Reply(reply) => {
-            calls::reply(&reply);
-            Action::Pause
-        }
+        Verdict::Continue => (Action::Continue, Late::new()),
+        Verdict::Pause => (Action::Pause, Late::new()),
+        Verdict::Reply(reply) => (Action::Pause, calls::reply(reply)),
     }
 }
 
 /// Applies an output that came while the request was paused; its context is effective already.
-pub(super) fn resumed(output: Output) {
+pub(super) fn resumed(output: Output) -> Late {
     edit(&output);
     match output.verdict {
         Verdict::Continue => match output.resume {
@@ -27,8 +27,9 @@ pub(super) fn resumed(output: Output) {
             None => {}
         },
         Verdict::Pause => {}
-        Verdict::Reply(reply) => calls::reply(&reply),
+        Verdict::Reply(reply) => return calls::reply(reply),
     }
+    Late::new()
 }
 
 fn edit(output: &Output) {

@@ -78,16 +78,31 @@ pub(super) fn set_property(property: Property, value: &[u8]) {
     let _ = hostcalls::set_property(vec![property.name()], Some(value));
 }
 
-/// Answers the request of the effective context.
-pub(super) fn reply(reply: &LocalReply) {
-    let headers = reply
-        .headers
+/// Answers the request of the effective context. Returns the fields whose values are no UTF-8, which
+/// the SDK cannot send here: they are added when the reply passes the response callback.
+pub(super) fn reply(reply: LocalReply) -> Vec<(String, Vec<u8>)> {
+    let LocalReply {
+        status,
+        headers,
+        body,
+    } = reply;
+    let (text, late): (Vec<_>, Vec<_>) = headers
+        .into_iter()
+        .partition(|(_, value)| core::str::from_utf8(value).is_ok());
+    let headers = text
         .iter()
-        .map(|(name, value)| (name.as_str(), value.as_slice()));
-    let body = (!reply.body.is_empty()).then_some(reply.body.as_slice());
-    let status = u32::from(reply.status);
-    if let Err(status) = hostcalls::send_http_response(status, headers.collect(), body) {
+        .filter_map(|(name, value)| Some((name.as_str(), core::str::from_utf8(value).ok()?)));
+    let body = (!body.is_empty()).then_some(body.as_slice());
+    if let Err(status) = hostcalls::send_http_response(u32::from(status), headers.collect(), body) {
         log::error!("local reply failed: {status:?}");
+    }
+    late
+}
+
+/// Adds fields to the response of the effective context.
+pub(super) fn add_response_headers(headers: &[(String, Vec<u8>)]) {
+    for (name, value) in headers {
+        let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, name, value);
     }
 }
 
@@ -136,15 +151,15 @@ pub(super) fn post(
 ) -> Option<u32> {
     let authorization = token.map(|token| format!("Bearer {token}"));
     let timeout_text = timeout_ms.to_string();
-    let mut headers: Vec<(&str, &[u8])> = vec![
-        (":method", b"POST"),
-        (":path", b"/v1/exchange"),
-        (":authority", cluster.as_bytes()),
-        ("content-type", b"application/vnd.tidegate.resp"),
-        ("x-tidegate-timeout-ms", timeout_text.as_bytes()),
+    let mut headers = vec![
+        (":method", "POST"),
+        (":path", "/v1/exchange"),
+        (":authority", cluster),
+        ("content-type", "application/vnd.tidegate.resp"),
+        ("x-tidegate-timeout-ms", &timeout_text),
     ];
     if let Some(value) = &authorization {
-        headers.push(("authorization", value.as_bytes()));
+        headers.push(("authorization", value));
     }
     let timeout = Duration::from_millis(u64::from(timeout_ms.max(1)));
     hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()

@@ -70,6 +70,7 @@ impl HttpContext for Request {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
+        self.with(|shared| shared.add_late(self.id));
         self.input(Input::ResponseHeaders {
             headers: calls::response_headers(),
             end,

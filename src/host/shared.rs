@@ -20,6 +20,7 @@ pub(super) struct Shared {
     streams: HashMap<u32, Stream>,
     links: [Option<u32>; LINKS],
     posts: HashMap<u32, CallId>,
+    late: HashMap<u32, apply::Late>,
     counters: Vec<Option<u32>>,
     flushed: Duration,
 }
@@ -39,6 +40,7 @@ impl Shared {
             streams: HashMap::new(),
             links: [None; LINKS],
             posts: HashMap::new(),
+            late: HashMap::new(),
             counters,
             flushed: Duration::ZERO,
         }
@@ -59,7 +61,8 @@ impl Shared {
         let now = clock::now();
         let stream = self.streams.entry(context).or_default();
         let output = stream.handle(context, input, now, &mut self.vm);
-        let action = apply::inline(output);
+        let (action, late) = apply::inline(output);
+        self.keep(context, late);
         self.pump(now, Some(context));
         action
     }
@@ -67,6 +70,7 @@ impl Shared {
     /// The request in `context` is over.
     pub(super) fn done(&mut self, context: u32) {
         let now = clock::now();
+        self.late.remove(&context);
         if let Some(mut stream) = self.streams.remove(&context) {
             let _ = stream.handle(context, Input::Done, now, &mut self.vm);
             self.pump(now, Some(context));
@@ -122,6 +126,19 @@ impl Shared {
         self.pump(now, own);
     }
 
+    /// Adds what a local reply could not carry, when it passes on its way to the client.
+    pub(super) fn add_late(&mut self, context: u32) {
+        if let Some(late) = self.late.remove(&context) {
+            calls::add_response_headers(&late);
+        }
+    }
+
+    fn keep(&mut self, context: u32, late: apply::Late) {
+        if !late.is_empty() {
+            self.late.insert(context, late);
+        }
+    }
+
     fn link_of(&self, token: u32) -> Option<usize> {
         self.links.iter().position(|link| *link == Some(token))
     }
@@ -148,7 +165,8 @@ impl Shared {
                     };
                     let output = stream.handle(context, input, now, &mut self.vm);
                     if calls::act_for(context) {
-                        apply::resumed(output);
+                        let late = apply::resumed(output);
+                        self.keep(context, late);
                     }
                 }
             }

@@ -28,6 +28,11 @@ impl Headers {
         )
     }
 
+    /// The fields in the order given, whose names are lower-case already, as Envoy's are.
+    pub fn from_lower(pairs: Vec<(String, Vec<u8>)>) -> Self {
+        Self(pairs)
+    }
+
     /// Adds a line after all others.
     pub fn append(&mut self, name: &str, value: impl Into<Vec<u8>>) {
         self.0.push((lower(name.as_bytes()), value.into()));
