@@ -55,5 +55,34 @@ fn value_of<'a>(segment: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     (found.trim_ascii() == name).then(|| value.trim_ascii())
 }
 
+/// Entry of a fuzz target: the first byte is the length of a cookie's name, then the name, then a line.
+/// Panics when removing the cookie leaves it there or touches another.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_without(data: &[u8]) {
+    let Some((length, rest)) = data.split_first() else {
+        return;
+    };
+    let Some((name, line)) = rest.split_at_checked(usize::from(*length)) else {
+        return;
+    };
+    let others = |line: &[u8]| -> Vec<Vec<u8>> {
+        let kept = segments(line).filter(|segment| value_of(segment, name).is_none());
+        kept.map(|segment| segment.trim_ascii_start().to_vec())
+            .filter(|segment| !segment.is_empty())
+            .collect()
+    };
+    let there = values(line, name).next().is_some();
+    match without(line, name) {
+        Without::Untouched => assert!(!there),
+        Without::Nothing => assert!(there && others(line).is_empty()),
+        Without::Line(left) => {
+            assert!(there && left.len() < line.len());
+            assert!(values(&left, name).next().is_none());
+            assert_eq!(others(&left), others(line));
+            assert_eq!(without(&left, name), Without::Untouched);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;
