@@ -179,7 +179,11 @@ impl StackSpec {
 
     /// How many bridges run: without a filter nothing would ask them.
     pub fn running_bridges(&self) -> u16 {
-        if self.filter == Filter::None { 0 } else { self.bridges }
+        if self.filter == Filter::None {
+            0
+        } else {
+            self.bridges
+        }
     }
 
     /// How many state servers there are.

@@ -155,7 +155,10 @@ impl Stack {
     /// When it cannot be written.
     pub fn publish(&self) -> Result<Endpoints> {
         let endpoints = self.endpoints()?;
-        files::replace(&self.files.endpoints(), (endpoints.line()? + "\n").as_bytes())?;
+        files::replace(
+            &self.files.endpoints(),
+            (endpoints.line()? + "\n").as_bytes(),
+        )?;
         Ok(endpoints)
     }
 
@@ -189,7 +192,9 @@ impl Stack {
                 .map(|i| format!("http://{}", local(spec.proxy_port(i))))
                 .collect(),
             envoy_admin: self.envoy_admins(),
-            bridges: (0..spec.running_bridges()).map(bridge).collect::<Result<_>>()?,
+            bridges: (0..spec.running_bridges())
+                .map(bridge)
+                .collect::<Result<_>>()?,
             redis: (0..spec.state_servers())
                 .map(|i| local(spec.state_port(i)))
                 .collect(),
