@@ -32,6 +32,7 @@
 )]
 
 pub mod cache;
+pub mod config;
 pub mod exchange;
 pub mod http;
 pub mod limit;

@@ -1,0 +1,96 @@
+//! The configuration as it is written, and so its JSON Schema.
+//!
+//! Every field is a [`Field`]: missing, wrong (and reported), or given. Which of them must be there is
+//! marked `required`; that values make sense together is checked when they are compiled.
+
+mod cache;
+mod limit;
+mod policy;
+mod route;
+mod session;
+
+pub use cache::Cache;
+pub use limit::{Algorithm, Limit, LimitHeaders, OnError};
+pub use policy::{Policy, Session, SessionUse};
+pub use route::{Match, Route};
+pub use session::{CredentialHeader, Realm};
+
+use super::{Duration, Field, Whole};
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Named things. Names are `[a-z][a-z0-9-]*`, at most 64 characters.
+pub type Named<T> = BTreeMap<String, Field<T>>;
+
+/// What tidegate does for a fleet: sessions, limits and caches, the policies made of them, and which
+/// request gets which policy.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct Config {
+    /// Version of this format: 1.
+    #[cfg_attr(feature = "schema", schemars(required, extend("const" = 1)))]
+    pub version: Field<Whole>,
+    /// First segment of every Redis key. Default `tg`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^[a-z][a-z0-9-]{0,63}$"))
+    )]
+    pub namespace: Field<String>,
+    /// How the bridges are reached.
+    pub bridge: Field<Bridge>,
+    /// How a client's address is found and grouped.
+    pub client_ip: Field<ClientIp>,
+    /// Session realms: kinds of credentials with their life times.
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = name_schema())))]
+    pub sessions: Field<Named<Realm>>,
+    /// Limits.
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = name_schema())))]
+    pub limits: Field<Named<Limit>>,
+    /// Caches.
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = name_schema())))]
+    pub caches: Field<Named<Cache>>,
+    /// Policies: what is asked of a request.
+    #[cfg_attr(feature = "schema", schemars(extend("propertyNames" = name_schema())))]
+    pub policies: Field<Named<Policy>>,
+    /// Which request gets which policy; the first match wins.
+    pub routes: Field<Vec<Field<Route>>>,
+    /// Name of the policy of requests that no route matches. Without it they have none.
+    pub default_policy: Field<String>,
+}
+
+/// How the bridges are reached.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct Bridge {
+    /// Name of the Envoy cluster of the bridges. Default `redis-bridge`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 256)))]
+    pub cluster: Field<String>,
+    /// How long one exchange may take, 1ms to 60s. Default `100ms`.
+    pub timeout: Field<Duration>,
+}
+
+/// How a client's address is found and grouped.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct ClientIp {
+    /// Bits of an IPv4 address that make one client, 0 to 32. Default 32.
+    #[cfg_attr(feature = "schema", schemars(range(max = 32)))]
+    pub prefix_v4: Field<Whole>,
+    /// Bits of an IPv6 address that make one client, 0 to 128. Default 64: what one subscriber gets.
+    #[cfg_attr(feature = "schema", schemars(range(max = 128)))]
+    pub prefix_v6: Field<Whole>,
+    /// Trusted proxies in front of Envoy, 0 to 32. 0 takes the peer's address, n the n-th address from
+    /// the right of `x-forwarded-for`. Default 0.
+    #[cfg_attr(feature = "schema", schemars(range(max = 32)))]
+    pub trusted_hops: Field<Whole>,
+}
+
+#[cfg(feature = "schema")]
+fn name_schema() -> serde_json::Value {
+    serde_json::json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$" })
+}

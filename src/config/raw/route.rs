@@ -1,0 +1,48 @@
+use super::super::Field;
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Gives the requests that match a policy.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct Route {
+    /// Which requests: all that is given here must hold.
+    #[serde(rename = "match")]
+    #[cfg_attr(feature = "schema", schemars(required))]
+    pub matches: Field<Match>,
+    /// Name of the policy.
+    #[cfg_attr(feature = "schema", schemars(required))]
+    pub policy: Field<String>,
+}
+
+/// Which requests a route takes. At least one field is given, `path` and `path_prefix` not together.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(extend("minProperties" = 1, "not" = serde_json::json!({ "required": ["path", "path_prefix"] })))
+)]
+pub struct Match {
+    /// Exactly this path, without its query.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^/"), length(max = 2048))
+    )]
+    pub path: Field<String>,
+    /// This path and what is below it, by whole segments: `/admin` takes `/admin` and `/admin/...`, not
+    /// `/administrator`. `/api/` takes `/api/` and `/api/...`, not `/api`.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^/"), length(max = 2048))
+    )]
+    pub path_prefix: Field<String>,
+    /// One of these hosts: a name without port, or `*.example.com` for every name below it.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub hosts: Field<Vec<Field<String>>>,
+    /// One of these methods, in capitals.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub methods: Field<Vec<Field<String>>>,
+}
