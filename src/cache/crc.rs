@@ -1,14 +1,29 @@
 //! CRC-32 (IEEE 802.3, the one of gzip): finds every flipped bit and every burst up to 32 bits.
 //! It guards against corruption; against forgery the tuple in the record is compared.
 
-const TABLE: [u32; 256] = table();
+/// Table `n` advances a byte by `n` more bytes, so that eight go at a time ("slicing-by-8", Kounavis
+/// and Berry, 2005): a record is checked on each hit.
+const TABLES: [[u32; 256]; 8] = tables();
 
-/// The checksum of all parts, one after the other.
+/// The checksum of `bytes`.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |crc, byte| {
-        let index = usize::from(crc.to_le_bytes()[0] ^ byte);
-        TABLE.get(index).copied().unwrap_or_default() ^ (crc >> 8)
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let crc = chunks.iter().fold(!0_u32, |crc, chunk| {
+        let [a, b, c, d, e, f, g, h] = *chunk;
+        let [i, j, k, l] = crc.to_le_bytes();
+        let indices = [a ^ i, b ^ j, c ^ k, d ^ l, e, f, g, h];
+        let tables = TABLES.iter().rev().zip(indices);
+        tables.fold(0, |sum, (table, index)| sum ^ entry(table, index))
+    });
+    let [first, ..] = &TABLES;
+    !rest.iter().fold(crc, |crc, byte| {
+        let [low, ..] = crc.to_le_bytes();
+        entry(first, low ^ byte) ^ (crc >> 8)
     })
+}
+
+fn entry(table: &[u32; 256], index: u8) -> u32 {
+    table.get(usize::from(index)).copied().unwrap_or_default()
 }
 
 #[expect(
@@ -16,8 +31,8 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
     clippy::indexing_slicing,
     reason = "evaluated by the compiler"
 )]
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
+const fn tables() -> [[u32; 256]; 8] {
+    let mut tables = [[0; 256]; 8];
     let mut index = 0;
     while index < 256 {
         let mut crc = index as u32;
@@ -30,10 +45,20 @@ const fn table() -> [u32; 256] {
             };
             bit += 1;
         }
-        table[index] = crc;
+        tables[0][index] = crc;
         index += 1;
     }
-    table
+    let mut table = 1;
+    while table < 8 {
+        let mut index = 0;
+        while index < 256 {
+            let crc: u32 = tables[table - 1][index];
+            tables[table][index] = (crc >> 8) ^ tables[0][(crc & 0xff) as usize];
+            index += 1;
+        }
+        table += 1;
+    }
+    tables
 }
 
 #[cfg(test)]

@@ -4,13 +4,23 @@
 pub(super) fn members(line: &[u8]) -> Members<'_> {
     Members {
         rest: Some(line),
+        escapes: true,
         unbalanced: false,
+    }
+}
+
+/// The same for lists of entity tags, in which `\` is a byte like any other (RFC 9110, 8.8.3).
+pub(super) fn entity_tags(line: &[u8]) -> Members<'_> {
+    Members {
+        escapes: false,
+        ..members(line)
     }
 }
 
 /// Members of one field line.
 pub(super) struct Members<'a> {
     rest: Option<&'a [u8]>,
+    escapes: bool,
     unbalanced: bool,
 }
 
@@ -33,7 +43,7 @@ impl<'a> Iterator for Members<'a> {
                 if escaped {
                     escaped = false;
                 } else if quoted {
-                    escaped = *byte == b'\\';
+                    escaped = self.escapes && *byte == b'\\';
                     quoted = *byte != b'"';
                 } else {
                     quoted = *byte == b'"';

@@ -29,6 +29,7 @@
 mod crc;
 mod fields;
 mod list;
+mod reason;
 mod tags;
 
 pub mod control;
@@ -44,6 +45,9 @@ pub mod vary;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+
+#[cfg(test)]
+mod tests;
 
 pub use key::Url;
 pub use record::Record;

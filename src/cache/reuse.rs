@@ -106,7 +106,7 @@ fn client_has_it(record: &Record<'_>, request: &Headers) -> bool {
         let etag = record.only("etag");
         return request
             .all("if-none-match")
-            .flat_map(list::members)
+            .flat_map(list::entity_tags)
             .any(|candidate| {
                 candidate == b"*"
                     || etag.is_some_and(|etag| opaque(candidate) == opaque(etag.trim_ascii()))

@@ -2,9 +2,10 @@
 
 use super::control::{ResponseControl, Scope};
 use super::freshness::{self, Timing};
+pub use super::reason::NotStored;
 use super::record::{MAX_HEADERS, Record};
 use super::request::{self, RequestMeta};
-use super::vary::{Vary, VaryError};
+use super::vary::Vary;
 use super::{fields, tags};
 use crate::http::Headers;
 use crate::policy::{self, Credential};
@@ -56,81 +57,6 @@ pub struct Storing {
     status: u16,
     selected: Vec<(String, Option<Vec<u8>>)>,
     headers: Headers,
-}
-
-/// Why an answer is not stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotStored {
-    /// The request had `Authorization` and the answer does not allow sharing (RFC 9111, 3.5).
-    Authorization,
-    /// No end is marked (a body that ends with the connection may be truncated), it announces trailers,
-    /// or its Content-Length is ambiguous.
-    Framing,
-    /// More header lines than a record holds, or a field no record can carry.
-    Headers,
-    /// The body is not as long as announced.
-    Incomplete,
-    /// The method is not GET.
-    Method,
-    /// `no-cache`: it would need validation on each use.
-    NoCache,
-    /// Neither the answer nor the policy names a lifetime (for this status).
-    NoFreshness,
-    /// `no-store`, or Cache-Control that cannot be read.
-    NoStore,
-    /// `private`.
-    Private,
-    /// Content-Range: it is a part.
-    Range,
-    /// The request had a body.
-    RequestBody,
-    /// The request said `no-store`.
-    RequestNoStore,
-    /// It speaks to the filter about the session, or the request carried one and the answer does not
-    /// allow sharing.
-    Session,
-    /// Set-Cookie that the policy does not let be stored, or the realm's own cookie.
-    SetCookie,
-    /// No fill lease, or it ended: something was invalidated since the request.
-    Lease,
-    /// It is not fresh now.
-    Stale,
-    /// The status is never stored.
-    Status,
-    /// Too many tags, or one too long: a purge by that tag would miss it.
-    Tags,
-    /// Larger than the policy's `max_body`.
-    TooLarge,
-    /// Vary cannot be used.
-    Vary(VaryError),
-}
-
-impl NotStored {
-    /// A token that names it in Cache-Status and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Authorization => "authorization",
-            Self::Framing => "framing",
-            Self::Headers => "headers",
-            Self::Incomplete => "incomplete",
-            Self::Method => "method",
-            Self::NoCache => "no-cache",
-            Self::NoFreshness => "no-freshness",
-            Self::NoStore => "no-store",
-            Self::Private => "private",
-            Self::Range => "range",
-            Self::RequestBody => "request-body",
-            Self::RequestNoStore => "request-no-store",
-            Self::Session => "session",
-            Self::SetCookie => "set-cookie",
-            Self::Lease => "lease",
-            Self::Stale => "stale",
-            Self::Status => "status",
-            Self::Tags => "tags",
-            Self::TooLarge => "too-large",
-            Self::Vary(_) => "vary",
-        }
-    }
 }
 
 /// Whether an answer may be stored, decided on its headers.

@@ -234,6 +234,14 @@ fn rfc9110_13_1_2_if_none_match() {
     ] {
         assert_eq!(status(&record(), &[("if-none-match", tag)]), 200, "{tag}");
     }
+    let mut slashed = record();
+    slashed.headers[1].1 = b"\"a\\\"";
+    let tags = "\"a\\\", \"x\"";
+    assert_eq!(
+        status(&slashed, &[("if-none-match", tags)]),
+        304,
+        "a backslash escapes nothing in an entity tag"
+    );
     let mut weak = record();
     weak.headers[1].1 = b"W/\"abc\"";
     assert_eq!(

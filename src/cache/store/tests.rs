@@ -1,5 +1,6 @@
 use super::*;
 use crate::cache::key::Url;
+use crate::cache::vary::VaryError;
 use proptest::prelude::*;
 
 /// One exchange, changed by each test where it matters.
