@@ -157,7 +157,7 @@ impl<'a> ToBridge<'a> {
 
     /// All frames of a message.
     pub fn decode_all(message: &'a [u8]) -> Result<Vec<Self>, FrameError> {
-        frames(message, |name, args| match (name, args) {
+        frames(message, Count::Message, |name, args| match (name, args) {
             (b"X", [id, deadline, Value::Array(_)]) => {
                 let (id, deadline) = (unsigned(id)?, unsigned(deadline)?);
                 let deadline_ms = u32::try_from(deadline).ok()?;
@@ -238,7 +238,7 @@ impl<'a> FromBridge<'a> {
 
     /// All frames of a message.
     pub fn decode_all(message: &'a [u8]) -> Result<Vec<Self>, FrameError> {
-        frames(message, |name, args| match (name, args) {
+        frames(message, Count::Frame, |name, args| match (name, args) {
             (b"R", [id, Value::Array(_)]) => Some(Self::Reply {
                 id: unsigned(id)?,
                 values: Vec::new(),
@@ -269,9 +269,20 @@ impl<'a> FromBridge<'a> {
     }
 }
 
+/// What [`resp::Bounds::items`] counts.
+#[derive(Debug, Clone, Copy)]
+enum Count {
+    /// Values of one frame: a bridge puts all replies that are ready into one message, and a burst of
+    /// them must not look like garbage. The message's bytes bound the sum.
+    Frame,
+    /// Values of the whole message.
+    Message,
+}
+
 /// Decodes frames; beside each, the items of its last argument when that is an array.
 fn frames<'a, F>(
     message: &'a [u8],
+    count: Count,
     parse: impl Fn(&[u8], &[Value<'a>]) -> Option<F>,
 ) -> Result<Vec<(F, Vec<Value<'a>>)>, FrameError> {
     let mut decoder = Decoder::new(message, Bounds::default());
@@ -288,6 +299,9 @@ fn frames<'a, F>(
             _ => Vec::new(),
         };
         frames.push((frame, tail));
+        if let Count::Frame = count {
+            decoder = Decoder::new(decoder.rest(), Bounds::default());
+        }
     }
     Ok(frames)
 }
@@ -305,6 +319,8 @@ fn unsigned(value: &Value<'_>) -> Option<u64> {
 }
 
 fn parse_u64(text: &[u8]) -> Option<u64> {
+    let canonical = text == b"0" || text.first().is_some_and(|b| matches!(b, b'1'..=b'9'));
+    canonical.then_some(())?;
     core::str::from_utf8(text).ok()?.parse().ok()
 }
 

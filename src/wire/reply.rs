@@ -108,8 +108,12 @@ impl<'a> CacheReply<'a> {
                 now_us: unsigned(now)?,
                 record,
             }),
-            [Value::Simple(b"miss"), _now, Value::Null] => Ok(Self::Miss { lease: None }),
-            [Value::Simple(b"miss"), _now, Value::Bulk(lease)] => {
+            [Value::Simple(b"miss"), now, Value::Null] => {
+                unsigned(now)?;
+                Ok(Self::Miss { lease: None })
+            }
+            [Value::Simple(b"miss"), now, Value::Bulk(lease)] => {
+                unsigned(now)?;
                 let lease = (*lease).try_into().map_err(|_| ReplyError::Shape)?;
                 Ok(Self::Miss { lease: Some(lease) })
             }
@@ -221,18 +225,24 @@ impl<'a> SessionReply<'a> {
     /// Reads the value.
     pub fn parse(value: &Value<'a>) -> Result<Self, ReplyError> {
         match array(value)? {
-            [Value::Simple(b"absent"), _now] => Ok(Self::Absent),
+            [Value::Simple(b"absent"), now] => {
+                unsigned(now)?;
+                Ok(Self::Absent)
+            }
             [
                 Value::Simple(b"valid"),
                 Value::Bulk(uid),
                 Value::Bulk(roles),
                 deadline,
-                _now,
-            ] => Ok(Self::Valid {
-                uid,
-                roles,
-                deadline_us: unsigned(deadline)?,
-            }),
+                now,
+            ] => {
+                unsigned(now)?;
+                Ok(Self::Valid {
+                    uid,
+                    roles,
+                    deadline_us: unsigned(deadline)?,
+                })
+            }
             _ => Err(ReplyError::Shape),
         }
     }
@@ -306,3 +316,6 @@ fn unsigned(value: &Value<'_>) -> Result<u64, ReplyError> {
 fn int(out: &mut Vec<u8>, n: u64) {
     resp::integer(out, i64::try_from(n).unwrap_or(i64::MAX));
 }
+
+#[cfg(test)]
+mod tests;

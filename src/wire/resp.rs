@@ -6,6 +6,9 @@
 
 use core::fmt;
 
+/// Characters of the longest number, `i64::MIN`.
+const MAX_NUMBER: usize = 20;
+
 /// One RESP2 value, borrowing its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value<'a> {
@@ -158,18 +161,18 @@ impl<'a> Decoder<'a> {
         self.items = self.items.checked_sub(1).ok_or(DecodeError::Items)?;
         let (&kind, rest) = self.input.split_first().ok_or(DecodeError::Incomplete)?;
         self.input = rest;
-        let line = self.line()?;
+        // Before its line is looked for: what is no RESP must not look like RESP that is still coming.
         match kind {
-            b'+' => Ok(Value::Simple(line)),
-            b'-' => Ok(Value::Error(line)),
-            b':' => parse_int(line)
+            b'+' => self.line().map(Value::Simple),
+            b'-' => self.line().map(Value::Error),
+            b':' => parse_int(self.number_line()?)
                 .map(Value::Integer)
                 .ok_or(DecodeError::Number),
-            b'$' => match length(line)? {
+            b'$' => match length(self.number_line()?)? {
                 None => Ok(Value::Null),
                 Some(n) => self.take_bulk(n).map(Value::Bulk),
             },
-            b'*' => match length(line)? {
+            b'*' => match length(self.number_line()?)? {
                 None => Ok(Value::Null),
                 Some(n) => self.array(n, depth),
             },
@@ -206,6 +209,15 @@ impl<'a> Decoder<'a> {
             _ => return Err(DecodeError::Syntax),
         };
         Ok(line)
+    }
+
+    /// A line that holds a number: refused as soon as it is longer than any number.
+    fn number_line(&mut self) -> Result<&'a [u8], DecodeError> {
+        let mut head = self.input.iter().take(MAX_NUMBER.saturating_add(1));
+        if self.input.len() > MAX_NUMBER && !head.any(|b| matches!(b, b'\r' | b'\n')) {
+            return Err(DecodeError::Number);
+        }
+        self.line()
     }
 
     fn take_bulk(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
@@ -329,4 +341,4 @@ fn digits(mut n: u64, text: &mut [u8; 20]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,1 +1,397 @@
+use super::*;
+use crate::wire::resp::decode_all;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 
+/// Operations with owned arguments: what strategies make.
+#[derive(Debug, Clone)]
+struct Args {
+    bytes: Vec<Vec<u8>>,
+    url: Vec<u8>,
+    f16: [[u8; 16]; 2],
+    f12: [u8; 12],
+    f18: [u8; 18],
+    ids: Vec<([u8; 16], [u8; 8], [u64; 4])>,
+    ttl: u64,
+    age: u64,
+    touch: Touch,
+}
+
+impl Args {
+    fn ops(&self) -> Vec<Op<'_>> {
+        let [vary, record, realm, algorithm, ..] = &self.bytes[..] else {
+            panic!("four texts");
+        };
+        let tags: Vec<&[u8]> = self.bytes.iter().map(Vec::as_slice).collect();
+        let takes = self
+            .ids
+            .iter()
+            .map(|(subject, id, [limit, window_us, burst, cost])| Take {
+                algorithm,
+                subject,
+                id,
+                limit: *limit,
+                window_us: *window_us,
+                burst: *burst,
+                cost: *cost,
+            });
+        vec![
+            Op::CacheGet(CacheGet {
+                url: &self.url,
+                field: &self.f16[0],
+                vary,
+                lease: &self.f16[1],
+                lease_ms: self.ttl,
+            }),
+            Op::CacheInvalidate {
+                urls: vec![&self.url, &self.url],
+            },
+            Op::CachePut(CachePut {
+                url: &self.url,
+                field: &self.f16[0],
+                vary,
+                lease: &self.f16[1],
+                age_ms: self.age,
+                ttl_ms: self.ttl,
+                record,
+                tags,
+            }),
+            Op::LimitTake(takes.collect()),
+            Op::SessionGet(SessionGet {
+                realm,
+                user: &self.f12,
+                secret: &self.f18,
+                idle_ms: self.ttl,
+                touch: self.touch,
+            }),
+        ]
+    }
+}
+
+fn args() -> impl Strategy<Value = Args> {
+    let hostile = select(vec![
+        b"\r\n".to_vec(),
+        b"\0".to_vec(),
+        b"\xff".to_vec(),
+        b"{}".to_vec(),
+        b"$1\r\nx\r\n*1\r\n".to_vec(),
+    ]);
+    let text = prop_oneof![vec(any::<u8>(), 1..30), hostile];
+    let url = vec(prop_oneof![0x21_u8..0x7f, 0x80_u8..=0xff], 1..60);
+    let numbers = [
+        1..=MAX_EXACT,
+        1..=MAX_TTL_MS * 1000,
+        1..=MAX_EXACT,
+        0..=MAX_EXACT,
+    ];
+    let take = (any::<[u8; 16]>(), any::<[u8; 8]>(), numbers);
+    (
+        vec(text, 4..10),
+        url,
+        any::<[[u8; 16]; 2]>(),
+        any::<[u8; 12]>(),
+        any::<[[u8; 9]; 2]>(),
+        vec(take, 1..=MAX_LIMITS),
+        1..=MAX_TTL_MS,
+        0..=MAX_EXACT / 1000,
+        select(vec![Touch::Always, Touch::Never, Touch::Threshold]),
+    )
+        .prop_map(|(bytes, url, f16, f12, f18, ids, ttl, age, touch)| Args {
+            bytes,
+            url,
+            f16,
+            f12,
+            f18: f18.concat().try_into().unwrap(),
+            ids,
+            ttl,
+            age,
+            touch,
+        })
+}
+
+fn parse_text(items: &[&[u8]]) -> Result<(), OpError> {
+    let op = Value::Array(items.iter().map(|item| Value::Bulk(item)).collect());
+    Op::parse(&op).map(|_| ())
+}
+
+proptest! {
+    #[test]
+    fn x6_an_operation_parses_to_itself_and_each_argument_stays_one_bulk_string(args in args()) {
+        let ops = args.ops();
+        let mut message = Vec::new();
+        ops.iter().for_each(|op| op.encode(&mut message));
+        let values = decode_all(&message).unwrap();
+        prop_assert_eq!(values.len(), ops.len());
+        for (value, op) in values.iter().zip(&ops) {
+            prop_assert!(value.as_array().unwrap().iter().all(|arg| matches!(arg, Value::Bulk(_))));
+            let parsed = Op::parse(value);
+            prop_assert_eq!(parsed.as_ref(), Ok(op));
+        }
+    }
+
+    #[test]
+    fn x6_any_arguments_return_and_what_parses_is_canonical(
+        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PUT", "LIMIT.TAKE", "SESSION.GET"]),
+        args in vec(prop_oneof![
+            vec(any::<u8>(), 16), vec(any::<u8>(), 8), vec(any::<u8>(), 12), vec(any::<u8>(), 18),
+            vec(any::<u8>(), 0..4), "-?[0-9]{1,3}".prop_map(String::into_bytes),
+            select(vec![&b"always"[..], b"1", b"http://a/"]).prop_map(<[u8]>::to_vec),
+        ], 0..16),
+    ) {
+        let items = std::iter::once(verb.as_bytes()).chain(args.iter().map(Vec::as_slice));
+        let op = Value::Array(items.map(Value::Bulk).collect());
+        if let Ok(parsed) = Op::parse(&op) {
+            let mut again = Vec::new();
+            parsed.encode(&mut again);
+            prop_assert_eq!(decode_all(&again), Ok(vec![op]));
+        }
+    }
+
+    #[test]
+    fn x7_an_operation_with_any_one_argument_less_or_more_is_refused(args in args()) {
+        // Without tags and with one URL, where their number is free.
+        for mut op in args.ops() {
+            match &mut op {
+                Op::CachePut(put) => put.tags.clear(),
+                Op::CacheInvalidate { urls } => urls.truncate(1),
+                _ => {}
+            }
+            let mut bytes = Vec::new();
+            op.encode(&mut bytes);
+            let Value::Array(mut items) = decode_all(&bytes).unwrap().remove(0) else { panic!() };
+            if !matches!(op, Op::CachePut(_) | Op::CacheInvalidate { .. }) {
+                items.push(Value::Bulk(b"1"));
+                prop_assert_eq!(Op::parse(&Value::Array(items.clone())), Err(OpError::Arity));
+                items.pop();
+            }
+            items.pop();
+            prop_assert_eq!(Op::parse(&Value::Array(items)), Err(OpError::Arity));
+        }
+    }
+}
+
+const F8: &[u8] = &[8; 8];
+const F12: &[u8] = &[12; 12];
+const F16: &[u8] = &[16; 16];
+const F18: &[u8] = &[18; 18];
+
+/// A good operation of each verb, to be spoiled.
+fn good(verb: &str) -> Vec<&'static [u8]> {
+    match verb {
+        "CACHE.GET" => vec![b"CACHE.GET", b"http://a/", F16, b"", F16, b"1"],
+        "CACHE.INVALIDATE" => vec![b"CACHE.INVALIDATE", b"http://a/"],
+        "CACHE.PUT" => {
+            vec![
+                b"CACHE.PUT",
+                b"http://a/",
+                F16,
+                b"",
+                F16,
+                b"0",
+                b"1",
+                b"r",
+                b"tag",
+            ]
+        }
+        "LIMIT.TAKE" => {
+            vec![
+                b"LIMIT.TAKE",
+                b"1",
+                b"fixed_window",
+                F16,
+                F8,
+                b"1",
+                b"1",
+                b"1",
+                b"0",
+            ]
+        }
+        "SESSION.GET" => vec![b"SESSION.GET", b"web", F12, F18, b"1", b"always"],
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn x7_each_bad_argument_is_named() {
+    use OpError::{Argument, Ttl};
+    let long_url = vec![b'a'; MAX_URL + 1];
+    let long = vec![b'a'; 1025];
+    let over_exact = b"9007199254740993";
+    let over_ttl = b"31622400001";
+    let table: &[(&str, usize, &[&[u8]], OpError)] = &[
+        (
+            "CACHE.GET",
+            1,
+            &[b"", b"http://a/ b", b"a\r\nb", b"\0", b"\x7f", &long_url],
+            Argument("url"),
+        ),
+        (
+            "CACHE.GET",
+            2,
+            &[b"", &[0; 15], &[0; 17]],
+            Argument("field"),
+        ),
+        ("CACHE.GET", 3, &[&long], Argument("vary")),
+        (
+            "CACHE.GET",
+            4,
+            &[b"", &[0; 15], &[0; 17]],
+            Argument("lease"),
+        ),
+        (
+            "CACHE.GET",
+            5,
+            &[
+                b"", b"0", b"-1", b"01", b"+1", b"1 ", b"NaN", b"1.5", over_ttl,
+            ],
+            Ttl,
+        ),
+        (
+            "CACHE.INVALIDATE",
+            1,
+            &[b"", b"a b", &long_url],
+            Argument("url"),
+        ),
+        ("CACHE.PUT", 1, &[b"", &long_url], Argument("url")),
+        ("CACHE.PUT", 2, &[&[0; 15]], Argument("field")),
+        ("CACHE.PUT", 3, &[&long], Argument("vary")),
+        ("CACHE.PUT", 4, &[&[0; 17]], Argument("lease")),
+        (
+            "CACHE.PUT",
+            5,
+            &[b"", b"-1", b"9007199254741"],
+            Argument("age_ms"),
+        ),
+        ("CACHE.PUT", 6, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
+        ("CACHE.PUT", 8, &[b"", &[b't'; 257]], Argument("tag")),
+        (
+            "LIMIT.TAKE",
+            1,
+            &[b"", b"0", b"-1", b"17", b"01"],
+            Argument("count"),
+        ),
+        ("LIMIT.TAKE", 1, &[b"2", b"16"], OpError::Arity),
+        (
+            "LIMIT.TAKE",
+            3,
+            &[b"", &[0; 15], &[0; 17]],
+            Argument("subject"),
+        ),
+        ("LIMIT.TAKE", 4, &[b"", &[0; 7], &[0; 9]], Argument("id")),
+        (
+            "LIMIT.TAKE",
+            5,
+            &[b"", b"0", b"-1", over_exact],
+            Argument("limit"),
+        ),
+        (
+            "LIMIT.TAKE",
+            6,
+            &[b"", b"0", b"-1", b"31622400000001"],
+            Argument("window_us"),
+        ),
+        (
+            "LIMIT.TAKE",
+            7,
+            &[b"0", b"-1", over_exact],
+            Argument("burst"),
+        ),
+        (
+            "LIMIT.TAKE",
+            8,
+            &[b"", b"-1", b"NaN", b"1e3", over_exact],
+            Argument("cost"),
+        ),
+        ("SESSION.GET", 1, &[b"", &[b'a'; 65]], Argument("realm")),
+        (
+            "SESSION.GET",
+            2,
+            &[b"", &[0; 11], &[0; 13]],
+            Argument("user"),
+        ),
+        (
+            "SESSION.GET",
+            3,
+            &[b"", &[0; 17], &[0; 19]],
+            Argument("secret"),
+        ),
+        ("SESSION.GET", 4, &[b"", b"0", b"-1", over_ttl], Ttl),
+        (
+            "SESSION.GET",
+            5,
+            &[b"", b"ALWAYS", b"often"],
+            Argument("touch"),
+        ),
+    ];
+    for (verb, at, bad, error) in table {
+        assert_eq!(parse_text(&good(verb)), Ok(()), "{verb}");
+        for value in *bad {
+            let mut args = good(verb);
+            args[*at] = value;
+            let shown = String::from_utf8_lossy(value);
+            assert_eq!(parse_text(&args), Err(*error), "{verb} {at} {shown:?}");
+        }
+    }
+}
+
+#[test]
+fn bounds_are_inclusive() {
+    let url = vec![b'a'; MAX_URL];
+    let most = MAX_EXACT.to_string().into_bytes();
+    let ttl = MAX_TTL_MS.to_string().into_bytes();
+    let window = (MAX_TTL_MS * 1000).to_string().into_bytes();
+    let mut take = good("LIMIT.TAKE");
+    (take[5], take[6], take[7], take[8]) = (&most, &window, &most, &most);
+    assert_eq!(parse_text(&take), Ok(()));
+    let mut get = good("CACHE.GET");
+    (get[1], get[5]) = (&url, &ttl);
+    assert_eq!(parse_text(&get), Ok(()));
+}
+
+#[test]
+fn x7_unknown_verbs_and_shapes_are_refused() {
+    for verb in [
+        "",
+        "GET",
+        "EVAL",
+        "FLUSHALL",
+        "cache.get",
+        "CACHE.GET ",
+        "CACHE.GET\r\n",
+    ] {
+        let mut args = good("CACHE.GET");
+        args[0] = verb.as_bytes();
+        assert_eq!(parse_text(&args), Err(OpError::Verb), "{verb:?}");
+    }
+    let shapes = [
+        Value::Null,
+        Value::Integer(1),
+        Value::Bulk(b"CACHE.GET"),
+        Value::Simple(b"CACHE.GET"),
+        Value::Array(vec![]),
+        Value::Array(vec![Value::Simple(b"CACHE.GET")]),
+        Value::Array(vec![Value::Bulk(b"CACHE.INVALIDATE"), Value::Null]),
+        Value::Array(vec![Value::Bulk(b"CACHE.INVALIDATE"), Value::Integer(1)]),
+        Value::Array(vec![Value::Array(vec![Value::Bulk(b"CACHE.GET")])]),
+    ];
+    for shape in shapes {
+        assert_eq!(Op::parse(&shape), Err(OpError::Shape), "{shape:?}");
+    }
+}
+
+#[test]
+fn x4_lists_are_bounded() {
+    let mut urls = vec![&b"CACHE.INVALIDATE"[..]];
+    assert_eq!(parse_text(&urls), Err(OpError::Arity));
+    urls.extend([&b"u"[..]; MAX_URLS]);
+    assert_eq!(parse_text(&urls), Ok(()));
+    urls.push(b"u");
+    assert_eq!(parse_text(&urls), Err(OpError::Arity));
+
+    let mut put = good("CACHE.PUT");
+    put.extend([&b"t"[..]; MAX_TAGS - 1]);
+    assert_eq!(parse_text(&put), Ok(()));
+    put.push(b"t");
+    assert_eq!(parse_text(&put), Err(OpError::Arity));
+}
