@@ -1,1 +1,5 @@
 //! tidegate's bridge: the only part that knows Redis.
+
+pub mod core;
+pub mod script;
+pub mod vault;

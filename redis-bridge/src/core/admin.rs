@@ -1,0 +1,120 @@
+//! Operations of the admin API: what a person or a login service asks for. They travel the same way to
+//! Redis as the filter's own, with their own bound of time.
+
+use super::failure::Failure;
+use serde_json::Value as Json;
+use tidegate::wire::reply::LimitReply;
+
+/// One admin operation. Names and values are as the caller gave them; the core checks them.
+#[derive(Clone)]
+pub enum AdminOp {
+    /// Creates a session. Answer: [`AdminReply::Created`].
+    CreateSession(NewSession),
+    /// Reads a limit without charging it. Answer: [`AdminReply::Limit`].
+    LimitPeek(Limit),
+    /// Forgets what a limit has counted. Answer: [`AdminReply::Count`].
+    LimitReset(Limit),
+    /// Lists a user's live sessions. Answer: [`AdminReply::Sessions`].
+    ListSessions {
+        /// Name of the realm.
+        realm: String,
+        /// The user.
+        uid: String,
+    },
+    /// Removes all objects of a tag. Answer: [`AdminReply::Count`], objects removed.
+    PurgeTag {
+        /// The tag.
+        tag: Vec<u8>,
+    },
+    /// Removes all objects of a URL. Answer: [`AdminReply::Count`], objects removed.
+    PurgeUrl {
+        /// Canonical URL.
+        url: Vec<u8>,
+    },
+    /// Ends one session. Answer: [`AdminReply::Count`], 0 or 1.
+    RevokeSession {
+        /// The session's handle ([`tidegate::session::token::handle`]).
+        handle: String,
+    },
+    /// Ends all sessions of a user, known to the index or not. Answer: [`AdminReply::Count`], how many
+    /// the index knew.
+    RevokeUser {
+        /// Name of the realm.
+        realm: String,
+        /// The user.
+        uid: String,
+    },
+}
+
+/// A session to create.
+#[derive(Clone)]
+pub struct NewSession {
+    /// Name of the realm, 1..=64 bytes.
+    pub realm: String,
+    /// The user: 1..=128 of `A-Za-z0-9._:@-`.
+    pub uid: String,
+    /// Roles: at most 32 of at most 64 bytes, the same alphabet.
+    pub roles: Vec<String>,
+    /// What the application keeps with the session; at most 2048 bytes as JSON.
+    pub data: Json,
+    /// Idle time, milliseconds, > 0.
+    pub idle_ms: u64,
+    /// Longest life, milliseconds, > 0.
+    pub absolute_ms: u64,
+    /// 18 random bytes.
+    pub secret: [u8; 18],
+    /// 12 random bytes.
+    pub nonce: [u8; 12],
+}
+
+/// A limit of one subject, as [`tidegate::wire::op::Take`] names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// `fixed_window` or `token_bucket`.
+    pub algorithm: String,
+    /// Hash of whom it counts.
+    pub subject: [u8; 16],
+    /// Hash of the limit and its parameters.
+    pub id: [u8; 8],
+    /// Units per window.
+    pub limit: u64,
+    /// Window, microseconds.
+    pub window_us: u64,
+    /// Capacity of a bucket, units.
+    pub burst: u64,
+}
+
+/// The answer to an admin operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminReply {
+    /// How many were removed.
+    Count(u64),
+    /// The session was created; the token is for the shell to mint.
+    Created {
+        /// Keyed tag of the user.
+        user: [u8; 12],
+        /// SHA-256 of the secret, cut to 120 bits.
+        hash: [u8; 15],
+        /// Absolute deadline, microseconds since the epoch by Redis' clock.
+        deadline_us: u64,
+    },
+    /// It was not done, or it is not known whether it was.
+    Failed(Failure),
+    /// What a limit says now.
+    Limit(LimitReply),
+    /// Live sessions, the one that ends first first.
+    Sessions(Vec<SessionInfo>),
+}
+
+/// One live session. What it holds stays sealed: only its token opens it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Its public name.
+    pub handle: String,
+    /// When it was created, microseconds since the epoch by Redis' clock.
+    pub created_us: u64,
+    /// Absolute deadline, microseconds since the epoch by Redis' clock.
+    pub deadline_us: u64,
+    /// How long it lives if nobody uses it, milliseconds from now.
+    pub idle_left_ms: u64,
+}

@@ -1,0 +1,113 @@
+//! What a core counts; the shell exposes it as metrics.
+
+use super::failure::Failure;
+use tidegate::wire::{Op, OpError};
+
+/// Plain totals since start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Exchanges accepted, from streams and requests.
+    pub exchanges: u64,
+    /// Admin operations accepted.
+    pub admin: u64,
+    /// Operations by verb.
+    pub ops: Ops,
+    /// Operations that ended in an error, by code.
+    pub errors: Errors,
+    /// Batches handed out.
+    pub batches: u64,
+    /// Commands in them.
+    pub commands: u64,
+    /// Batches that came back with no replies.
+    pub batches_failed: u64,
+    /// Exchanges refused because of a bound.
+    pub busy: u64,
+    /// Operations whose deadline passed before their command was handed out.
+    pub expired: u64,
+    /// Operations whose deadline passed while Redis had their command.
+    pub timed_out: u64,
+    /// Answers that came for an exchange already ended, or a stream that is gone.
+    pub dropped_late: u64,
+    /// Limits given back because another one denied.
+    pub returned: u64,
+    /// Limits that could not be given back.
+    pub return_failed: u64,
+    /// Streams closed because of what they sent.
+    pub streams_refused: u64,
+    /// Batch replies for a batch the core does not know, or of the wrong number: a bug of the shell.
+    pub bug: u64,
+}
+
+/// Operations by verb.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ops {
+    /// `CACHE.GET`
+    pub cache_get: u64,
+    /// `CACHE.INVALIDATE`
+    pub cache_invalidate: u64,
+    /// `CACHE.PUT`
+    pub cache_put: u64,
+    /// `LIMIT.TAKE`
+    pub limit_take: u64,
+    /// `SESSION.GET`
+    pub session_get: u64,
+}
+
+/// Failed operations by the code of their error line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Errors {
+    /// `-ARITY`, `-ARGUMENT`, `-TTL`, `-VERB`, `-OPS`, and `-SHAPE` of the operation itself.
+    pub bad_op: u64,
+    /// `-BULK`
+    pub bulk: u64,
+    /// `-BUSY`
+    pub busy: u64,
+    /// `-DOWN`
+    pub down: u64,
+    /// `-EXISTS`
+    pub exists: u64,
+    /// `-REDIS ...`
+    pub redis: u64,
+    /// `-SEAL`
+    pub seal: u64,
+    /// `-SHAPE`
+    pub shape: u64,
+    /// `-TIMEOUT`
+    pub timeout: u64,
+}
+
+impl Counters {
+    pub(super) fn op(&mut self, op: &Op<'_>) {
+        let slot = match op {
+            Op::CacheGet(_) => &mut self.ops.cache_get,
+            Op::CacheInvalidate { .. } => &mut self.ops.cache_invalidate,
+            Op::CachePut(_) => &mut self.ops.cache_put,
+            Op::LimitTake(_) => &mut self.ops.limit_take,
+            Op::SessionGet(_) => &mut self.ops.session_get,
+        };
+        *slot += 1;
+    }
+
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        let errors = &mut self.errors;
+        let slot = match failure {
+            Failure::Bulk => &mut errors.bulk,
+            Failure::Busy => &mut errors.busy,
+            Failure::Down => &mut errors.down,
+            Failure::Exists => &mut errors.exists,
+            Failure::Op(
+                OpError::Argument(_)
+                | OpError::Arity
+                | OpError::Shape
+                | OpError::Ttl
+                | OpError::Verb,
+            )
+            | Failure::Ops => &mut errors.bad_op,
+            Failure::Redis(_) => &mut errors.redis,
+            Failure::Seal => &mut errors.seal,
+            Failure::Shape => &mut errors.shape,
+            Failure::Timeout => &mut errors.timeout,
+        };
+        *slot += 1;
+    }
+}

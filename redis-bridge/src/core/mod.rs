@@ -1,0 +1,547 @@
+//! The bridge without its sockets: what streams and requests ask, what Redis is asked for it, and what
+//! is answered. Deterministic: no clock, no randomness, no I/O; `now` is the shell's monotonic clock.
+
+mod admin;
+mod config;
+mod counters;
+mod exchanges;
+mod failure;
+pub mod keys;
+mod outbox;
+mod plan;
+mod redis_time;
+mod streams;
+mod tasks;
+mod types;
+mod value;
+
+pub use admin::{AdminOp, AdminReply, Limit, NewSession, SessionInfo};
+pub use config::{Bounds, CoreConfig};
+pub use counters::{Counters, Errors, Ops};
+pub use failure::Failure;
+pub use keys::Keys;
+pub use streams::StreamInfo;
+pub use types::{
+    BackendError, Batch, BatchId, Command, ConnId, Replies, RequestId, Role, Transmit,
+};
+pub use value::Value;
+
+use crate::vault::Vault;
+use exchanges::{Ended, Exchanges, Origin, Outcome};
+use outbox::Outbox;
+use plan::{Begun, Context, Next};
+use redis_time::RedisTime;
+use std::time::Duration;
+use streams::Streams;
+use tasks::Tasks;
+use tidegate::wire::resp::{self, Value as Wire};
+use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge, frame};
+
+/// How long an admin operation may take.
+const ADMIN_TIME: Duration = Duration::from_secs(5);
+/// How long the purge of a tag may take.
+const PURGE_TIME: Duration = Duration::from_secs(60);
+/// Room a frame needs beside its values.
+const FRAME_HEAD: usize = 64;
+
+/// The bridge's state machine.
+///
+/// Calls are of three kinds. `handle_*`: something happened. `poll_*`: what to do now; after any
+/// `handle_*` the shell polls batches and transmits until there are none. The rest reads.
+///
+/// A batch that was polled is always answered with [`Core::handle_replies`], whatever became of it.
+/// Calls may come in any order otherwise; what refers to a stream, request or batch that is gone is
+/// ignored and counted.
+pub struct Core {
+    config: CoreConfig,
+    keys: Keys,
+    vault: Vault,
+    streams: Streams,
+    exchanges: Exchanges,
+    tasks: Tasks,
+    outbox: Outbox,
+    redis_time: RedisTime,
+    counters: Counters,
+    returns: u64,
+    draining: bool,
+}
+
+/// Public interface.
+impl Core {
+    /// A core with nothing open.
+    pub fn new(config: CoreConfig, vault: Vault) -> Self {
+        Self {
+            keys: Keys::new(&config.namespace),
+            config,
+            vault,
+            streams: Streams::default(),
+            exchanges: Exchanges::default(),
+            tasks: Tasks::default(),
+            outbox: Outbox::default(),
+            redis_time: RedisTime::default(),
+            counters: Counters::default(),
+            returns: 0,
+            draining: false,
+        }
+    }
+
+    /// A stream was opened.
+    pub fn handle_open(&mut self, conn: ConnId) {
+        self.streams.open(conn);
+    }
+
+    /// A stream is gone. What it waits for ends unanswered, and what is not yet with Redis is dropped.
+    pub fn handle_close(&mut self, conn: ConnId) {
+        self.outbox.forget(conn);
+        if let Some(stream) = self.streams.close(conn) {
+            for id in stream.pending.into_values() {
+                self.exchanges.end(id);
+            }
+        }
+    }
+
+    /// One message of a stream: frames. A malformed one closes that stream and no other.
+    pub fn handle_message(&mut self, conn: ConnId, message: &[u8], now: Duration) {
+        if self.streams.get_mut(conn).is_none() {
+            return;
+        }
+        if message.len() > MAX_MESSAGE {
+            return self.refuse(conn, "message too large".to_owned());
+        }
+        let frames = match ToBridge::decode_all(message) {
+            Ok(frames) => frames,
+            Err(e) => return self.refuse(conn, format!("malformed message: {e}")),
+        };
+        for frame in frames {
+            if let Err(reason) = self.frame(conn, frame, now) {
+                return self.refuse(conn, reason);
+            }
+        }
+    }
+
+    /// A `POST /v1/exchange`: operations, answered by [`Transmit::Response`] with as many values, or
+    /// by [`Transmit::Rejected`].
+    pub fn handle_request(
+        &mut self,
+        request: RequestId,
+        body: &[u8],
+        deadline_ms: u32,
+        now: Duration,
+    ) {
+        match resp::decode_all(body) {
+            Ok(ops) => {
+                self.exchange(Origin::Request(request), &ops, deadline_ms, now);
+            }
+            Err(e) => self.outbox.push(Transmit::Rejected {
+                request,
+                reason: format!("malformed body: {e}"),
+            }),
+        }
+    }
+
+    /// An operation of the admin API, answered by [`Transmit::Admin`].
+    pub fn handle_admin(&mut self, request: RequestId, op: &AdminOp, now: Duration) {
+        self.counters.admin += 1;
+        let time = match op {
+            AdminOp::PurgeTag { .. } => PURGE_TIME,
+            _ => ADMIN_TIME,
+        };
+        let busy = self.is_busy(0);
+        let id = self
+            .exchanges
+            .begin(Origin::Admin(request), 1, 0, now + time);
+        let begun = if busy {
+            self.counters.busy += 1;
+            Err(Failure::Busy)
+        } else {
+            plan::begin_admin(op, &mut self.context())
+        };
+        self.begin(id, 0, begun);
+        self.end_if_complete(id);
+    }
+
+    /// The caller of a request is gone.
+    pub fn handle_cancel(&mut self, request: RequestId) {
+        self.outbox.forget_request(request);
+        if let Some(id) = self.exchanges.of_request(request) {
+            self.exchanges.end(id);
+        }
+    }
+
+    /// A batch ended: one reply per command, in order, or none at all.
+    pub fn handle_replies(&mut self, batch: BatchId, replies: Replies, _now: Duration) {
+        if replies.is_err() {
+            self.counters.batches_failed += 1;
+        }
+        let complete = self.tasks.replies(batch, replies.map_err(Failure::from));
+        let Some(complete) = complete else {
+            self.counters.bug += 1;
+            return;
+        };
+        for task in complete {
+            self.advance(task);
+        }
+    }
+
+    /// What Redis' clock said, microseconds since the epoch, for WELCOME and PONG; extrapolated with
+    /// `now` from here on. 0: Redis is not reachable.
+    pub fn handle_redis_time(&mut self, time_us: u64, now: Duration) {
+        self.redis_time.set(time_us, now);
+    }
+
+    /// The process is leaving: says BYE on every stream and greets no new one. What is accepted is
+    /// still answered.
+    pub fn handle_drain(&mut self) {
+        if std::mem::replace(&mut self.draining, true) {
+            return;
+        }
+        let conns: Vec<ConnId> = self.streams.greeted().map(|info| info.conn).collect();
+        for conn in conns {
+            self.outbox.frame(conn, |out| FromBridge::Bye.encode(out));
+        }
+    }
+
+    /// Ends every exchange whose deadline is not after `now`.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        while let Some(id) = self.exchanges.expired(now) {
+            let Some(ended) = self.exchanges.end(id) else {
+                break;
+            };
+            for task in &ended.tasks {
+                match self.tasks.reached_redis(*task) {
+                    true => self.counters.timed_out += 1,
+                    false => self.counters.expired += 1,
+                }
+            }
+            self.answer(ended);
+        }
+    }
+
+    /// When [`Core::handle_timeout`] is due next.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.exchanges.next_deadline()
+    }
+
+    /// Commands that are ready, as one batch for one role. What has expired is answered and dropped
+    /// before it costs Redis anything.
+    pub fn poll_batch(&mut self, now: Duration) -> Option<Batch> {
+        self.handle_timeout(now);
+        let bounds = self.config.bounds;
+        let mut over = Vec::new();
+        let batch = [Role::State, Role::Cache].into_iter().find_map(|role| {
+            self.tasks.batch(
+                role,
+                bounds.commands_per_batch,
+                bounds.batches_in_flight,
+                |exchange| self.exchanges.has_ended(exchange),
+                &mut over,
+            )
+        });
+        for task in over {
+            self.end_task(task);
+        }
+        if let Some(batch) = &batch {
+            self.counters.batches += 1;
+            self.counters.commands += batch.commands.len() as u64;
+        }
+        batch
+    }
+
+    /// Something to send. All replies that are ready for one stream are one message.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.outbox.poll()
+    }
+
+    /// Totals since start.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The workers that are connected, and which policy is live on each.
+    pub fn streams(&self) -> impl Iterator<Item = &StreamInfo> {
+        self.streams.greeted()
+    }
+
+    /// Exchanges and admin operations held now, and the bytes of their messages.
+    pub fn pending(&self) -> (usize, usize) {
+        (self.exchanges.items(), self.exchanges.bytes())
+    }
+
+    /// Commands that wait for a batch, and batches that wait for Redis.
+    pub fn queued(&self) -> (usize, usize) {
+        (self.tasks.waiting(), self.tasks.in_flight())
+    }
+
+    /// True when nothing is pending: a draining process may exit once all is transmitted.
+    pub fn is_idle(&self) -> bool {
+        self.exchanges.items() == 0
+    }
+
+    /// Names of Redis keys, for what the shell does itself (purge by prefix).
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+}
+
+impl Core {
+    fn frame(&mut self, conn: ConnId, frame: ToBridge<'_>, now: Duration) -> Result<(), String> {
+        let time_us = self.redis_time.at(now);
+        let Some(stream) = self.streams.get_mut(conn) else {
+            return Ok(());
+        };
+        match (frame, stream.info.is_some()) {
+            (ToBridge::Hello(hello), false) => {
+                let greeted = match self.draining {
+                    true => Err("this bridge is leaving".to_owned()),
+                    false => streams::greet(conn, &hello, &self.config.namespace, now),
+                };
+                match greeted {
+                    Ok(info) => stream.info = Some(info),
+                    Err(reason) => {
+                        let refused = FromBridge::Refused {
+                            reason: reason.as_bytes(),
+                        };
+                        self.outbox.frame(conn, |out| refused.encode(out));
+                        return Err(reason);
+                    }
+                }
+                let bridge = self.config.bridge_id.as_bytes();
+                let welcome = FromBridge::Welcome { bridge, time_us };
+                self.outbox.frame(conn, |out| welcome.encode(out));
+            }
+            (ToBridge::Hello(_), true) => return Err("a second HELLO".to_owned()),
+            (_, false) => return Err("the first frame must be HELLO".to_owned()),
+            (ToBridge::Ping { seq }, true) => {
+                let pong = FromBridge::Pong { seq, time_us };
+                self.outbox.frame(conn, |out| pong.encode(out));
+            }
+            (
+                ToBridge::Exchange {
+                    id,
+                    deadline_ms,
+                    ops,
+                },
+                true,
+            ) => {
+                if stream.pending.contains_key(&id) {
+                    return Err("an exchange id that is pending".to_owned());
+                }
+                self.exchange(Origin::Stream { conn, id }, &ops, deadline_ms, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn exchange(&mut self, origin: Origin, ops: &[Wire<'_>], deadline_ms: u32, now: Duration) {
+        self.counters.exchanges += 1;
+        let bounds = self.config.bounds;
+        let bytes = ops.iter().map(size).sum();
+        let refusal = if ops.len() > bounds.ops_per_exchange {
+            Some(Failure::Ops)
+        } else if self.is_busy(bytes) {
+            self.counters.busy += 1;
+            Some(Failure::Busy)
+        } else if deadline_ms == 0 {
+            Some(Failure::Timeout)
+        } else {
+            None
+        };
+        let wait = Duration::from_millis(u64::from(deadline_ms)).min(bounds.longest_deadline);
+        let held = if refusal.is_some() { 0 } else { bytes };
+        let id = self.exchanges.begin(origin, ops.len(), held, now + wait);
+        if let Origin::Stream { conn, id: theirs } = origin
+            && let Some(stream) = self.streams.get_mut(conn)
+        {
+            stream.pending.insert(theirs, id);
+        }
+        for (slot, op) in ops.iter().enumerate() {
+            let begun = match &refusal {
+                Some(failure) => Err(failure.clone()),
+                None => self.parse(op),
+            };
+            self.begin(id, slot, begun);
+        }
+        self.end_if_complete(id);
+    }
+
+    fn parse(&mut self, op: &Wire<'_>) -> Result<Begun, Failure> {
+        let op = Op::parse(op)?;
+        self.counters.op(&op);
+        plan::begin(&op, &mut self.context())
+    }
+
+    /// Puts an operation to work, or settles it when it cannot.
+    fn begin(&mut self, exchange: u64, slot: usize, begun: Result<Begun, Failure>) {
+        match begun {
+            Ok((plan, mut round)) => {
+                round.role = self.role(round.role);
+                let task = self.tasks.begin(exchange, slot, plan, round);
+                self.exchanges.task_begun(exchange, task);
+            }
+            Err(failure) => {
+                self.exchanges
+                    .settle(exchange, slot, Outcome::Failed(failure));
+            }
+        }
+    }
+
+    fn advance(&mut self, id: u64) {
+        let mut cx = Context {
+            config: &self.config,
+            keys: &self.keys,
+            vault: &self.vault,
+            counters: &mut self.counters,
+            returns: &mut self.returns,
+        };
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
+        let (exchange, slot) = (task.exchange, task.slot);
+        let answers = task.take_answers();
+        let next = task.plan.next(answers, &mut cx);
+        match next {
+            Next::Run(mut round) => {
+                if self.exchanges.has_ended(exchange) && !round.must_run {
+                    self.counters.dropped_late += 1;
+                    self.end_task(id);
+                } else {
+                    round.role = self.role(round.role);
+                    self.tasks.run(id, round);
+                }
+            }
+            Next::Done(outcome) => {
+                if !self.exchanges.settle(exchange, slot, outcome) {
+                    self.counters.dropped_late += 1;
+                }
+                self.end_if_complete(exchange);
+                self.end_task(id);
+            }
+        }
+    }
+
+    fn end_task(&mut self, id: u64) {
+        if let Some(task) = self.tasks.end(id) {
+            self.exchanges.task_over(task.exchange, id);
+        }
+    }
+
+    fn end_if_complete(&mut self, exchange: u64) {
+        if let Some(ended) = self.exchanges.end_if_complete(exchange) {
+            self.answer(ended);
+        }
+    }
+
+    /// Tells the caller; what has no outcome has timed out.
+    fn answer(&mut self, ended: Ended) {
+        let outcomes = ended.outcomes.into_iter();
+        let outcomes = outcomes.map(|o| o.unwrap_or(Outcome::Failed(Failure::Timeout)));
+        let outcomes: Vec<Outcome> = outcomes.collect();
+        for outcome in &outcomes {
+            if let Outcome::Failed(failure) = outcome {
+                self.counters.failed(failure);
+            }
+        }
+        match ended.origin {
+            Origin::Admin(request) => {
+                let result = match outcomes.into_iter().next() {
+                    Some(Outcome::Admin(reply)) => reply,
+                    Some(Outcome::Failed(failure)) => AdminReply::Failed(failure),
+                    Some(Outcome::Value(_)) | None => AdminReply::Failed(Failure::Shape),
+                };
+                self.outbox.push(Transmit::Admin { request, result });
+            }
+            Origin::Request(request) => {
+                let body = values(outcomes).concat();
+                self.outbox.push(Transmit::Response { request, body });
+            }
+            Origin::Stream { conn, id } => {
+                if let Some(stream) = self.streams.get_mut(conn) {
+                    stream.pending.remove(&id);
+                }
+                let mut values = values(outcomes);
+                self.counters.errors.bulk += shrink(&mut values);
+                let body = values.concat();
+                self.outbox
+                    .frame(conn, |out| frame::reply(out, id, values.len(), &body));
+            }
+        }
+    }
+
+    /// Ends a stream because of what it sent.
+    fn refuse(&mut self, conn: ConnId, reason: String) {
+        self.counters.streams_refused += 1;
+        if let Some(stream) = self.streams.close(conn) {
+            for id in stream.pending.into_values() {
+                self.exchanges.end(id);
+            }
+        }
+        self.outbox.push(Transmit::Close { conn, reason });
+    }
+
+    fn is_busy(&self, bytes: usize) -> bool {
+        let bounds = &self.config.bounds;
+        self.exchanges.items() >= bounds.pending_items
+            || self.exchanges.bytes() + bytes > bounds.pending_bytes
+    }
+
+    /// Where commands of a role go.
+    fn role(&self, role: Role) -> Role {
+        if self.config.shared {
+            Role::State
+        } else {
+            role
+        }
+    }
+
+    fn context(&mut self) -> Context<'_> {
+        Context {
+            config: &self.config,
+            keys: &self.keys,
+            vault: &self.vault,
+            counters: &mut self.counters,
+            returns: &mut self.returns,
+        }
+    }
+}
+
+/// Each outcome as it goes on the wire.
+fn values(outcomes: Vec<Outcome>) -> Vec<Vec<u8>> {
+    let encode = |outcome| match outcome {
+        Outcome::Value(value) => value,
+        Outcome::Failed(failure) => error(&failure),
+        Outcome::Admin(_) => error(&Failure::Shape),
+    };
+    outcomes.into_iter().map(encode).collect()
+}
+
+/// Replaces the largest values until the rest fits a stream's message; how many.
+fn shrink(values: &mut [Vec<u8>]) -> u64 {
+    let mut replaced = 0;
+    while values.iter().map(Vec::len).sum::<usize>() > MAX_MESSAGE - FRAME_HEAD {
+        let Some(largest) = values.iter_mut().max_by_key(|value| value.len()) else {
+            break;
+        };
+        *largest = error(&Failure::Bulk);
+        replaced += 1;
+    }
+    replaced
+}
+
+fn error(failure: &Failure) -> Vec<u8> {
+    let mut out = Vec::new();
+    resp::error(&mut out, failure.to_string().as_bytes());
+    out
+}
+
+/// Bytes an operation holds, about.
+fn size(value: &Wire<'_>) -> usize {
+    const ITEM: usize = 16;
+    match value {
+        Wire::Array(items) => ITEM + items.iter().map(size).sum::<usize>(),
+        Wire::Bulk(bytes) | Wire::Error(bytes) | Wire::Simple(bytes) => ITEM + bytes.len(),
+        Wire::Integer(_) | Wire::Null => ITEM,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Which plan an admin operation is.
+
+use super::{Begun, Context, Round, limit, purge, session};
+use crate::core::admin::{AdminOp, Limit};
+use crate::core::failure::Failure;
+use crate::core::types::{Command, Role};
+use crate::script::Script;
+use tidegate::wire::OpError;
+use tidegate::wire::op::{MAX_EXACT, MAX_TTL_MS, Take};
+
+pub(super) fn begin(op: &AdminOp, cx: &Context<'_>) -> Result<Begun, Failure> {
+    match op {
+        AdminOp::CreateSession(new) => session::Create::begin(new, cx),
+        AdminOp::LimitPeek(limit) => peek(limit, cx),
+        AdminOp::LimitReset(limit) => Ok(reset(limit, cx)),
+        AdminOp::ListSessions { realm, uid } => session::List::begin(realm, uid, cx),
+        AdminOp::PurgeTag { tag } => purge::Tag::begin(tag, cx),
+        AdminOp::PurgeUrl { url } => purge::Urls::begin_admin(url, cx),
+        AdminOp::RevokeSession { handle } => session::Counted::revoke(handle, cx),
+        AdminOp::RevokeUser { realm, uid } => session::Counted::revoke_user(realm, uid, cx),
+    }
+}
+
+/// A take of cost 0.
+fn peek(limit: &Limit, cx: &Context<'_>) -> Result<Begun, Failure> {
+    let in_range = |n: u64, max: u64, name| {
+        let fits = (1..=max).contains(&n);
+        if fits {
+            Ok(n)
+        } else {
+            Err(Failure::Op(OpError::Argument(name)))
+        }
+    };
+    let take = Take {
+        algorithm: limit.algorithm.as_bytes(),
+        subject: &limit.subject,
+        id: &limit.id,
+        limit: in_range(limit.limit, MAX_EXACT, "limit")?,
+        window_us: in_range(limit.window_us, MAX_TTL_MS * 1000, "window_us")?,
+        burst: in_range(limit.burst, MAX_EXACT, "burst")?,
+        cost: 0,
+    };
+    limit::Takes::begin(&[take], cx, limit::Answer::Admin)
+}
+
+fn reset(limit: &Limit, cx: &Context<'_>) -> Begun {
+    let command = Command {
+        script: Script::LimitReset,
+        keys: vec![cx.keys.limit(&limit.subject, &limit.id)],
+        args: Vec::new(),
+    };
+    let round = Round::new(Role::State, vec![command]);
+    (Box::new(session::Counted), round)
+}

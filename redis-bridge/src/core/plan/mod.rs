@@ -1,0 +1,105 @@
+//! Plans: what one operation does in Redis, as rounds of commands. A plan gets all answers of a round at
+//! once and says what comes next.
+
+mod admin;
+mod cache;
+mod limit;
+mod purge;
+mod session;
+
+use super::admin::AdminOp;
+use super::config::CoreConfig;
+use super::counters::Counters;
+use super::exchanges::Outcome;
+use super::failure::Failure;
+use super::keys::Keys;
+use super::types::{Command, Role};
+use super::value::Value;
+use crate::vault::Vault;
+use tidegate::wire::Op;
+
+/// What a command was answered with; an error line of Redis is a [`Failure`].
+pub(super) type Answer = Result<Value, Failure>;
+
+/// Commands that go out together.
+#[derive(Debug, PartialEq)]
+pub(super) struct Round {
+    pub(super) role: Role,
+    /// At least one.
+    pub(super) commands: Vec<Command>,
+    /// Goes out even when nobody waits any more: it gives back what was taken.
+    pub(super) must_run: bool,
+}
+
+/// What comes after a round.
+#[derive(Debug, PartialEq)]
+pub(super) enum Next {
+    Done(Outcome),
+    Run(Round),
+}
+
+/// What plans may use.
+pub(super) struct Context<'a> {
+    pub(super) config: &'a CoreConfig,
+    pub(super) keys: &'a Keys,
+    pub(super) vault: &'a Vault,
+    pub(super) counters: &'a mut Counters,
+    /// Compensations so far: with the bridge's id it names one.
+    pub(super) returns: &'a mut u64,
+}
+
+/// One operation under way.
+pub(super) trait Plan: Send {
+    /// Takes the answers of the last round, one per command in order.
+    fn next(&mut self, answers: Vec<Answer>, cx: &mut Context<'_>) -> Next;
+}
+
+/// A plan and its first round.
+pub(super) type Begun = (Box<dyn Plan>, Round);
+
+/// Starts an operation of an exchange.
+pub(super) fn begin(op: &Op<'_>, cx: &mut Context<'_>) -> Result<Begun, Failure> {
+    match op {
+        Op::CacheGet(op) => Ok(cache::Get::begin(op, cx)),
+        Op::CacheInvalidate { urls } => Ok(purge::Urls::begin(urls, cx, purge::Answer::Value)),
+        Op::CachePut(op) => Ok(cache::Put::begin(op, cx)),
+        Op::LimitTake(takes) => limit::Takes::begin(takes, cx, limit::Answer::Value),
+        Op::SessionGet(op) => Ok(session::Get::begin(op, cx)),
+    }
+}
+
+/// Starts an operation of the admin API.
+pub(super) fn begin_admin(op: &AdminOp, cx: &mut Context<'_>) -> Result<Begun, Failure> {
+    admin::begin(op, cx)
+}
+
+impl Round {
+    pub(super) fn new(role: Role, commands: Vec<Command>) -> Self {
+        Self {
+            role,
+            commands,
+            must_run: false,
+        }
+    }
+}
+
+impl Next {
+    fn failed(failure: Failure) -> Self {
+        Self::Done(Outcome::Failed(failure))
+    }
+
+    /// The outcome of a plan of one round.
+    fn from(result: Result<Outcome, Failure>) -> Self {
+        Self::Done(result.unwrap_or_else(Outcome::Failed))
+    }
+}
+
+/// The only answer of a round of one command.
+fn only(answers: Vec<Answer>) -> Answer {
+    answers.into_iter().next().unwrap_or(Err(Failure::Shape))
+}
+
+/// A number as a script's argument.
+fn number(n: u64) -> Vec<u8> {
+    n.to_string().into_bytes()
+}

@@ -1,0 +1,214 @@
+//! Tasks: one per operation, a plan and the round of commands it waits for. And the queues its commands
+//! stand in until the shell polls a batch.
+
+use super::failure::Failure;
+use super::plan::{Answer, Plan, Round};
+use super::types::{Batch, BatchId, Command, Role};
+use super::value::Value;
+use std::collections::{BTreeMap, VecDeque};
+
+/// One operation under way.
+pub(super) struct Task {
+    /// Whose.
+    pub(super) exchange: u64,
+    /// Which operation of the exchange.
+    pub(super) slot: usize,
+    pub(super) plan: Box<dyn Plan>,
+    answers: Vec<Option<Answer>>,
+    missing: usize,
+    must_run: bool,
+    handed_out: bool,
+}
+
+/// All tasks, their queues and the batches in flight.
+#[derive(Default)]
+pub(super) struct Tasks {
+    all: BTreeMap<u64, Task>,
+    next: u64,
+    state: Queue,
+    cache: Queue,
+    batches: BTreeMap<BatchId, (Role, Vec<Place>)>,
+    next_batch: u64,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(Place, Command)>,
+    in_flight: usize,
+}
+
+/// Where an answer belongs: a task, and which command of its round.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    task: u64,
+    at: usize,
+}
+
+impl Tasks {
+    /// Starts a task with its first round; its id.
+    pub(super) fn begin(
+        &mut self,
+        exchange: u64,
+        slot: usize,
+        plan: Box<dyn Plan>,
+        round: Round,
+    ) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        let task = Task {
+            exchange,
+            slot,
+            plan,
+            answers: Vec::new(),
+            missing: 0,
+            must_run: false,
+            handed_out: false,
+        };
+        self.all.insert(id, task);
+        self.run(id, round);
+        id
+    }
+
+    /// Queues the next round of a task.
+    pub(super) fn run(&mut self, id: u64, round: Round) {
+        let Some(task) = self.all.get_mut(&id) else {
+            return;
+        };
+        task.answers = vec![None; round.commands.len()];
+        task.missing = round.commands.len();
+        task.must_run = round.must_run;
+        let queue = match round.role {
+            Role::State => &mut self.state,
+            Role::Cache => &mut self.cache,
+        };
+        for (at, command) in round.commands.into_iter().enumerate() {
+            queue.waiting.push_back((Place { task: id, at }, command));
+        }
+    }
+
+    /// Ends a task.
+    pub(super) fn end(&mut self, id: u64) -> Option<Task> {
+        self.all.remove(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Task> {
+        self.all.get_mut(&id)
+    }
+
+    /// Whether a command of the task was handed out.
+    pub(super) fn reached_redis(&self, id: u64) -> bool {
+        self.all.get(&id).is_some_and(|task| task.handed_out)
+    }
+
+    /// The next batch of `role`: at most `size` commands, none while `in_flight` batches are out.
+    /// Commands of an exchange that has ended are dropped unless they must run; tasks that are over
+    /// because of that are pushed to `over`.
+    pub(super) fn batch(
+        &mut self,
+        role: Role,
+        size: usize,
+        in_flight: usize,
+        ended: impl Fn(u64) -> bool,
+        over: &mut Vec<u64>,
+    ) -> Option<Batch> {
+        let queue = match role {
+            Role::State => &mut self.state,
+            Role::Cache => &mut self.cache,
+        };
+        let mut commands = Vec::new();
+        let mut places = Vec::new();
+        while commands.len() < size && queue.in_flight < in_flight {
+            let Some((place, command)) = queue.waiting.pop_front() else {
+                break;
+            };
+            let Some(task) = self.all.get_mut(&place.task) else {
+                continue;
+            };
+            if !task.must_run && ended(task.exchange) {
+                task.missing -= 1;
+                if task.missing == 0 {
+                    over.push(place.task);
+                }
+                continue;
+            }
+            task.handed_out = true;
+            commands.push(command);
+            places.push(place);
+        }
+        if commands.is_empty() {
+            return None;
+        }
+        queue.in_flight += 1;
+        let id = BatchId(self.next_batch);
+        self.next_batch += 1;
+        self.batches.insert(id, (role, places));
+        Some(Batch { id, role, commands })
+    }
+
+    /// Takes the replies of a batch; returns the tasks whose round is complete, in order. `None` when
+    /// there is no such batch or the number of replies is wrong.
+    pub(super) fn replies(
+        &mut self,
+        batch: BatchId,
+        replies: Result<Vec<Value>, Failure>,
+    ) -> Option<Vec<u64>> {
+        let (role, places) = self.batches.remove(&batch)?;
+        let queue = match role {
+            Role::State => &mut self.state,
+            Role::Cache => &mut self.cache,
+        };
+        queue.in_flight -= 1;
+        let (fits, answers): (bool, Vec<Answer>) = match replies {
+            Ok(values) if values.len() == places.len() => {
+                (true, values.into_iter().map(answer).collect())
+            }
+            Ok(_) => (false, vec![Err(Failure::Shape); places.len()]),
+            Err(failure) => (true, vec![Err(failure); places.len()]),
+        };
+        let mut complete = Vec::new();
+        for (place, answer) in places.into_iter().zip(answers) {
+            let Some(task) = self.all.get_mut(&place.task) else {
+                continue;
+            };
+            if let Some(slot) = task.answers.get_mut(place.at) {
+                *slot = Some(answer);
+                task.missing -= 1;
+            }
+            if task.missing == 0 {
+                complete.push(place.task);
+            }
+        }
+        debug_assert!(fits, "as many replies as commands");
+        Some(complete)
+    }
+
+    /// Commands that wait for a batch.
+    pub(super) fn waiting(&self) -> usize {
+        self.state.waiting.len() + self.cache.waiting.len()
+    }
+
+    /// Batches handed out and not yet answered.
+    pub(super) fn in_flight(&self) -> usize {
+        self.state.in_flight + self.cache.in_flight
+    }
+}
+
+impl Task {
+    /// The answers of the round that is complete.
+    pub(super) fn take_answers(&mut self) -> Vec<Answer> {
+        // A command that was dropped leaves no answer; its exchange has ended.
+        let missing = || Err(Failure::Timeout);
+        let answers = std::mem::take(&mut self.answers);
+        answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(missing))
+            .collect()
+    }
+}
+
+fn answer(value: Value) -> Answer {
+    match value {
+        Value::Error(line) => Err(Failure::from_redis(&line)),
+        value => Ok(value),
+    }
+}

@@ -1,0 +1,136 @@
+//! The Lua scripts: all that is ever run in Redis.
+//!
+//! A script is named by this enum, never by text from the wire. Each file starts with its contract:
+//! keys, arguments with units, answer, what a repetition does. All take the time from Redis' `TIME`,
+//! through `prelude.lua`.
+
+use sha1::{Digest as _, Sha1};
+use std::fmt;
+use std::sync::LazyLock;
+
+macro_rules! lua {
+    ($($file:literal),+) => {
+        concat!($(include_str!(concat!("../../lua/", $file))),+)
+    };
+}
+
+/// One script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Script {
+    /// `cache/get.lua`
+    CacheGet,
+    /// `cache/invalidate.lua`
+    CacheInvalidate,
+    /// `cache/put.lua`
+    CachePut,
+    /// `limit/reset.lua`
+    LimitReset,
+    /// `limit/return.lua`
+    LimitReturn,
+    /// `limit/take.lua`
+    LimitTake,
+    /// `session/create.lua`
+    SessionCreate,
+    /// `session/get.lua`
+    SessionGet,
+    /// `session/list.lua`
+    SessionList,
+    /// `session/revoke.lua`
+    SessionRevoke,
+    /// `session/revoke_user.lua`
+    SessionRevokeUser,
+    /// `tag/add.lua`
+    TagAdd,
+    /// `tag/take.lua`
+    TagTake,
+}
+
+static SHA1: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
+    Script::ALL.map(|script| {
+        let digest = Sha1::digest(script.source());
+        String::from_utf8_lossy(&crate::core::keys::hex(&digest)).into_owned()
+    })
+});
+
+impl Script {
+    /// All scripts, in the order of the enum.
+    pub const ALL: [Self; 13] = [
+        Self::CacheGet,
+        Self::CacheInvalidate,
+        Self::CachePut,
+        Self::LimitReset,
+        Self::LimitReturn,
+        Self::LimitTake,
+        Self::SessionCreate,
+        Self::SessionGet,
+        Self::SessionList,
+        Self::SessionRevoke,
+        Self::SessionRevokeUser,
+        Self::TagAdd,
+        Self::TagTake,
+    ];
+
+    /// Its name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CacheGet => "cache_get",
+            Self::CacheInvalidate => "cache_invalidate",
+            Self::CachePut => "cache_put",
+            Self::LimitReset => "limit_reset",
+            Self::LimitReturn => "limit_return",
+            Self::LimitTake => "limit_take",
+            Self::SessionCreate => "session_create",
+            Self::SessionGet => "session_get",
+            Self::SessionList => "session_list",
+            Self::SessionRevoke => "session_revoke",
+            Self::SessionRevokeUser => "session_revoke_user",
+            Self::TagAdd => "tag_add",
+            Self::TagTake => "tag_take",
+        }
+    }
+
+    /// Lower-case hex of the source's SHA-1, as EVALSHA wants it.
+    pub fn sha1(self) -> &'static str {
+        SHA1.get(self as usize).map_or("", String::as_str)
+    }
+
+    /// What SCRIPT LOAD is given.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::CacheGet => lua!("prelude.lua", "cache/get.lua"),
+            Self::CacheInvalidate => lua!("prelude.lua", "cache/invalidate.lua"),
+            Self::CachePut => lua!("prelude.lua", "cache/put.lua"),
+            Self::LimitReset => lua!("prelude.lua", "limit/reset.lua"),
+            Self::LimitReturn => lua!(
+                "prelude.lua",
+                "limit/prelude.lua",
+                "limit/fixed_window.lua",
+                "limit/token_bucket.lua",
+                "limit/return.lua"
+            ),
+            Self::LimitTake => lua!(
+                "prelude.lua",
+                "limit/prelude.lua",
+                "limit/fixed_window.lua",
+                "limit/token_bucket.lua",
+                "limit/take.lua"
+            ),
+            Self::SessionCreate => lua!("prelude.lua", "session/create.lua"),
+            Self::SessionGet => lua!("prelude.lua", "session/get.lua"),
+            Self::SessionList => lua!("prelude.lua", "session/list.lua"),
+            Self::SessionRevoke => lua!("prelude.lua", "session/revoke.lua"),
+            Self::SessionRevokeUser => lua!("prelude.lua", "session/revoke_user.lua"),
+            Self::TagAdd => lua!("prelude.lua", "tag/add.lua"),
+            Self::TagTake => lua!("prelude.lua", "tag/take.lua"),
+        }
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests;
