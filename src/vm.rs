@@ -32,6 +32,8 @@ pub struct Vm {
     pub(crate) local: LocalLimits,
     pub(crate) vary: VaryMemo,
     pub(crate) rng: SplitMix64,
+    /// Some policy requires a session.
+    pub(crate) protects: bool,
     wants_peer: bool,
 }
 
@@ -72,6 +74,10 @@ impl Vm {
             local: LocalLimits::new(),
             vary: VaryMemo::new(),
             rng,
+            protects: config
+                .policies
+                .iter()
+                .any(|policy| policy.session.as_ref().is_some_and(|used| used.required)),
             wants_peer: config
                 .limits
                 .iter()

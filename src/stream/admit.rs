@@ -23,6 +23,18 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
     let edited = headers.remove_if(|name, _| is_reserved(name));
     let config = Rc::clone(&ctx.vm.config);
 
+    // A path that another server may read differently could miss the rule that protects it and match
+    // an open one. So it is refused whatever it matches, as soon as anything is protected.
+    let path = headers.only(":path").unwrap_or_default();
+    if let Some(ambiguity) = path::ambiguity(path).filter(|_| ctx.vm.protects) {
+        ctx.vm
+            .metrics
+            .count(Metric::Request(RequestEvent::BadRequest));
+        let mut problem = Problem::new(Reason::AmbiguousPath);
+        problem.detail = ambiguity.name();
+        request::refuse(&problem, &[], output);
+        return State::Answered;
+    }
     let target = match policy {
         Some(name) => match config.policy_named(&name) {
             Some(policy) => Some(Target {
@@ -61,20 +73,10 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
         asked: Vec::new(),
     });
 
-    if let Some(used) = &policy.session {
-        let target = request.headers.only(":path").unwrap_or_default();
-        if let Some(ambiguity) = path::ambiguity(target).filter(|_| used.required) {
-            ctx.vm
-                .metrics
-                .count(Metric::Request(RequestEvent::BadRequest));
-            let mut problem = Problem::new(Reason::AmbiguousPath);
-            problem.detail = ambiguity.name();
-            request.refuse(problem, &config, output);
-            return State::Answered;
-        }
-        if session_phase::present(used, &mut request, ctx, output).is_err() {
-            return State::Answered;
-        }
+    if let Some(used) = &policy.session
+        && session_phase::present(used, &mut request, ctx, output).is_err()
+    {
+        return State::Answered;
     }
     limit_phase::claim(policy, target, &peer, &mut request, ctx);
     cache_phase::prepare(policy, end, &mut request, ctx);

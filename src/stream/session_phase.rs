@@ -7,7 +7,7 @@ use crate::metrics::{Metric, RequestEvent, SessionEvent};
 use crate::policy::{Config, Credential, Realm, SessionUse};
 use crate::session::credential::{find, strip};
 use crate::session::token::verify;
-use crate::session::{Found, Identity, Told, csrf};
+use crate::session::{Found, Identity, Rejected, Told, csrf};
 use crate::wire::op::{SessionGet, Touch};
 use crate::wire::reply::{ReplyError, SessionReply};
 use crate::wire::{Op, Value};
@@ -49,10 +49,14 @@ pub(super) fn present(
             ctx.vm
                 .keys
                 .as_ref()
-                .and_then(|keys| verify(keys, tag, text).ok()),
+                .ok_or(Rejected::Key)
+                .and_then(|keys| verify(keys, tag, text)),
         ),
     };
-    if strip(&realm.credential, &mut request.headers) {
+    // A bearer token of another length is somebody else's, and the upstream may want it.
+    let foreign =
+        realm.credential == Credential::Bearer && matches!(verified, Some(Err(Rejected::Length)));
+    if !foreign && strip(&realm.credential, &mut request.headers) {
         request.edited = true;
     }
     request.session = Session::None;
@@ -70,7 +74,7 @@ pub(super) fn present(
                 output,
             )
         }
-        Some(None) => {
+        Some(Err(_)) => {
             ctx.vm
                 .metrics
                 .count(Metric::Session(used.realm, SessionEvent::Rejected));
@@ -83,7 +87,7 @@ pub(super) fn present(
                 output,
             )
         }
-        Some(Some(token)) => {
+        Some(Ok(token)) => {
             let deadline_us = token.deadline_s.saturating_mul(1_000_000);
             // Redis' clock, as a bridge told it; unknown, the script decides alone.
             let passed = ctx
