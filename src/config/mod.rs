@@ -1,8 +1,7 @@
 //! The configuration people write, and why one is refused.
 //!
-//! It arrives as JSON: Envoy turns the YAML of a filter's `configuration` into a
-//! `google.protobuf.Struct` and hands that over as JSON, in which every number may be a double and the
-//! order of keys is lost. [`parse`] reads it in three steps: bytes to a tree (bounded in size, depth and
+//! It arrives as JSON, or as a `google.protobuf.Struct`, into which Envoy turns the YAML of a filter's
+//! `configuration`; in that every number is a double and the order of keys is lost. [`parse`] reads it in three steps: bytes to a tree (bounded in size, depth and
 //! number of values; a name given twice is an error), tree to the types of [`raw`] (each with its place),
 //! those to [`crate::policy::Config`]. Each step goes on after a mistake where it can, so one pass
 //! reports what it finds, not what it finds first.
@@ -15,6 +14,7 @@ mod error;
 mod field;
 pub mod raw;
 mod scalar;
+mod structpb;
 mod tree;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! JSON bytes to a tree in which every place can be named.
+//! JSON bytes (or a protobuf `Struct`) to a tree in which every place can be named.
 //!
 //! `serde_json::Value` would do, but it silently keeps the last of two equal names.
 
 use super::MAX_INPUT;
 use super::at::{At, Shown};
+use super::structpb;
 use core::cell::Cell;
 use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -11,9 +12,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// Lists and mappings inside each other, at most.
-const MAX_DEPTH: u32 = 32;
+pub(super) const MAX_DEPTH: u32 = 32;
 /// Values in one configuration, at most.
-const MAX_VALUES: u32 = 1 << 18;
+pub(super) const MAX_VALUES: u32 = 1 << 18;
 
 /// One JSON value. Numbers are doubles, as Envoy sends them: whole ones are exact below 2^53. Names are
 /// sorted, because a protobuf `Struct` does not keep their order.
@@ -54,12 +55,15 @@ impl fmt::Display for Node {
     }
 }
 
-/// Reads `json`; `None` when it is not JSON or too much of it. A name given twice is reported and its
+/// Reads `json`, or a serialized `google.protobuf.Struct`; `None` when it is not JSON or too much of it. A name given twice is reported and its
 /// first value kept, so that the rest can be checked too.
 pub(super) fn read(json: &[u8], at: &At<'_>) -> Option<Node> {
     if json.len() > MAX_INPUT {
         at.error(format!("longer than {MAX_INPUT} bytes"));
         return None;
+    }
+    if let Some(tree) = structpb::decode(json) {
+        return Some(tree);
     }
     let state = State::default();
     let seed = Seed {
