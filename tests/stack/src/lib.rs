@@ -15,11 +15,13 @@
 //! | [`redis`] | the Redis servers of both roles, standalone, Sentinel and Cluster |
 //! | [`bridge`] | the redis-bridge processes and their secrets |
 //! | [`envoy`] | Envoy's bootstrap and ECDS file, made from the shipped files, and its statistics |
-//! | [`policy`] | checking a policy file and swapping it in |
+//! | [`policy`] | checking a policy file |
+//! | [`apply`] | swapping a policy or a module into a stack that runs |
 //! | [`stack`] | all of it together |
 //! | [`upstream`] | the sample upstream |
 //! | [`http`] | a small blocking HTTP/1.1 client that sends what it is told, byte for byte |
 
+pub mod apply;
 pub mod bridge;
 pub mod endpoints;
 pub mod envoy;

@@ -9,34 +9,37 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A policy that may go into an Envoy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// As Envoy is given it.
     pub value: Value,
     /// First segment of every Redis key.
     pub namespace: String,
+    /// What a worker that runs it tells the bridges, hex.
+    pub digest: String,
+    /// How many policies, limits and caches it has.
+    pub counts: [usize; 3],
 }
 
-/// Reads and checks a policy file.
+/// Reads and checks a policy file, with the very code that Envoy will run.
 ///
 /// # Errors
 /// [`Error::Policy`] with the place and the reason of each mistake.
 pub fn check(file: &Path) -> Result<Policy> {
     let value = envoy::parse(file, &files::read(file)?)?;
-    let refuse = |reason: &str| {
-        Err(Error::Policy {
+    let config =
+        tidegate::config::parse(value.to_string().as_bytes()).map_err(|e| Error::Policy {
             file: file.into(),
-            reason: reason.into(),
-        })
-    };
-    if !value.is_object() {
-        return refuse("a policy is a mapping");
-    }
-    let Some(namespace) = value.get("namespace").and_then(Value::as_str) else {
-        return refuse("namespace: missing");
-    };
+            reason: e.to_string(),
+        })?;
     Ok(Policy {
-        namespace: namespace.into(),
+        counts: [
+            config.policies.len(),
+            config.limits.len(),
+            config.caches.len(),
+        ],
+        namespace: config.namespace,
+        digest: config.digest,
         value,
     })
 }
@@ -52,16 +55,6 @@ pub fn store_module(files: &Files, module: &Path) -> Result<PathBuf> {
         .join(format!("{}.wasm", &digest(&bytes)[..16]));
     files::replace(&path, &bytes)?;
     Ok(path)
-}
-
-/// Puts `policy` into `module` for every Envoy of the stack: one move, which they notice.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn swap(files: &Files, policy: &Policy, module: &Path) -> Result<()> {
-    let answer = envoy::ecds::make(&policy.value, module)?;
-    files::replace(&files.policy(), policy.value.to_string().as_bytes())?;
-    files::replace(&files.ecds_file(), answer.to_string().as_bytes())
 }
 
 /// Hex SHA-256.

@@ -1,20 +1,22 @@
 //! All parts together.
 
+mod live;
 mod parts;
 mod start;
 
+use crate::apply::Applier;
 use crate::bridge::Secrets;
 use crate::endpoints::{self, Endpoints};
 use crate::files::Files;
 use crate::http::{Client, Request, Response};
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
 use crate::proc::{self, Guard, Known, Launch, Running};
 use crate::redis::Server;
 use crate::spec::RedisKind;
-use crate::{Error, Result, StackSpec, envoy, files, wait};
+use crate::{Error, Result, StackSpec, envoy, files};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a part may take to end by itself.
@@ -27,7 +29,6 @@ pub struct Stack {
     files: Files,
     secrets: Secrets,
     policy: Policy,
-    module: Option<PathBuf>,
     parts: BTreeMap<String, Part>,
     guard: Option<Guard>,
 }
@@ -94,59 +95,23 @@ impl Stack {
     /// Checks a policy file and swaps it in; returns when every Envoy runs it.
     ///
     /// # Errors
-    /// [`Error::Policy`] when it is refused, [`Error::Late`] when an Envoy does not take it; the old one goes on
-    /// either way.
+    /// As [`Applier::policy`].
     pub fn apply_policy(&mut self, file: &Path) -> Result<()> {
-        let policy = policy::check(file)?;
-        let module = self
-            .module
-            .clone()
-            .ok_or_else(|| Error::NoPart("the filter".into()))?;
-        self.swap(policy, module)
+        self.policy = self.applier().policy(file)?;
+        Ok(())
     }
 
     /// Swaps another module in; returns when every Envoy runs it.
     ///
     /// # Errors
-    /// [`Error::Late`] when an Envoy does not take it; the old one goes on.
+    /// As [`Applier::module`].
     pub fn apply_wasm(&mut self, module: &Path) -> Result<()> {
-        let module = policy::store_module(&self.files, module)?;
-        self.swap(self.policy.clone(), module)
+        self.applier().module(module)
     }
 
-    fn swap(&mut self, policy: Policy, module: PathBuf) -> Result<()> {
-        let before = self.swaps()?;
-        policy::swap(&self.files, &policy, &module)?;
-        let file = self.files.ecds_file();
-        let accepted = wait::until(
-            "every Envoy takes the new filter",
-            Duration::from_secs(20),
-            || {
-                let now = self.swaps().map_err(|e| e.to_string())?;
-                envoy::compare(&before, &now)
-            },
-        )?;
-        if !accepted {
-            policy::swap(
-                &self.files,
-                &self.policy,
-                self.module.as_deref().unwrap_or(&module),
-            )?;
-            return Err(Error::Policy {
-                file,
-                reason: "Envoy refused it; see its log".into(),
-            });
-        }
-        self.policy = policy;
-        self.module = Some(module);
-        Ok(())
-    }
-
-    fn swaps(&self) -> Result<Vec<envoy::Swaps>> {
-        self.envoy_admins()
-            .iter()
-            .map(|admin| envoy::swaps(admin))
-            .collect()
+    /// What swaps policies and modules.
+    pub fn applier(&self) -> Applier {
+        Applier::new(&self.spec)
     }
 
     /// Writes `endpoints.json`.

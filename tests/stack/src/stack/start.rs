@@ -27,7 +27,8 @@ pub(super) fn start(spec: StackSpec, mut say: impl FnMut(&str)) -> Result<Stack>
         .transpose()?;
     files::replace(&files.policy(), policy.value.to_string().as_bytes())?;
     if let Some(module) = &module {
-        policy::swap(&files, &policy, module)?;
+        let answer = envoy::ecds::make(&policy.value, module)?;
+        files::replace(&files.ecds_file(), answer.to_string().as_bytes())?;
     }
     let guard = Some(Guard::start()?);
     let mut stack = Stack {
@@ -35,7 +36,6 @@ pub(super) fn start(spec: StackSpec, mut say: impl FnMut(&str)) -> Result<Stack>
         files,
         secrets,
         policy,
-        module,
         parts: BTreeMap::new(),
         guard,
     };

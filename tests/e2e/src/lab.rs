@@ -1,0 +1,164 @@
+//! A stack for a test: ports of its own, files that stay when the test fails.
+
+use serde_json::json;
+use std::net::TcpListener;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use tidegate_stack::{Error, Result, Stack, StackSpec, files, spec};
+
+/// The sample policy, `envoy/policy.yaml`.
+pub const SAMPLE: &str = include_str!("../../../envoy/policy.yaml");
+
+/// The blocks of 100 ports tests use: above `make up`'s, below those the system gives to clients.
+const FIRST: u16 = 14_000;
+const LAST: u16 = 32_000;
+
+/// A running stack and what it holds while it runs. Ends with the value, and with the test program.
+#[derive(Debug)]
+pub struct Lab {
+    stack: Stack,
+    policy: PathBuf,
+    /// Says to other test programs on this machine that the block is taken.
+    _claim: TcpListener,
+}
+
+impl Lab {
+    /// A stack with this policy and the defaults else: one Envoy, two workers, two bridges. Every worker runs
+    /// the policy when this returns.
+    ///
+    /// # Panics
+    /// When it does not start: a test cannot go on.
+    pub fn new(policy: &str) -> Self {
+        Self::with(policy, |_| {})
+    }
+
+    /// The same with changes.
+    ///
+    /// # Panics
+    /// When it does not start: a test cannot go on.
+    pub fn with(policy: &str, change: impl FnOnce(&mut StackSpec)) -> Self {
+        match Self::try_with(policy, change) {
+            Ok(lab) => lab,
+            Err(error) => stop(&error),
+        }
+    }
+
+    /// The same, for tests of what must not start.
+    ///
+    /// # Errors
+    /// Why it did not start.
+    pub fn try_with(policy: &str, change: impl FnOnce(&mut StackSpec)) -> Result<Self> {
+        let (port, claim) = claim()?;
+        let mut spec = StackSpec::new(format!("e2e-{port}"));
+        spec.port = port;
+        spec.policy = spec.dir().with_extension("yaml");
+        change(&mut spec);
+        let policy_file = spec.policy.clone();
+        std::fs::create_dir_all(spec::root().join("target/stack"))
+            .map_err(Error::io("create target/stack"))?;
+        files::replace(&policy_file, policy.as_bytes())?;
+        let stack = Stack::start(spec)?;
+        let lab = Self {
+            stack,
+            policy: policy_file,
+            _claim: claim,
+        };
+        if lab.spec().running_bridges() > 0 {
+            let (live, all) = lab.live_workers()?;
+            if live != all {
+                let last = format!(
+                    "live on {live} of {all}, logs in {}",
+                    lab.files().logs().display()
+                );
+                return Err(Error::Late {
+                    what: "every worker runs the policy".into(),
+                    last,
+                });
+            }
+        }
+        Ok(lab)
+    }
+
+    /// The one with the sample policy that all tests of this program share. Do not kill or swap anything in
+    /// it, and expect that others count on its limits too.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn sample() -> &'static Self {
+        static SAMPLE_LAB: OnceLock<Lab> = OnceLock::new();
+        SAMPLE_LAB.get_or_init(|| Self::new(SAMPLE))
+    }
+
+    /// Writes another policy over the file and swaps it in.
+    ///
+    /// # Errors
+    /// As [`Stack::apply_policy`].
+    pub fn swap(&mut self, policy: &str) -> Result<()> {
+        files::replace(&self.policy, policy.as_bytes())?;
+        self.stack.apply_policy(&self.policy)
+    }
+
+    /// Creates a session through the admin API; the token.
+    ///
+    /// # Errors
+    /// When the bridge refuses.
+    pub fn login(&self, realm: &str, uid: &str, roles: &[&str]) -> Result<String> {
+        let body = json!({ "realm": realm, "uid": uid, "roles": roles, "data": {} });
+        let answer = self.admin().post("/v1/sessions", &body)?;
+        let token = answer.json()?["token"].as_str().map(str::to_owned);
+        match token {
+            Some(token) if answer.status == 201 => Ok(token),
+            _ => Err(Error::Answer {
+                what: format!("POST /v1/sessions ({})", answer.status),
+                got: answer.text(),
+            }),
+        }
+    }
+}
+
+impl Deref for Lab {
+    type Target = Stack;
+
+    fn deref(&self) -> &Stack {
+        &self.stack
+    }
+}
+
+impl DerefMut for Lab {
+    fn deref_mut(&mut self) -> &mut Stack {
+        &mut self.stack
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _policy = std::fs::remove_file(&self.policy);
+            // The stack ends after this; its processes hold their logs open, which is no hindrance.
+            let _files = std::fs::remove_dir_all(self.stack.files().dir());
+        }
+    }
+}
+
+/// A block of ports nobody else uses: its last port, bound, is the sign.
+fn claim() -> Result<(u16, TcpListener)> {
+    static NEXT: Mutex<u16> = Mutex::new(FIRST);
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    while *next < LAST {
+        let port = *next;
+        *next += 100;
+        if let Ok(claim) = TcpListener::bind(("127.0.0.1", port + 99)) {
+            return Ok((port, claim));
+        }
+    }
+    Err(Error::Late {
+        what: "a free block of ports".into(),
+        last: format!("{FIRST}..{LAST}"),
+    })
+}
+
+#[expect(clippy::panic, reason = "a test whose stack does not start has failed")]
+fn stop(error: &Error) -> ! {
+    panic!("the stack does not start: {error}")
+}

@@ -1,0 +1,1 @@
+//! End to end, on real processes. One module for each area.
