@@ -18,6 +18,9 @@ const MAX_PENDING_BYTES: usize = 16 << 20;
 /// Unary fall-back calls per second and worker (faults.md, M3).
 const FALLBACK_PER_SECOND: u32 = 200;
 
+/// Tag of background work whose outcome is not counted.
+pub(crate) const UNCOUNTED: u32 = u32::MAX;
+
 /// One VM's memory: bounded, and all of it made from a configuration and a seed.
 #[derive(Debug)]
 pub struct Vm {
@@ -91,8 +94,11 @@ impl Vm {
         self.wants_peer
     }
 
-    /// A store of cache `tag` ended.
+    /// Background work ended: a store of cache `tag`, or [`UNCOUNTED`].
     pub fn background(&mut self, tag: u32, result: Result<Vec<Value<'_>>, CallError>) {
+        if tag == UNCOUNTED {
+            return;
+        }
         let event = match result.as_deref() {
             Ok([value]) => match reply::parse_stored(value) {
                 Ok(true) => CacheEvent::Stored,

@@ -2,10 +2,10 @@
 
 use super::request::{Cached, Lookup, Request, Session};
 use super::{Ctx, LocalReply, Output, Property};
-use crate::cache::record::RecordError;
 use crate::cache::{self, Record, RequestMeta, Url, Vary, request as rules, reuse};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
+use crate::vm::UNCOUNTED;
 use crate::wire::op::CacheGet;
 use crate::wire::reply::CacheReply;
 use crate::wire::{Op, Value};
@@ -137,31 +137,30 @@ pub(super) fn answered(
             now_us,
             record,
         })) => {
-            let decoded = match Record::decode(record) {
-                Ok(decoded) => decoded,
-                Err(error) => {
-                    if !matches!(error, RecordError::Version(_)) {
-                        log::warn!("a stored answer cannot be read: {error}");
-                    }
-                    count(CacheEvent::Error);
-                    count(CacheEvent::Miss);
-                    return Found::Nothing;
-                }
-            };
             let meta = meta(policy, &config, &lookup.url, headers, session);
-            match reuse::check(&decoded, born_us, now_us, &meta) {
-                reuse::Reuse::Fresh { age_s, ttl_s } => {
+            let found = Record::decode(record).map(|record| {
+                let reuse = reuse::check(&record, born_us, now_us, &meta);
+                (record, reuse)
+            });
+            match found {
+                Ok((record, reuse::Reuse::Fresh { age_s, ttl_s })) => {
                     count(CacheEvent::HitL2);
-                    let answer = reuse::answer(&decoded, &meta, age_s, ttl_s);
+                    let answer = reuse::answer(&record, &meta, age_s, ttl_s);
                     Found::Hit(reply(answer, &request.limit_fields))
                 }
-                reuse::Reuse::Expired => {
+                Ok((_, reuse::Reuse::Expired)) => {
                     lookup.stale = true;
                     count(CacheEvent::Miss);
                     Found::Nothing
                 }
-                reuse::Reuse::Mismatch => {
+                // Foreign, truncated, flipped, or of a version not known here: it would stand in the
+                // way of a good one until its TTL ends.
+                Ok((_, reuse::Reuse::Mismatch)) | Err(_) => {
+                    count(CacheEvent::Error);
                     count(CacheEvent::Miss);
+                    let urls = vec![lookup.url.as_bytes()];
+                    let op = Op::CacheInvalidate { urls };
+                    ctx.vm.client.submit_background(UNCOUNTED, &op, ctx.now);
                     Found::Nothing
                 }
             }
