@@ -1,0 +1,146 @@
+//! `session/*.lua`.
+
+use super::{Call, Stop, int, integer, text};
+use crate::core::Value;
+
+const KEEP_MS: u64 = 3_600_000;
+
+pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (key, now) = (call.key(0)?, call.now_us);
+    let (idle, touch) = (call.number(0)?, call.arg(1)?);
+    let absent = Ok(Value::Array(vec![Value::simple("absent"), call.now()]));
+    let stored = call.store.hash(key)?;
+    if stored.is_empty() {
+        return absent;
+    }
+    let field = |name: &[u8]| stored.get(name).map(Vec::as_slice).ok_or(Stop::Shape);
+    let (value, epoch) = (field(b"v")?, field(b"e")?);
+    let deadline = integer(field(b"d")?).ok_or(Stop::Shape)?;
+    integer(epoch).ok_or(Stop::Shape)?;
+    let Some(current) = call.store.get(call.key(1)?)? else {
+        return absent;
+    };
+    integer(&current).ok_or(Stop::Shape)?;
+    if current != epoch || now >= deadline {
+        call.store.unlink(key);
+        return absent;
+    }
+    let target = idle.min((deadline - now) / 1000);
+    match call.store.pttl(key).flatten() {
+        None => call.store.pexpire(key, target.max(1)),
+        Some(left) => {
+            let due = match touch {
+                b"always" => true,
+                b"threshold" => left * 4 < idle * 3,
+                _ => false,
+            };
+            if due && left < target {
+                call.store.pexpire(key, target);
+            }
+        }
+    }
+    Ok(Value::Array(vec![
+        Value::simple("valid"),
+        Value::bulk(value),
+        int(deadline),
+        call.now(),
+    ]))
+}
+
+pub(super) fn create(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (key, epoch_key, index) = (call.key(0)?, call.key(1)?, call.key(2)?);
+    let (idle, absolute, cap) = (call.number(1)?, call.number(2)?, call.number(3)?);
+    let (own, prefix) = (call.arg(4)?, call.arg(5)?);
+    let now = call.now_us;
+    if call.store.exists(key) {
+        return Ok(Value::Array(vec![Value::simple("exists"), call.now()]));
+    }
+    let keep = absolute + KEEP_MS;
+    let stored = call.store.get(epoch_key)?;
+    let epoch = match stored.filter(|epoch| integer(epoch).is_some()) {
+        Some(epoch) => epoch,
+        None => {
+            call.store.set(epoch_key, text(now), keep);
+            text(now)
+        }
+    };
+    let deadline = now + absolute * 1000;
+    call.store.zadd(index, own, deadline)?;
+    call.store.hset(key, b"v", call.arg(0)?.to_vec())?;
+    call.store.hset(key, b"e", epoch)?;
+    call.store.hset(key, b"d", text(deadline))?;
+    call.store.hset(key, b"c", text(now))?;
+    call.store.pexpire(key, idle.min(absolute));
+    call.store.extend(epoch_key, keep);
+    call.store.extend(index, keep);
+
+    let members = call.store.zrange(index)?;
+    if members.len() as u64 > cap {
+        let mut live = Vec::new();
+        for (member, _) in members {
+            if call.store.exists(&[prefix, &member].concat()) {
+                live.push(member);
+            } else {
+                call.store.zrem(index, &member)?;
+            }
+        }
+        let over = (live.len() as u64).saturating_sub(cap);
+        let others = live.iter().filter(|member| *member != own);
+        for member in others.take(usize::try_from(over).unwrap_or(0)) {
+            call.store.unlink(&[prefix, member].concat());
+            call.store.zrem(index, member)?;
+        }
+    }
+    Ok(Value::Array(vec![
+        Value::simple("created"),
+        int(deadline),
+        call.now(),
+    ]))
+}
+
+pub(super) fn list(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let mut answer = Vec::new();
+    let Some(epoch) = call.store.get(call.key(0)?)? else {
+        return Ok(Value::Array(answer));
+    };
+    for (member, _) in call.store.zrange(call.key(1)?)?.into_iter().take(100) {
+        let key = [call.arg(0)?, &member].concat();
+        let stored = call.store.hash(&key)?;
+        let number = |name: &[u8]| stored.get(name).and_then(|text| integer(text));
+        let (Some(deadline), Some(created)) = (number(b"d"), number(b"c")) else {
+            continue;
+        };
+        if stored.get(&b"e"[..]) == Some(&epoch) && call.now_us < deadline {
+            let left = call.store.pttl(&key).flatten().unwrap_or(0);
+            answer.push(Value::Array(vec![
+                Value::bulk(member),
+                int(created),
+                int(deadline),
+                int(left),
+            ]));
+        }
+    }
+    Ok(Value::Array(answer))
+}
+
+pub(super) fn revoke(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let removed = call.store.unlink(call.key(0)?);
+    // An index of another type hinders no revocation.
+    let _ = call.store.zrem(call.key(1)?, call.arg(0)?);
+    Ok(int(removed))
+}
+
+pub(super) fn revoke_user(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (epoch_key, index, prefix) = (call.key(0)?, call.key(1)?, call.arg(0)?);
+    let epoch = call.store.get(epoch_key).ok().flatten();
+    let epoch = epoch.and_then(|epoch| integer(&epoch)).unwrap_or(0);
+    let left = call.store.pttl(epoch_key).flatten().unwrap_or(0);
+    let bumped = (epoch + 1).max(call.now_us);
+    call.store.set(epoch_key, text(bumped), left.max(KEEP_MS));
+    let mut removed = 0;
+    for (member, _) in call.store.zrange(index).unwrap_or_default() {
+        removed += call.store.unlink(&[prefix, &member].concat());
+    }
+    call.store.unlink(index);
+    Ok(int(removed))
+}

@@ -1,0 +1,47 @@
+//! `tag/*.lua`.
+
+use super::{Call, Stop, int, integer, text};
+use crate::core::Value;
+
+const SLACK_MS: u64 = 60_000;
+
+pub(super) fn add(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (index, member) = (call.key(0)?, call.arg(0)?);
+    let (ttl_ms, now) = (call.number(1)?, call.now_us);
+    for (gone, score) in call.store.zrange(index)? {
+        if score <= now {
+            call.store.zrem(index, &gone)?;
+        }
+    }
+    let members = call.store.zrange(index)?;
+    let old = members.iter().find(|(name, _)| name == member);
+    let score = now + (ttl_ms + SLACK_MS) * 1000;
+    let score = old.map_or(score, |(_, old)| score.max(old + 1));
+    call.store.zadd(index, member, score)?;
+    call.store.extend(index, ttl_ms + 2 * SLACK_MS);
+    let purged = call.store.get(call.key(1)?)?;
+    Ok(int(purged.and_then(|at| integer(&at)).unwrap_or(0)))
+}
+
+pub(super) fn take(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (index, purged_key) = (call.key(0)?, call.key(1)?);
+    let (most, keep_ms) = (call.number(0)?, call.number(1)?);
+    if keep_ms > 0 {
+        let purged = call.store.get(purged_key)?;
+        let purged = purged.and_then(|at| integer(&at)).unwrap_or(0);
+        let purged = purged.max(call.now_us);
+        call.store.set(purged_key, text(purged), keep_ms);
+    }
+    let (done, _) = call.args.get(2..).unwrap_or_default().as_chunks::<2>();
+    for [member, score] in done {
+        let members = call.store.zrange(index)?;
+        let same = |(name, at): &(Vec<u8>, u64)| name == member && text(*at) == *score;
+        if members.iter().any(same) {
+            call.store.zrem(index, member)?;
+        }
+    }
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let members = call.store.zrange(index)?.into_iter().take(most);
+    let flat = members.flat_map(|(member, score)| [Value::bulk(member), Value::bulk(text(score))]);
+    Ok(Value::Array(flat.collect()))
+}
