@@ -134,6 +134,8 @@ fn the_spine_compiles() {
         [
             "caches.catalog.stale_if_error: accepted, not acted upon by this version",
             "caches.catalog.stale_while_revalidate: accepted, not acted upon by this version",
+            "policies.login.session.create: accepted, not acted upon by this version: use the \
+             bridge's admin API",
         ]
     );
     assert_eq!(config.digest.len(), 64);

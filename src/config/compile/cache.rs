@@ -8,8 +8,9 @@ use crate::policy::Cache;
 
 const TTL_MAX_MS: u64 = 86_400_000;
 const MAX_BODY: usize = 256 << 10;
-/// Largest `max_body`, bytes.
-const MAX_MAX_BODY: u64 = 16 << 20;
+/// Largest `max_body`, bytes: an answer is stored and read in one message, fields and all
+/// ([`crate::wire::MAX_MESSAGE`]).
+const MAX_MAX_BODY: u64 = 3 << 20;
 
 pub(super) fn cache(name: &str, raw: &raw::Cache, at: &At<'_>) -> Option<Cache> {
     let ttl_ms = raw
@@ -49,7 +50,7 @@ pub(super) fn cache(name: &str, raw: &raw::Cache, at: &At<'_>) -> Option<Cache> 
 
 fn max_body(size: &Size, at: &At<'_>) -> Option<usize> {
     if size.bytes == 0 || size.bytes > MAX_MAX_BODY {
-        return at.fail(format!("must be 1B to 16MiB, got {}", size.text));
+        return at.fail(format!("must be 1B to 3MiB, got {}", size.text));
     }
     usize::try_from(size.bytes).ok()
 }

@@ -20,6 +20,10 @@ use crate::policy::{Bridge, ClientIp, Config};
 use name::Names;
 use value::{text, within};
 
+/// Longest name of the bridge's cluster, bytes: it travels in a message whose lengths are one byte each
+/// (`host::calls`).
+const MAX_CLUSTER: usize = 120;
+
 /// Deadline of one exchange: microseconds, least and most.
 const TIMEOUT_US: (u64, u64) = (1_000, 60_000_000);
 
@@ -96,7 +100,7 @@ fn bridge(raw: &raw::Config, at: &At<'_>) -> Option<Bridge> {
     let default = raw::Bridge::default();
     let raw = raw.bridge.value(&default, Some)?;
     let cluster = raw.cluster.value("redis-bridge".to_owned(), |cluster| {
-        text(cluster, 256, &at.key("cluster"))
+        text(cluster, MAX_CLUSTER, &at.key("cluster"))
     });
     let timeout_ms = raw.timeout.value(100, |timeout| {
         let (least, most) = TIMEOUT_US;

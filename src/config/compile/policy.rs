@@ -63,6 +63,10 @@ fn session_use(raw: &raw::Session, names: &Names<'_>, at: &At<'_>) -> Option<Ses
     if !required && raw.roles.given().is_some() {
         return at.key("roles").fail("only with required: true");
     }
+    if create {
+        at.key("create")
+            .warn("accepted, not acted upon by this version: use the bridge's admin API");
+    }
     if required && create {
         at.key("create")
             .warn("with required: true nobody without a session gets here");
