@@ -12,7 +12,7 @@ pub struct Cache {
     pub ttl: Field<Duration>,
     /// Cap on any freshness, also the origin's; at least `ttl`. Default `1d`.
     pub ttl_max: Field<Duration>,
-    /// Largest body that is stored, 1B to 16MiB. Default `256KiB`.
+    /// Largest body that is stored, 1B to 3MiB. Default `256KiB`.
     pub max_body: Field<Size>,
     /// RFC 5861: how long a stale answer may be given while it is refreshed. Accepted, not acted upon
     /// by this version.
