@@ -14,6 +14,8 @@ mod error;
 mod field;
 pub mod raw;
 mod scalar;
+#[cfg(feature = "schema")]
+mod schema;
 mod structpb;
 mod tree;
 
@@ -23,6 +25,8 @@ mod tests;
 pub use error::{ConfigError, Errors};
 pub use field::Field;
 pub use scalar::{Duration, Size, Whole};
+#[cfg(feature = "schema")]
+pub use schema::{Draft, json_schema};
 
 use crate::policy;
 use at::{At, Report};

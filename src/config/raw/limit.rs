@@ -6,16 +6,18 @@ use serde::Deserialize;
 /// A limit: so many units per window for everything that has the same key.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(extend("required" = ["algorithm", "limit", "window", "key"]))
+)]
 pub struct Limit {
     /// How it counts.
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub algorithm: Field<Algorithm>,
     /// Units per window, > 0.
-    #[cfg_attr(feature = "schema", schemars(required, range(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub limit: Field<Whole>,
     /// The window, > 0, at most 366d.
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub window: Field<Duration>,
     /// Capacity of a token bucket, units. Default: `limit`. Only with `token_bucket`.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
@@ -23,7 +25,7 @@ pub struct Limit {
     /// What it counts by, 1 to 16 parts: `client.ip`, `session.user`, `session.id`, `header:NAME`,
     /// `cookie:NAME`, `query:NAME`, `path`, `host`, `method`, `route`, or a fixed text in quotes of its
     /// own: `"'v1'"`.
-    #[cfg_attr(feature = "schema", schemars(required, length(min = 1, max = 16)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 16)))]
     pub key: Field<Vec<Field<String>>>,
     /// Units one request takes; 0 looks without taking. Default 1.
     pub cost: Field<Whole>,

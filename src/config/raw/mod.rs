@@ -1,7 +1,7 @@
 //! The configuration as it is written, and so its JSON Schema.
 //!
-//! Every field is a [`Field`]: missing, wrong (and reported), or given. Which of them must be there is
-//! marked `required`; that values make sense together is checked when they are compiled.
+//! Every field is a [`Field`]: missing, wrong (and reported), or given. Which of them must be there,
+//! and that values make sense together, is checked when they are compiled.
 
 mod cache;
 mod limit;
@@ -28,10 +28,10 @@ pub type Named<T> = BTreeMap<String, Field<T>>;
 /// request gets which policy.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(extend("required" = ["version"])))]
 pub struct Config {
     /// Version of this format: 1.
-    #[cfg_attr(feature = "schema", schemars(required, extend("const" = 1)))]
+    #[cfg_attr(feature = "schema", schemars(extend("const" = 1)))]
     pub version: Field<Whole>,
     /// First segment of every Redis key. Default `tg`.
     #[cfg_attr(

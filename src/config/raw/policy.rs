@@ -33,11 +33,10 @@ pub enum Session {
 /// A realm, and what is asked of the session.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(extend("required" = ["use"])))]
 pub struct SessionUse {
     /// Name of the realm.
     #[serde(rename = "use")]
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub realm: Field<String>,
     /// The session must hold one of these roles: 401 without a session, 403 without the role. Only with
     /// `required: true`.

@@ -6,14 +6,12 @@ use serde::Deserialize;
 /// Gives the requests that match a policy.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(extend("required" = ["match", "policy"])))]
 pub struct Route {
     /// Which requests: all that is given here must hold.
     #[serde(rename = "match")]
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub matches: Field<Match>,
     /// Name of the policy.
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub policy: Field<String>,
 }
 

@@ -1,0 +1,118 @@
+//! Checks a configuration file offline: what `redis-bridge check` and `redis-bridge schema` do.
+//!
+//! Takes a policy file, and every file that embeds one: a file for Envoy's ECDS, a static Envoy
+//! configuration, an Istio `WasmPlugin` or `EnvoyFilter`, an Envoy Gateway `EnvoyExtensionPolicy`.
+//! `envoy --mode validate` does not look inside those. The policy itself is read by
+//! [`tidegate::config::parse`], the same code that runs in the filter.
+
+mod find;
+mod report;
+mod yaml;
+
+pub use report::{Errors, Problem};
+pub use tidegate::config::Draft;
+
+use find::Candidate;
+use std::io::Read as _;
+use std::path::Path;
+use tidegate::policy::Config;
+
+/// Largest file that is read, bytes.
+pub const MAX_FILE: usize = tidegate::config::MAX_INPUT;
+
+/// A file whose every policy is right.
+#[derive(Debug)]
+pub struct Checked {
+    /// The file's name, as it was given.
+    pub name: String,
+    /// Its policies, in file order; at least one.
+    pub found: Vec<Found>,
+}
+
+/// One policy of a file.
+#[derive(Debug)]
+pub struct Found {
+    /// Where in the file it stands, like `spec.pluginConfig`; empty when the file is a policy.
+    pub place: String,
+    /// The policy as JSON, as Envoy would hand it to the filter.
+    pub json: String,
+    /// The policy, compiled.
+    pub config: Config,
+}
+
+/// What a command prints, and how it ends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Exit status: 0, or 1 when something is wrong.
+    pub status: u8,
+    /// Lines for standard output.
+    pub out: Vec<String>,
+    /// Lines for standard error.
+    pub err: Vec<String>,
+}
+
+/// Reads `text`, the content of the file `name`.
+///
+/// # Errors
+/// Every mistake of every policy in it; that it is no YAML, or that it holds no policy.
+pub fn read(text: &str, name: &str) -> Result<Checked, Errors> {
+    let whole = |reason| Errors::of_file(name, reason);
+    if text.len() > MAX_FILE {
+        return Err(whole(format!("longer than {MAX_FILE} bytes")));
+    }
+    let documents = yaml::documents(text).map_err(whole)?;
+    let candidates = find::candidates(&documents).map_err(whole)?;
+    let mut found = Vec::new();
+    let mut problems = Vec::new();
+    for Candidate { place, json } in candidates {
+        match tidegate::config::parse(json.as_bytes()) {
+            Ok(config) => found.push(Found {
+                place,
+                json,
+                config,
+            }),
+            Err(errors) => {
+                let of_place = |error| Problem::new(&place, error);
+                problems.extend(errors.0.into_iter().map(of_place));
+            }
+        }
+    }
+    let name = name.to_owned();
+    match problems.is_empty() {
+        true => Ok(Checked { name, found }),
+        false => Err(Errors { name, problems }),
+    }
+}
+
+/// `redis-bridge check FILE`.
+pub fn check_command(path: &Path) -> Outcome {
+    let name = path.display().to_string();
+    let checked = read_file(path, &name).and_then(|text| read(&text, &name));
+    match checked {
+        Ok(checked) => Outcome {
+            status: 0,
+            out: report::summary(&checked),
+            err: report::warnings(&checked),
+        },
+        Err(errors) => Outcome {
+            status: 1,
+            out: Vec::new(),
+            err: errors.to_string().lines().map(str::to_owned).collect(),
+        },
+    }
+}
+
+/// `redis-bridge schema [--draft 07]`: the JSON Schema of a policy file, indented.
+pub fn schema(draft: Draft) -> String {
+    format!("{:#}", tidegate::config::json_schema(draft))
+}
+
+fn read_file(path: &Path, name: &str) -> Result<String, Errors> {
+    let failed = |error: std::io::Error| Errors::of_file(name, error.to_string());
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    // One byte more than allowed tells a file that is too long from one that just fits.
+    let mut bounded = file.take(MAX_FILE as u64 + 1);
+    bounded.read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
