@@ -1,0 +1,52 @@
+//! When to try again.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", 2015).
+///
+/// Reset only by a good *reply*: a server that accepts and closes at once would otherwise be asked
+/// without pause (invariant L6). No pause is shorter than [`FIRST`], so there are
+/// at most ten attempts per second in the long run, whatever the dice say.
+#[derive(Debug, Clone, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The pause before the next attempt; `random` is any number, evenly spread.
+    pub fn next(&mut self, random: u64) -> Duration {
+        let ceiling = FIRST
+            .saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX))
+            .min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        let span = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
+        FIRST + Duration::from_micros(random % span.max(1))
+    }
+
+    /// A good reply came.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_ceiling_and_never_vanish() {
+        let mut backoff = Backoff::default();
+        for failures in 0..100_u32 {
+            let ceiling = LONGEST.min(FIRST * 2_u32.saturating_pow(failures.min(20)));
+            let longest = backoff.clone().next(u64::MAX);
+            let pause = backoff.next(0);
+            assert_eq!(pause, FIRST);
+            assert!(longest <= FIRST + ceiling, "{failures}: {longest:?}");
+        }
+        backoff.reset();
+        assert!(backoff.next(u64::MAX) <= FIRST * 2);
+    }
+}

@@ -1,0 +1,110 @@
+//! Redis: standalone, behind Sentinel, or a Cluster; one address for each role.
+
+pub mod backoff;
+pub mod connect;
+pub mod convert;
+pub mod facts;
+pub mod link;
+pub mod pipeline;
+pub mod scan;
+pub mod server;
+pub mod target;
+
+pub use facts::{Health, Refusal};
+pub use server::Redis;
+pub use target::{Login, Target, TargetError};
+
+use self::facts::Facts;
+use self::server::Known;
+use crate::core::{BackendError, Batch, Replies, Role};
+use crate::metrics::Metrics;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Time for Redis to answer a pipeline.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Both roles.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    state: Arc<Redis>,
+    /// `None`: the state's Redis.
+    cache: Option<Arc<Redis>>,
+}
+
+impl Backend {
+    /// Starts to connect; a `cache` equal to `state` shares its connections.
+    pub fn start(state: Target, cache: Target, login: &Login, metrics: &Metrics) -> Self {
+        let shared = state == cache;
+        let start = |target| Redis::start(target, login.clone(), RESPONSE_TIMEOUT, metrics.clone());
+        Self {
+            state: start(state),
+            cache: (!shared).then(|| start(cache)),
+        }
+    }
+
+    /// One address for both roles.
+    pub fn is_shared(&self) -> bool {
+        self.cache.is_none()
+    }
+
+    /// A Cluster in either role: keys of one script must share a hash tag.
+    pub fn is_cluster(&self) -> bool {
+        self.each()
+            .any(|redis| matches!(redis.target(), Target::Cluster(_)))
+    }
+
+    /// The Redis of `role`.
+    pub fn role(&self, role: Role) -> &Arc<Redis> {
+        match (role, &self.cache) {
+            (Role::Cache, Some(cache)) => cache,
+            _ => &self.state,
+        }
+    }
+
+    /// Every Redis once.
+    pub fn each(&self) -> impl Iterator<Item = &Arc<Redis>> {
+        std::iter::once(&self.state).chain(&self.cache)
+    }
+
+    /// Whether the bridge can work, and if not why.
+    pub fn health(&self) -> Health {
+        let state = self.state.known();
+        let cache = self.cache.as_ref().map(|cache| cache.known());
+        let (state, cache) = (state.borrow(), cache.as_ref().map(watch::Receiver::borrow));
+        facts::judge(
+            facts(&state),
+            cache.as_ref().and_then(|cache| facts(cache)),
+            self.is_shared(),
+        )
+    }
+
+    /// Waits until each Redis was reached or a first attempt failed.
+    pub async fn first_attempts(&self) {
+        for redis in self.each() {
+            let mut known = redis.known();
+            // The sender lives in `redis`, so this ends by what it waits for.
+            let _ = known.wait_for(|known| *known != Known::Nothing).await;
+        }
+    }
+
+    /// Runs a batch.
+    ///
+    /// # Errors
+    ///
+    /// Redis is not reachable, silent, or must not be used ([`Backend::health`]).
+    pub async fn run(&self, batch: &Batch) -> Replies {
+        if matches!(self.health(), Health::Refused(_)) {
+            return Err(BackendError::Down);
+        }
+        self.role(batch.role).run(&batch.commands).await
+    }
+}
+
+fn facts(known: &Known) -> Option<&Facts> {
+    match known {
+        Known::Up(facts) => Some(facts),
+        Known::Down | Known::Nothing => None,
+    }
+}

@@ -1,0 +1,133 @@
+//! A batch as one pipeline of EVALSHA on one connection.
+
+use super::convert;
+use crate::core::{BackendError, Command, Value};
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Pipeline, cmd};
+
+/// What a batch came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// One value for each command, in order. Errors of single commands are values.
+    pub values: Vec<Value>,
+    /// The connection failed on the way and must not be used any more.
+    pub broken: bool,
+}
+
+/// Runs `commands`.
+///
+/// A script that Redis does not know is loaded on this connection and its commands run again, only
+/// those: NOSCRIPT says that nothing was executed. When it is gone once more (someone flushes scripts
+/// without pause), EVAL carries the text.
+///
+/// # Errors
+///
+/// The connection failed before the first replies; it must not be used any more. A later failure is an
+/// error line of the commands it hit: the others have their answers.
+pub async fn run<C: ConnectionLike>(
+    connection: &mut C,
+    commands: &[Command],
+) -> Result<Ran, BackendError> {
+    let mut pipeline = Pipeline::with_capacity(commands.len());
+    for command in commands {
+        pipeline.add_command(evalsha(command));
+    }
+    let sent = connection
+        .req_packed_commands(&pipeline, 0, commands.len())
+        .await;
+    let mut values = sent.map_err(|e| convert::link_error(&e))?;
+    if values.len() != commands.len() {
+        return Err(BackendError::Down);
+    }
+    let broken = rerun(connection, commands, &mut values).await.is_err();
+    let values = values.into_iter().map(convert::value).collect();
+    Ok(Ran { values, broken })
+}
+
+/// Runs the commands whose script was not there.
+async fn rerun<C: ConnectionLike>(
+    connection: &mut C,
+    commands: &[Command],
+    values: &mut [redis::Value],
+) -> redis::RedisResult<()> {
+    for with_text in [false, true] {
+        let missing: Vec<usize> = (0..values.len().min(commands.len()))
+            .filter(|&at| values.get(at).is_some_and(convert::is_noscript))
+            .collect();
+        if missing.is_empty() {
+            break;
+        }
+        let again: Vec<&Command> = missing.iter().filter_map(|&at| commands.get(at)).collect();
+        let (pipeline, skip) = if with_text {
+            (eval_all(&again), 0)
+        } else {
+            load_and_run(&again)
+        };
+        // On failure the NOSCRIPT stays: an error of these operations, retried by nobody.
+        let replies = connection
+            .req_packed_commands(&pipeline, skip, again.len())
+            .await?;
+        for (at, reply) in missing.into_iter().zip(replies) {
+            if let Some(value) = values.get_mut(at) {
+                *value = reply;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn load_and_run(commands: &[&Command]) -> (Pipeline, usize) {
+    let mut pipeline = Pipeline::new();
+    let mut loaded = Vec::new();
+    for command in commands {
+        if !loaded.contains(&command.script) {
+            loaded.push(command.script);
+            pipeline.add_command(load(command.script.source()));
+        }
+    }
+    for command in commands {
+        pipeline.add_command(evalsha(command));
+    }
+    (pipeline, loaded.len())
+}
+
+fn eval_all(commands: &[&Command]) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(commands.len());
+    for command in commands {
+        pipeline.add_command(eval(command));
+    }
+    pipeline
+}
+
+/// `SCRIPT LOAD`.
+pub fn load(source: &str) -> Cmd {
+    let mut load = cmd("SCRIPT");
+    load.arg("LOAD").arg(source);
+    load
+}
+
+/// `EVALSHA sha numkeys key* arg*`.
+pub fn evalsha(command: &Command) -> Cmd {
+    call("EVALSHA", command.script.sha1(), command)
+}
+
+/// `EVAL text numkeys key* arg*`.
+pub fn eval(command: &Command) -> Cmd {
+    call("EVAL", command.script.source(), command)
+}
+
+fn call(verb: &'static str, script: &str, command: &Command) -> Cmd {
+    let bytes = command
+        .keys
+        .iter()
+        .chain(&command.args)
+        .map(Vec::len)
+        .sum::<usize>();
+    let count = command.keys.len() + command.args.len() + 3;
+    let mut call = Cmd::with_capacity(count, verb.len() + script.len() + bytes + 4);
+    call.arg(verb).arg(script).arg(command.keys.len());
+    for text in command.keys.iter().chain(&command.args) {
+        call.arg(text.as_slice());
+    }
+    call
+}

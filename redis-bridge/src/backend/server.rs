@@ -1,0 +1,395 @@
+//! One Redis in one role: its connections, kept alive, and what was learned of it.
+
+use super::backoff::Backoff;
+use super::connect;
+use super::convert;
+use super::facts::Facts;
+use super::link::Link;
+use super::pipeline::{self, Ran};
+use super::target::{Login, Target};
+use crate::core::{BackendError, Command, Replies, Value};
+use crate::metrics::Metrics;
+use crate::script::Script;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::{Pipeline, RedisResult, cmd};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How often a connection must prove that it lives.
+const BEAT: Duration = Duration::from_millis(500);
+/// Batches larger than this take the second connection, so a stored body is never in front of a
+/// decision.
+const BULK: usize = 32 << 10;
+/// A cluster's connection heals itself; only one that stays silent this many beats is replaced.
+const CLUSTER_BEATS: u32 = 4;
+
+/// One Redis, whatever its topology.
+pub struct Redis {
+    target: Target,
+    login: Login,
+    response_timeout: Duration,
+    links: Links,
+    known: watch::Sender<Known>,
+    time_us: watch::Sender<u64>,
+    metrics: Metrics,
+}
+
+enum Links {
+    Cluster(Link<ClusterConnection>),
+    /// Decisions, bulk.
+    Pair([Link<MultiplexedConnection>; 2]),
+}
+
+/// What is known of a Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// Not reachable.
+    Down,
+    /// Not tried yet.
+    Nothing,
+    /// Connected.
+    Up(Facts),
+}
+
+/// A connection for commands that no script makes: SCAN and what goes with it.
+#[derive(Clone)]
+pub enum Direct {
+    /// A cluster.
+    Cluster(ClusterConnection),
+    /// One server.
+    Single(MultiplexedConnection),
+}
+
+impl Redis {
+    /// Starts to connect, and goes on for as long as the process lives.
+    pub fn start(
+        target: Target,
+        login: Login,
+        response_timeout: Duration,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        let links = match target {
+            Target::Cluster(_) => Links::Cluster(Link::new()),
+            _ => Links::Pair([Link::new(), Link::new()]),
+        };
+        let redis = Arc::new(Self {
+            target,
+            login,
+            response_timeout,
+            links,
+            known: watch::Sender::new(Known::Nothing),
+            time_us: watch::Sender::new(0),
+            metrics,
+        });
+        match &redis.links {
+            Links::Cluster(_) => {
+                tokio::spawn(Arc::clone(&redis).keep_cluster());
+            }
+            Links::Pair(links) => {
+                for at in 0..links.len() {
+                    tokio::spawn(Arc::clone(&redis).keep_link(at));
+                }
+            }
+        }
+        redis
+    }
+
+    /// What is known of it, as it changes.
+    pub fn known(&self) -> watch::Receiver<Known> {
+        self.known.subscribe()
+    }
+
+    /// Its clock, microseconds since the epoch, as it was half a round trip before it was sent here.
+    pub fn time_us(&self) -> watch::Receiver<u64> {
+        self.time_us.subscribe()
+    }
+
+    /// Where it is.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Who we are to it.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// Runs commands, one value for each.
+    ///
+    /// # Errors
+    ///
+    /// Not connected, broken or silent.
+    pub async fn run(&self, commands: &[Command]) -> Replies {
+        match &self.links {
+            Links::Cluster(link) => {
+                let (_, connection) = link.get().ok_or(BackendError::Down)?;
+                run_cluster(&connection, commands).await
+            }
+            Links::Pair(links) => {
+                let [first, second] = links;
+                let order = if size(commands) > BULK {
+                    [second, first]
+                } else {
+                    [first, second]
+                };
+                for link in order {
+                    if let Some((generation, connection)) = link.get() {
+                        return self.run_on(link, generation, connection, commands).await;
+                    }
+                }
+                Err(BackendError::Down)
+            }
+        }
+    }
+
+    /// A connection for other commands; `None` when there is none.
+    pub fn direct(&self) -> Option<Direct> {
+        match &self.links {
+            Links::Cluster(link) => Some(Direct::Cluster(link.get()?.1)),
+            Links::Pair(links) => {
+                let mut found = links.iter().rev().filter_map(Link::get);
+                Some(Direct::Single(found.next()?.1))
+            }
+        }
+    }
+
+    async fn run_on(
+        &self,
+        link: &Link<MultiplexedConnection>,
+        generation: u64,
+        mut connection: MultiplexedConnection,
+        commands: &[Command],
+    ) -> Replies {
+        match pipeline::run(&mut connection, commands).await {
+            Ok(Ran { values, broken }) => {
+                // A primary that became a replica: the sentinels know the new one.
+                if broken || values.iter().any(is_readonly) {
+                    link.retire(generation);
+                }
+                Ok(values)
+            }
+            Err(error) => {
+                link.retire(generation);
+                Err(error)
+            }
+        }
+    }
+
+    async fn keep_link(self: Arc<Self>, at: usize) {
+        let Links::Pair(links) = &self.links else {
+            return;
+        };
+        let Some(link) = links.get(at) else { return };
+        let first = at == 0;
+        let mut backoff = Backoff::default();
+        loop {
+            match self.open().await {
+                Ok((connection, facts)) => {
+                    let generation = link.install(connection.clone());
+                    if first {
+                        self.learned(facts);
+                    }
+                    self.beat(link, generation, connection, first, &mut backoff)
+                        .await;
+                    self.metrics.reconnects.inc();
+                    tracing::warn!(redis = %self.target, link = at, "connection lost");
+                }
+                Err(error) => {
+                    tracing::warn!(redis = %self.target, link = at, %error, "not connected")
+                }
+            }
+            if first {
+                self.known.send_replace(Known::Down);
+            }
+            tokio::time::sleep(backoff.next(crate::random_u64())).await;
+        }
+    }
+
+    async fn open(&self) -> RedisResult<(MultiplexedConnection, Facts)> {
+        let (target, login) = (&self.target, &self.login);
+        let mut connection = connect::single(target, login, self.response_timeout).await?;
+        let mut setup = Pipeline::new();
+        for script in Script::ALL {
+            setup.add_command(pipeline::load(script.source()));
+        }
+        setup.add_command(cmd("INFO"));
+        let mut answers = connection
+            .req_packed_commands(&setup, 0, setup.len())
+            .await?;
+        let info = answers.pop().unwrap_or(redis::Value::Nil);
+        // Loading its data, or waiting for its primary: as good as not there.
+        for answer in answers {
+            if let redis::Value::ServerError(error) = answer {
+                return Err(error.into());
+            }
+        }
+        Ok((connection, Facts::parse([info])))
+    }
+
+    /// Until the connection is retired.
+    async fn beat(
+        &self,
+        link: &Link<MultiplexedConnection>,
+        generation: u64,
+        mut connection: MultiplexedConnection,
+        first: bool,
+        backoff: &mut Backoff,
+    ) {
+        let sentinel = matches!(self.target, Target::Sentinel { .. });
+        loop {
+            let sent = Instant::now();
+            match cmd("TIME").query_async::<(u64, u64)>(&mut connection).await {
+                Ok(time) if first => self.tick(time, sent.elapsed()),
+                // An error reply is a reply too: the connection lives.
+                Err(error) if error.is_unrecoverable_error() || error.is_timeout() => {
+                    link.retire(generation);
+                    return;
+                }
+                _ => {}
+            }
+            if sentinel && matches!(connect::is_primary(&mut connection).await, Ok(false)) {
+                link.retire(generation);
+                return;
+            }
+            backoff.reset();
+            tokio::select! {
+                () = link.wait_retired() => return,
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+    }
+
+    async fn keep_cluster(self: Arc<Self>) {
+        let (Links::Cluster(link), Target::Cluster(nodes)) = (&self.links, &self.target) else {
+            return;
+        };
+        let mut backoff = Backoff::default();
+        loop {
+            match connect::cluster(nodes, &self.login, self.response_timeout).await {
+                Ok(connection) => {
+                    let facts = prepare_cluster(connection.clone()).await;
+                    let generation = link.install(connection.clone());
+                    self.learned(facts);
+                    let mut missed = 0;
+                    let mut connection = connection;
+                    while missed < CLUSTER_BEATS {
+                        let sent = Instant::now();
+                        match cmd("TIME").query_async::<(u64, u64)>(&mut connection).await {
+                            Ok(time) => {
+                                missed = 0;
+                                backoff.reset();
+                                self.tick(time, sent.elapsed());
+                            }
+                            Err(_) => missed += 1,
+                        }
+                        tokio::time::sleep(BEAT).await;
+                    }
+                    link.retire(generation);
+                    self.metrics.reconnects.inc();
+                    tracing::warn!(redis = %self.target, "cluster lost");
+                }
+                Err(error) => tracing::warn!(redis = %self.target, %error, "not connected"),
+            }
+            self.known.send_replace(Known::Down);
+            tokio::time::sleep(backoff.next(crate::random_u64())).await;
+        }
+    }
+
+    fn learned(&self, facts: Facts) {
+        if facts.policies.is_empty() {
+            tracing::warn!(redis = %self.target, "INFO does not tell maxmemory_policy; it must be noeviction where sessions and limits are kept");
+        }
+        tracing::info!(redis = %self.target, "connected");
+        self.known.send_replace(Known::Up(facts));
+    }
+
+    fn tick(&self, (seconds, micros): (u64, u64), round_trip: Duration) {
+        let half = u64::try_from(round_trip.as_micros() / 2).unwrap_or(0);
+        let now = seconds.saturating_mul(1_000_000).saturating_add(micros);
+        self.time_us.send_replace(now.saturating_add(half));
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Each command to its own shard, all at once; redis-rs writes those for one node together.
+async fn run_cluster(connection: &ClusterConnection, commands: &[Command]) -> Replies {
+    let each = commands.iter().map(|command| {
+        let mut connection = connection.clone();
+        async move {
+            let first = connection
+                .req_packed_command(&pipeline::evalsha(command))
+                .await;
+            match first.as_ref().err().and_then(redis::RedisError::code) {
+                // Nothing was executed; EVAL also loads the script on that node.
+                Some("NOSCRIPT") => {
+                    connection
+                        .req_packed_command(&pipeline::eval(command))
+                        .await
+                }
+                _ => first,
+            }
+        }
+    });
+    let results = futures_util::future::join_all(each).await;
+    let results: Vec<Replies1> = results
+        .into_iter()
+        .map(|result| match result {
+            Ok(value) => Ok(convert::value(value)),
+            Err(error) => convert::command_error(&error),
+        })
+        .collect();
+    // One dead shard must not spoil the others' answers.
+    match results
+        .iter()
+        .find_map(|result| result.as_ref().err().copied())
+    {
+        Some(error) if results.iter().all(Result::is_err) => Err(error),
+        _ => Ok(results.into_iter().map(or_line).collect()),
+    }
+}
+
+type Replies1 = Result<Value, BackendError>;
+
+fn or_line(result: Replies1) -> Value {
+    result.unwrap_or_else(|error| {
+        Value::error(match error {
+            BackendError::Down => &b"DOWN"[..],
+            BackendError::Timeout => &b"TIMEOUT"[..],
+        })
+    })
+}
+
+async fn prepare_cluster(mut connection: ClusterConnection) -> Facts {
+    for script in Script::ALL {
+        // A node that refuses is served by NOSCRIPT and EVAL.
+        let _ = connection
+            .req_packed_command(&pipeline::load(script.source()))
+            .await;
+    }
+    let everywhere = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+    match connection.route_command(cmd("INFO"), everywhere).await {
+        Ok(redis::Value::Map(answers)) => Facts::parse(answers.into_iter().map(|(_, info)| info)),
+        _ => Facts::default(),
+    }
+}
+
+fn is_readonly(value: &Value) -> bool {
+    matches!(value, Value::Error(line) if line.starts_with(b"READONLY"))
+}
+
+fn size(commands: &[Command]) -> usize {
+    let args = commands.iter().flat_map(|command| &command.args);
+    args.map(Vec::len).sum()
+}

@@ -1,0 +1,216 @@
+//! The command line. No flag takes a secret; see [`crate::secrets`].
+
+use crate::backend::{Login, Target, TargetError};
+use crate::listener::Address;
+use crate::secrets::{Credential, Secret, SecretError};
+use crate::serve::Options;
+use crate::vault::Vault;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Parser, Subcommand};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tidegate::session::Keys;
+
+/// tidegate's bridge between Envoy and Redis.
+#[derive(Debug, Parser)]
+#[command(name = "redis-bridge", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What is logged, as `level` or `target=level,...`; RUST_LOG does the same.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a policy file, or a file that embeds one, and say what is wrong with it.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print fresh secrets as an environment file.
+    Keygen,
+    /// Print the JSON Schema of a policy file.
+    Schema {
+        /// 2020-12, or 07 for editors.
+        #[arg(long, default_value = "2020-12", value_parser = ["2020-12", "07"])]
+        draft: String,
+    },
+    /// Serve filters on the data listener and people on the admin listener.
+    Serve(Box<Serve>),
+    /// Print the version.
+    Version,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Secrets come from the environment, or from a file that NAME_FILE names:
+  TIDEGATE_ADMIN_TOKEN     credential of the admin listener (required)
+  TIDEGATE_SESSION_KEYS    kid:base64url,... keys that sign tokens (required)
+  TIDEGATE_MASTER_KEY      base64url, 32 bytes: seals sessions in Redis (required)
+  TIDEGATE_BRIDGE_TOKEN    credential of the data listener (required on TCP)
+  TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD"
+)]
+pub struct Serve {
+    /// Data listener: unix:/path or tcp:ip:port.
+    #[arg(long, env = "TIDEGATE_DATA", value_name = "ADDRESS")]
+    pub data: Address,
+    /// Admin listener.
+    #[arg(
+        long,
+        env = "TIDEGATE_ADMIN",
+        default_value = "127.0.0.1:10040",
+        value_name = "IP:PORT"
+    )]
+    pub admin: SocketAddr,
+    // Not parsed by clap, which repeats a value it refuses: this one may hold a password.
+    /// Redis of sessions and limits: redis://, redis+unix://, redis-sentinel:// or redis-cluster://.
+    #[arg(
+        long,
+        env = "TIDEGATE_REDIS",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    redis: String,
+    /// Redis of the cache; --redis when not given.
+    #[arg(
+        long,
+        env = "TIDEGATE_REDIS_CACHE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    redis_cache: Option<String>,
+    /// The policy file: realms, limits, namespace. Read again when it changes.
+    #[arg(long, env = "TIDEGATE_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// First segment of every Redis key; the policy's when not given.
+    #[arg(long, env = "TIDEGATE_NAMESPACE", value_parser = namespace)]
+    pub namespace: Option<String>,
+}
+
+impl Serve {
+    /// Adds the secrets.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake.
+    pub fn into_options(self) -> Result<Options, UsageError> {
+        let redis = target("--redis", &self.redis)?;
+        let redis_cache = match &self.redis_cache {
+            Some(url) => target("--redis-cache", url)?,
+            None => redis.clone(),
+        };
+        let admin_token = Credential::new(&Secret::required("TIDEGATE_ADMIN_TOKEN")?);
+        let bridge_token = Secret::from_env("TIDEGATE_BRIDGE_TOKEN")?;
+        Ok(Options {
+            data: self.data,
+            admin: self.admin,
+            redis,
+            redis_cache,
+            login: Login {
+                user: Secret::from_env("TIDEGATE_REDIS_USER")?,
+                password: Secret::from_env("TIDEGATE_REDIS_PASSWORD")?,
+            },
+            policy: self.policy,
+            namespace: self.namespace,
+            admin_token,
+            bridge_token: bridge_token.as_ref().map(Credential::new),
+            session_keys: session_keys("TIDEGATE_SESSION_KEYS")?,
+            vault: vault("TIDEGATE_MASTER_KEY")?,
+        })
+    }
+}
+
+/// What `keygen` prints.
+///
+/// # Errors
+///
+/// The system has no randomness.
+pub fn keygen() -> Result<String, getrandom::Error> {
+    let fresh = || -> Result<String, getrandom::Error> {
+        let mut bytes = [0_u8; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    };
+    Ok(format!(
+        "TIDEGATE_ADMIN_TOKEN={}\nTIDEGATE_BRIDGE_TOKEN={}\nTIDEGATE_SESSION_KEYS=1:{}\nTIDEGATE_MASTER_KEY={}\n",
+        fresh()?,
+        fresh()?,
+        fresh()?,
+        fresh()?,
+    ))
+}
+
+fn session_keys(name: &'static str) -> Result<Keys, SecretError> {
+    let secret = Secret::required(name)?;
+    Keys::parse(secret.expose()).map_err(|e| SecretError::Form {
+        name,
+        reason: e.to_string(),
+    })
+}
+
+fn vault(name: &'static str) -> Result<Vault, SecretError> {
+    let secret = Secret::required(name)?;
+    let bytes = URL_SAFE_NO_PAD.decode(secret.expose());
+    let key: Option<[u8; 32]> = bytes.ok().and_then(|bytes| bytes.try_into().ok());
+    match key {
+        Some(key) => Ok(Vault::new(&key)),
+        None => Err(SecretError::Form {
+            name,
+            reason: "want 32 bytes in base64url without padding (43 characters)".to_owned(),
+        }),
+    }
+}
+
+fn target(flag: &'static str, url: &str) -> Result<Target, UsageError> {
+    url.parse()
+        .map_err(|error| UsageError::Target { flag, error })
+}
+
+/// Why `serve` was called wrongly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageError {
+    /// A secret is missing or malformed.
+    Secret(SecretError),
+    /// A URL names no Redis.
+    Target {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong.
+        error: TargetError,
+    },
+}
+
+impl From<SecretError> for UsageError {
+    fn from(e: SecretError) -> Self {
+        Self::Secret(e)
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(error) => write!(f, "{error}"),
+            Self::Target { flag, error } => write!(f, "{flag}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+fn namespace(text: &str) -> Result<String, String> {
+    let mut bytes = text.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
+    let rest = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if first && rest && text.len() <= 64 {
+        Ok(text.to_owned())
+    } else {
+        Err("want [a-z][a-z0-9-]*, at most 64 characters".to_owned())
+    }
+}

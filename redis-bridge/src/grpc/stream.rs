@@ -1,0 +1,51 @@
+//! One decision stream: its request body to the owner, message by message.
+
+use super::{Code, Decoder, Outbox, Status};
+use crate::core::ConnId;
+use crate::handle::Handle;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+/// Reads `body` to its end and tells the owner, who ends the response through `outbox`.
+///
+/// The stream is over when its request is: a filter that has closed its side waits for nothing.
+pub async fn run(handle: Handle, body: Incoming, outbox: Outbox) {
+    let Some(conn) = handle.open(outbox).await else {
+        return;
+    };
+    let status = read(&handle, conn, body).await;
+    if let Some((code, reason)) = &status {
+        tracing::debug!(conn = conn.0, %code, %reason, "stream refused");
+    }
+    handle.close(conn, status).await;
+}
+
+async fn read(handle: &Handle, conn: ConnId, mut body: Incoming) -> Status {
+    let mut decoder = Decoder::default();
+    while let Some(frame) = body.frame().await {
+        // Reset by the peer or connection lost: there is nobody to tell.
+        let Ok(frame) = frame else { return None };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        decoder.push(data);
+        loop {
+            match decoder.next_message() {
+                Ok(Some(message)) => {
+                    if !handle.message(conn, message).await {
+                        return Some((Code::Unavailable, "bridge stopped".to_owned()));
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return Some((error.code(), error.to_string())),
+            }
+        }
+    }
+    if decoder.is_partial() {
+        return Some((
+            Code::InvalidArgument,
+            "stream ends inside a message".to_owned(),
+        ));
+    }
+    None
+}

@@ -1,0 +1,156 @@
+//! The data listener: decision streams and `POST /v1/exchange`. No admin verb exists here.
+
+use super::guard;
+use super::problem::{Problem, respond};
+use super::serve::Service;
+use super::{ReplyBody, Response};
+use crate::grpc;
+use crate::handle::{ExchangeError, Handle};
+use crate::secrets::Credential;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
+
+/// Largest body of an exchange, bytes.
+pub const MAX_BODY: usize = 8 << 20;
+/// Deadline of an exchange that names none, milliseconds.
+const DEFAULT_TIMEOUT_MS: u32 = 1000;
+/// Longest deadline, milliseconds.
+const MAX_TIMEOUT_MS: u32 = 60_000;
+/// The content type of RESP.
+const RESP: &str = "application/vnd.tidegate.resp";
+
+/// Serves the data listener.
+#[derive(Debug)]
+pub struct Data {
+    handle: Handle,
+    credential: Option<Credential>,
+    namespace: String,
+}
+
+impl Data {
+    /// `credential` is what callers must show; a Unix socket needs none, its mode decides.
+    pub fn new(handle: Handle, credential: Option<Credential>, namespace: String) -> Self {
+        Self {
+            handle,
+            credential,
+            namespace,
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response, Problem> {
+        let headers = request.headers();
+        guard::refuse_browsers(headers)?;
+        if let Some(credential) = &self.credential {
+            guard::authorize(headers, credential)?;
+        }
+        let stream = match request.uri().path() {
+            grpc::PATH => true,
+            "/v1/exchange" => false,
+            _ => return Err(Problem::new(StatusCode::NOT_FOUND, "no such resource")),
+        };
+        if request.method() != Method::POST {
+            return Err(Problem::method("POST"));
+        }
+        if let Some(namespace) = headers.get("x-tidegate-namespace")
+            && namespace.as_bytes() != self.namespace.as_bytes()
+        {
+            return Err(Problem::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                format!("this bridge serves the namespace {}", self.namespace),
+            ));
+        }
+        if stream {
+            self.open_stream(request)
+        } else {
+            self.exchange(request).await
+        }
+    }
+
+    fn open_stream(&self, request: Request<Incoming>) -> Result<Response, Problem> {
+        let content_type = request.headers().get(header::CONTENT_TYPE);
+        if !content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "want content-type: application/grpc",
+            ));
+        }
+        let (outbox, body) = grpc::body::channel();
+        tokio::spawn(grpc::stream::run(
+            self.handle.clone(),
+            request.into_body(),
+            outbox,
+        ));
+        let mut response = http::Response::new(ReplyBody::Stream(body));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/grpc"),
+        );
+        Ok(response)
+    }
+
+    async fn exchange(&self, request: Request<Incoming>) -> Result<Response, Problem> {
+        let deadline_ms = timeout_ms(request.headers())?;
+        let body = read_body(request.into_body(), MAX_BODY).await?;
+        match self.handle.exchange(body, deadline_ms).await {
+            Ok(answer) => Ok(respond(StatusCode::OK, RESP, answer.into())),
+            Err(ExchangeError::Rejected(reason)) => {
+                Err(Problem::new(StatusCode::BAD_REQUEST, reason))
+            }
+            Err(ExchangeError::Leaving) => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the bridge is leaving",
+            )),
+        }
+    }
+}
+
+impl Service for Data {
+    async fn call(&self, request: Request<Incoming>) -> Response {
+        let result = self.answer(request).await;
+        result.unwrap_or_else(|problem| {
+            self.handle.metrics().refused(problem.status);
+            problem.into_response()
+        })
+    }
+}
+
+/// Reads a body of at most `max` bytes; one announced to be longer is refused unread.
+///
+/// # Errors
+///
+/// 413, or 400 when the body breaks off.
+pub async fn read_body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("at most {max} bytes"),
+        )
+    };
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body broke off")),
+    }
+}
+
+fn timeout_ms(headers: &HeaderMap) -> Result<u32, Problem> {
+    let Some(value) = headers.get("x-tidegate-timeout-ms") else {
+        return Ok(DEFAULT_TIMEOUT_MS);
+    };
+    let digits = value.as_bytes().iter().all(u8::is_ascii_digit);
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    number
+        .filter(|ms| digits && (1..=MAX_TIMEOUT_MS).contains(ms))
+        .ok_or_else(|| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("x-tidegate-timeout-ms must be 1..={MAX_TIMEOUT_MS}"),
+            )
+        })
+}

@@ -1,0 +1,15 @@
+//! Listeners: sockets, connections, and what is refused before a request is looked at.
+
+pub mod address;
+pub mod body;
+pub mod data;
+pub mod guard;
+pub mod problem;
+pub mod serve;
+
+pub use address::{Address, AddressError};
+pub use body::ReplyBody;
+pub use serve::{Listener, serve};
+
+/// The response type of both listeners.
+pub type Response = http::Response<ReplyBody>;

@@ -1,0 +1,93 @@
+//! The `redis-bridge` program.
+
+use clap::Parser as _;
+use redis_bridge::cli::{self, Cli, Command, Serve};
+use redis_bridge::{VERSION, check, serve, shutdown};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Wrong usage, a missing secret, a configuration that must not be used.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Check { file } => {
+            let outcome = check::check_command(&file);
+            let out = lines(&mut std::io::stdout(), &outcome.out);
+            let err = lines(&mut std::io::stderr(), &outcome.err);
+            if out && err {
+                ExitCode::from(outcome.status)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Command::Keygen => match cli::keygen() {
+            Ok(text) => print(text.trim_end()),
+            Err(error) => fail(1, &error.to_string()),
+        },
+        Command::Schema { draft } => print(&check::schema(match draft.as_str() {
+            "07" => check::Draft::Draft07,
+            _ => check::Draft::Draft202012,
+        })),
+        Command::Serve(args) => start(*args, cli.log.as_deref()),
+        Command::Version => print(&format!("redis-bridge {VERSION}")),
+    }
+}
+
+fn start(args: Serve, log: Option<&str>) -> ExitCode {
+    let filter = match log {
+        Some(filter) => EnvFilter::try_new(filter),
+        None => EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new("info")),
+    };
+    let filter = match filter {
+        Ok(filter) => filter,
+        Err(error) => return fail(USAGE, &format!("--log: {error}")),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let options = match args.into_options() {
+        Ok(options) => options,
+        Err(error) => return fail(USAGE, &error.to_string()),
+    };
+    // One thread: the core has one owner, and a second thread only adds wake-ups between the two.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error.to_string()),
+    };
+    let stop = async {
+        match shutdown::signalled().await {
+            Ok(signal) => tracing::info!(signal, "asked to leave"),
+            Err(error) => tracing::error!(%error, "no signal handlers"),
+        }
+    };
+    match runtime.block_on(serve::run(options, stop)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(USAGE, &error.to_string()),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let whole = lines(&mut std::io::stdout(), &[text.to_owned()]);
+    if whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn fail(status: u8, reason: &str) -> ExitCode {
+    lines(&mut std::io::stderr(), &[format!("redis-bridge: {reason}")]);
+    ExitCode::from(status)
+}
+
+/// False when the reader went away.
+fn lines(out: &mut impl std::io::Write, lines: &[String]) -> bool {
+    lines.iter().all(|line| writeln!(out, "{line}").is_ok()) && out.flush().is_ok()
+}

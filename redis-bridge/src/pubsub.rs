@@ -1,0 +1,133 @@
+//! Invalidations from outside: `PUBLISH {namespace}:cache:invalidate:{url}` or `...:tag:{tag}`.
+//!
+//! Such a message has no receipt. What is published while no bridge is subscribed is lost, and the
+//! object lives to the end of its TTL; two bridges are seldom gone together, and whoever needs a receipt
+//! purges through the admin API.
+
+use crate::backend::Redis;
+use crate::backend::backoff::Backoff;
+use crate::backend::connect;
+use crate::metrics::Metrics;
+use crate::purge::{Purge, Purger};
+use futures_util::StreamExt as _;
+use redis::{Msg, RedisResult};
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate::cache::key::Target;
+
+/// Silence after which the connection must prove that it lives.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// Time for the proof.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// Messages carried out at once.
+const CONCURRENT: usize = 64;
+
+/// Listens on one Redis.
+pub struct Subscriber {
+    redis: Arc<Redis>,
+    purger: Purger,
+    metrics: Metrics,
+    channel: String,
+}
+
+impl Subscriber {
+    /// For the channels of `namespace`, `[a-z][a-z0-9-]*`: no character of it is special in a pattern.
+    pub fn new(redis: Arc<Redis>, purger: Purger, metrics: Metrics, namespace: &str) -> Self {
+        Self {
+            redis,
+            purger,
+            metrics,
+            channel: format!("{namespace}:cache:invalidate:"),
+        }
+    }
+
+    /// Subscribes, and again after each loss, for as long as the process lives.
+    pub async fn run(self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let ended = self.listen(&mut backoff).await;
+            let redis = self.redis.target();
+            if let Err(error) = ended {
+                tracing::warn!(%redis, %error, "invalidations: not subscribed");
+            }
+            self.metrics.pubsub_reconnects.inc();
+            tokio::time::sleep(backoff.next(crate::random_u64())).await;
+        }
+    }
+
+    /// Until the connection is lost.
+    async fn listen(&self, backoff: &mut Backoff) -> RedisResult<()> {
+        let pubsub = connect::pubsub(self.redis.target(), self.redis.login()).await?;
+        let (mut sink, messages) = pubsub.split();
+        sink.psubscribe(format!("{}*", self.channel)).await?;
+        backoff.reset();
+        tracing::info!(redis = %self.redis.target(), "invalidations: subscribed");
+        let work = messages.for_each_concurrent(CONCURRENT, |message| self.invalidate(message));
+        let alive = async {
+            loop {
+                tokio::time::sleep(PING_EVERY).await;
+                match tokio::time::timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => return Err(error),
+                    Err(_) => return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+                }
+            }
+        };
+        tokio::select! {
+            () = work => Ok(()),
+            dead = alive => dead,
+        }
+    }
+
+    async fn invalidate(&self, message: Msg) {
+        self.metrics.pubsub_messages.inc();
+        let channel: Vec<u8> = message.get_channel().unwrap_or_default();
+        let Some(what) = parse(&channel, self.channel.as_bytes()) else {
+            self.metrics.pubsub_ignored.inc();
+            return;
+        };
+        if let Err(error) = self.purger.purge(what).await {
+            tracing::warn!(%error, "invalidation failed");
+        }
+    }
+}
+
+/// What a channel names.
+fn parse(channel: &[u8], prefix: &[u8]) -> Option<Purge> {
+    let name = channel.strip_prefix(prefix)?;
+    if let Some(tag) = name.strip_prefix(b"tag:") {
+        return (1..=256)
+            .contains(&tag.len())
+            .then(|| Purge::Tag(tag.to_vec()));
+    }
+    Target::parse(name).ok().map(Purge::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::scan::Matcher;
+
+    #[test]
+    fn channels() {
+        let parse = |name: &str| {
+            parse(
+                format!("tg:cache:invalidate:{name}").as_bytes(),
+                b"tg:cache:invalidate:",
+            )
+        };
+        assert_eq!(
+            parse("http://Shop.example/A?b"),
+            Some(Purge::Url(b"http://shop.example/A?b".to_vec()))
+        );
+        assert_eq!(
+            parse("/api/a?x"),
+            Some(Purge::Scan(Matcher::Path(b"/api/a?x".to_vec())))
+        );
+        assert_eq!(parse("tag:p:1"), Some(Purge::Tag(b"p:1".to_vec())));
+        assert_eq!(parse("tag:"), None);
+        assert_eq!(parse(""), None);
+        assert_eq!(parse("shop.example"), None);
+        assert_eq!(parse("http://a b/"), None);
+    }
+}

@@ -1,0 +1,181 @@
+//! `redis-bridge serve`: puts the parts together, runs them, takes them down in order.
+
+use crate::admin::Admin;
+use crate::backend::{Backend, Health, Login, Refusal, Target};
+use crate::core::{Core, CoreConfig};
+use crate::handle::Handle;
+use crate::listener::data::Data;
+use crate::listener::{self, Address, Listener};
+use crate::metrics::Metrics;
+use crate::owner::Owner;
+use crate::policy::{Policy, PolicyError};
+use crate::pubsub::Subscriber;
+use crate::purge::Purger;
+use crate::secrets::Credential;
+use crate::vault::Vault;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate::session::Keys;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Time to finish what was accepted, once asked to leave.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What `serve` is told.
+pub struct Options {
+    /// Data listener.
+    pub data: Address,
+    /// Admin listener.
+    pub admin: SocketAddr,
+    /// Redis of sessions and limits.
+    pub redis: Target,
+    /// Redis of the cache; equal to `redis` when there is one for both.
+    pub redis_cache: Target,
+    /// Who we are to Redis.
+    pub login: Login,
+    /// The users' policy file.
+    pub policy: Option<PathBuf>,
+    /// First segment of every Redis key; `None`: the policy's, or `tg`.
+    pub namespace: Option<String>,
+    /// What callers of the admin listener must show.
+    pub admin_token: Credential,
+    /// What callers of the data listener must show on TCP.
+    pub bridge_token: Option<Credential>,
+    /// Sign tokens.
+    pub session_keys: Keys,
+    /// Seals sessions.
+    pub vault: Vault,
+}
+
+/// Why `serve` did not start.
+#[derive(Debug)]
+pub enum ServeError {
+    /// A socket could not be bound.
+    Bind {
+        /// Which.
+        address: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// TCP without a credential.
+    NoBridgeToken,
+    /// The policy file was refused.
+    Policy(PolicyError),
+    /// Redis must not be used as it is configured.
+    Redis(Refusal),
+}
+
+/// Serves until `stop` completes, then leaves in order: not ready, BYE on every stream, what was
+/// accepted is answered, sockets closed.
+///
+/// # Errors
+///
+/// [`ServeError`]; nothing was served then.
+pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let policy = match &options.policy {
+        Some(path) => Policy::watch(path).map_err(ServeError::Policy)?,
+        None => Policy::none(),
+    };
+    let from_policy = || policy.config().map(|config| config.namespace.clone());
+    let namespace = options.namespace.clone().or_else(from_policy);
+    let namespace = namespace.unwrap_or_else(|| "tg".to_owned());
+    let credential = match options.data {
+        Address::Tcp(_) => Some(options.bridge_token.ok_or(ServeError::NoBridgeToken)?),
+        // The socket's mode decides who may connect.
+        Address::Unix(_) => None,
+    };
+
+    let metrics = Metrics::new();
+    let (redis, cache) = (options.redis, options.redis_cache);
+    let backend = Backend::start(redis, cache, &options.login, &metrics);
+    backend.first_attempts().await;
+    if let Health::Refused(refusal) = backend.health() {
+        return Err(ServeError::Redis(refusal));
+    }
+    let data = bind(&options.data).await?;
+    let admin = bind(&Address::Tcp(options.admin)).await?;
+
+    let (handle, events) = Handle::new(metrics.clone());
+    let (leave, leaving) = watch::channel(false);
+    let mut config = CoreConfig::new(&namespace, format!("{:016x}", crate::random_u64()));
+    config.shared = backend.is_shared();
+    config.cluster = backend.is_cluster();
+    let core = Core::new(config, options.vault.clone());
+    let owner = Owner::new(
+        core,
+        backend.clone(),
+        metrics.clone(),
+        events,
+        leaving.clone(),
+    );
+    let purger = Purger::start(handle.clone(), backend.clone(), namespace.clone());
+    for redis in backend.each() {
+        let (redis, purger) = (Arc::clone(redis), purger.clone());
+        tokio::spawn(Subscriber::new(redis, purger, metrics.clone(), &namespace).run());
+    }
+
+    tracing::info!(
+        data = %options.data,
+        admin = ?admin.tcp_address(),
+        %namespace,
+        version = crate::VERSION,
+        "serving"
+    );
+    let mut parts = JoinSet::new();
+    parts.spawn(owner.run());
+    let service = Data::new(handle.clone(), credential, namespace);
+    parts.spawn(listener::serve(data, Arc::new(service), leaving.clone()));
+    let service = Admin {
+        handle,
+        credential: options.admin_token,
+        policy,
+        backend,
+        purger,
+        keys: options.session_keys,
+        vault: options.vault,
+        leaving: leaving.clone(),
+    };
+    // The admin listener answers probes until the rest is done.
+    let (admin_stop, admin_stopped) = watch::channel(false);
+    let admin = tokio::spawn(listener::serve(admin, Arc::new(service), admin_stopped));
+
+    stop.await;
+    tracing::info!("leaving");
+    leave.send_replace(true);
+    let all = async { while parts.join_next().await.is_some() {} };
+    if tokio::time::timeout(LEAVE_WITHIN, all).await.is_err() {
+        tracing::warn!("left with streams or requests still open");
+    }
+    admin_stop.send_replace(true);
+    // A scrape in progress may end; one that hangs may not keep the process.
+    let _ = tokio::time::timeout(Duration::from_millis(200), admin).await;
+    Ok(())
+}
+
+async fn bind(address: &Address) -> Result<Listener, ServeError> {
+    let bound = Listener::bind(address).await;
+    bound.map_err(|error| ServeError::Bind {
+        address: address.to_string(),
+        error,
+    })
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind { address, error } => write!(f, "{address}: {error}"),
+            Self::NoBridgeToken => f.write_str(
+                "--data tcp: needs a credential, or anyone who reaches the port is every user: set \
+                 TIDEGATE_BRIDGE_TOKEN or TIDEGATE_BRIDGE_TOKEN_FILE",
+            ),
+            Self::Policy(error) => write!(f, "policy: {error}"),
+            Self::Redis(refusal) => write!(f, "{refusal}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
