@@ -107,6 +107,7 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
     }
     let submitted = ctx.vm.client.submit(ctx.context, &ops, ctx.now);
     drop(ops);
+    limit_phase::asked(&mut request);
     request.asked = asked;
     match submitted {
         Ok(call) => {

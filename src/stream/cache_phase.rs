@@ -103,7 +103,8 @@ pub(super) fn op<'a>(request: &'a Request, question: &'a Question) -> Option<Op<
         field: &question.field,
         vary: question.vary.as_bytes(),
         lease: &lookup.proposed,
-        lease_ms: LEASE_MS,
+        // Who cannot store must not keep others from it; a look-up without a lease cannot be said.
+        lease_ms: if lookup.fill { LEASE_MS } else { 1 },
     }))
 }
 

@@ -65,6 +65,7 @@ pub(super) fn claim(
             Ok(subject) => claims.push(Claim {
                 limit: index,
                 subject,
+                asked: false,
                 taken: None,
             }),
             Err(_) => ctx
@@ -86,11 +87,7 @@ pub(super) fn ops<'a>(
 ) {
     let mut enforced = Vec::new();
     for (at, claim) in request.claims.iter().enumerate() {
-        let Some(limit) = config
-            .limits
-            .get(claim.limit)
-            .filter(|_| claim.taken.is_none())
-        else {
+        let Some(limit) = config.limits.get(claim.limit).filter(|_| !claim.asked) else {
             continue;
         };
         let take = take(limit, claim);
@@ -104,6 +101,13 @@ pub(super) fn ops<'a>(
     if !enforced.is_empty() {
         ops.push(Op::LimitTake(enforced));
         asked.push(Asked::Limits);
+    }
+}
+
+/// What [`ops`] has named is not named again.
+pub(super) fn asked(request: &mut Request) {
+    for claim in &mut request.claims {
+        claim.asked = true;
     }
 }
 
@@ -235,6 +239,7 @@ fn without_answer(
         }
         claim.taken = Some(taken);
     }
+    request.limit_fields = fields::fields(spoken(&request.claims, config));
     if reply.admitted {
         Ok(())
     } else {

@@ -144,7 +144,7 @@ pub enum Property {
     Policy,
     /// The session's handle.
     Session,
-    /// `pass`, or why not.
+    /// Why the request was refused; not set when it was not.
     Verdict,
 }
 
@@ -258,12 +258,15 @@ impl Stream {
                 | Input::Answer { .. },
             ) => state,
             // A stale answer to a call that was replaced.
-            (state @ State::Asking { .. }, Input::Answer { .. }) => {
+            (state @ (State::Asking { .. } | State::Purging { .. }), Input::Answer { .. }) => {
                 output.verdict = Verdict::Pause;
                 state
             }
             (state, _) => {
                 ctx.vm.metrics.count(Metric::Request(RequestEvent::Bug));
+                if state.is_paused() {
+                    output.verdict = Verdict::Pause;
+                }
                 state
             }
         };
@@ -277,7 +280,13 @@ impl Stream {
 
     /// Whether the stream waits for an answer.
     pub fn is_paused(&self) -> bool {
-        matches!(self.state, State::Asking { .. } | State::Purging { .. })
+        self.state.is_paused()
+    }
+}
+
+impl State {
+    fn is_paused(&self) -> bool {
+        matches!(self, Self::Asking { .. } | Self::Purging { .. })
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Claim {
     pub(super) limit: usize,
     /// Whom it counts.
     pub(super) subject: [u8; 16],
+    /// It is in an exchange already: asked a second time it might be charged twice.
+    pub(super) asked: bool,
     /// What it said.
     pub(super) taken: Option<Taken>,
 }

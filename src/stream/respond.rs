@@ -209,6 +209,10 @@ fn begin_store(
         wall_ms: ctx.vm.client.fleet_time_us(ctx.now).map(|us| us / 1000),
     };
     let storing = storable(&meta, &response, &timing, cache)?;
+    // A variant is named before its session is known, so every request would match this one.
+    if storing.vary.names().any(is_reserved) {
+        return Err(NotStored::Session);
+    }
     let capacity = storing
         .content_length
         .and_then(|n| usize::try_from(n).ok())

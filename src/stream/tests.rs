@@ -1,1 +1,17 @@
+//! One request's life, as a host would drive it.
 
+mod bridge;
+mod policy;
+mod rig;
+mod run;
+
+mod cache_fill;
+mod cache_hit;
+mod exchange;
+mod invalidation;
+mod limits;
+mod limits_down;
+mod passing;
+mod paths;
+mod sessions;
+mod spoofing;

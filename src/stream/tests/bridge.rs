@@ -1,0 +1,195 @@
+//! What a bridge is asked, and what it usually says.
+
+use crate::wire::op::{Op, Take, Touch};
+use crate::wire::reply::{CacheReply, LimitReply, SessionReply, TakeState, Taken};
+use crate::wire::resp;
+
+/// An operation, with its own bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    Get {
+        url: Vec<u8>,
+        field: [u8; 16],
+        vary: Vec<u8>,
+        lease: [u8; 16],
+        lease_ms: u64,
+    },
+    Invalidate(Vec<Vec<u8>>),
+    Limits(Vec<Limit>),
+    Put {
+        url: Vec<u8>,
+        field: [u8; 16],
+        vary: Vec<u8>,
+        lease: [u8; 16],
+        age_ms: u64,
+        ttl_ms: u64,
+        record: Vec<u8>,
+        tags: Vec<Vec<u8>>,
+    },
+    Session {
+        realm: Vec<u8>,
+        secret: [u8; 18],
+        idle_ms: u64,
+        touch: Touch,
+    },
+}
+
+/// One limit that is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) subject: [u8; 16],
+    pub(super) id: [u8; 8],
+    pub(super) limit: u64,
+    pub(super) cost: u64,
+}
+
+impl Asked {
+    pub(super) fn of(op: &Op<'_>) -> Self {
+        match op {
+            Op::CacheGet(get) => Self::Get {
+                url: get.url.to_vec(),
+                field: *get.field,
+                vary: get.vary.to_vec(),
+                lease: *get.lease,
+                lease_ms: get.lease_ms,
+            },
+            Op::CacheInvalidate { urls } => {
+                Self::Invalidate(urls.iter().map(|url| url.to_vec()).collect())
+            }
+            Op::CachePut(put) => Self::Put {
+                url: put.url.to_vec(),
+                field: *put.field,
+                vary: put.vary.to_vec(),
+                lease: *put.lease,
+                age_ms: put.age_ms,
+                ttl_ms: put.ttl_ms,
+                record: put.record.to_vec(),
+                tags: put.tags.iter().map(|tag| tag.to_vec()).collect(),
+            },
+            Op::LimitTake(takes) => Self::Limits(takes.iter().map(Limit::of).collect()),
+            Op::SessionGet(get) => Self::Session {
+                realm: get.realm.to_vec(),
+                secret: *get.secret,
+                idle_ms: get.idle_ms,
+                touch: get.touch,
+            },
+        }
+    }
+
+    pub(super) fn is_get(&self) -> bool {
+        matches!(self, Self::Get { .. })
+    }
+
+    pub(super) fn is_put(&self) -> bool {
+        matches!(self, Self::Put { .. })
+    }
+}
+
+impl Limit {
+    fn of(take: &Take<'_>) -> Self {
+        Self {
+            subject: *take.subject,
+            id: *take.id,
+            limit: take.limit,
+            cost: take.cost,
+        }
+    }
+}
+
+/// What a bridge says when nothing is wrong: the session lives, the limits admit, nothing is cached.
+pub(super) fn usual(asked: &Asked, now_us: u64) -> Vec<u8> {
+    match asked {
+        Asked::Get { lease, .. } => miss(Some(*lease), now_us),
+        Asked::Invalidate(_) => integer(1),
+        Asked::Limits(takes) => limits(true, &vec![ok(42); takes.len()], now_us),
+        Asked::Put { .. } => encoded(|out| resp::simple(out, b"stored")),
+        Asked::Session { .. } => valid("42", "admin,user", now_us),
+    }
+}
+
+pub(super) fn valid(uid: &str, roles: &str, now_us: u64) -> Vec<u8> {
+    encoded(|out| {
+        SessionReply::Valid {
+            uid: uid.as_bytes(),
+            roles: roles.as_bytes(),
+            deadline_us: now_us + 1,
+        }
+        .encode(now_us, out);
+    })
+}
+
+pub(super) fn absent(now_us: u64) -> Vec<u8> {
+    encoded(|out| SessionReply::Absent.encode(now_us, out))
+}
+
+pub(super) fn miss(lease: Option<[u8; 16]>, now_us: u64) -> Vec<u8> {
+    encoded(|out| CacheReply::Miss { lease }.encode(now_us, out))
+}
+
+pub(super) fn hit(record: &[u8], born_us: u64, now_us: u64) -> Vec<u8> {
+    encoded(|out| {
+        CacheReply::Hit {
+            born_us,
+            now_us,
+            record,
+        }
+        .encode(now_us, out);
+    })
+}
+
+pub(super) fn vary(list: &str) -> Vec<u8> {
+    encoded(|out| CacheReply::Vary(list.as_bytes()).encode(0, out))
+}
+
+pub(super) fn limits(admitted: bool, taken: &[Taken], now_us: u64) -> Vec<u8> {
+    let limits = taken.to_vec();
+    encoded(|out| {
+        LimitReply {
+            admitted,
+            now_us,
+            limits,
+        }
+        .encode(out);
+    })
+}
+
+pub(super) fn ok(available: u64) -> Taken {
+    Taken {
+        state: TakeState::Ok,
+        available,
+        reset_us: 18_000_000,
+        retry_us: 0,
+    }
+}
+
+pub(super) fn denied(retry_us: u64) -> Taken {
+    Taken {
+        state: TakeState::Denied,
+        available: 0,
+        reset_us: retry_us,
+        retry_us,
+    }
+}
+
+pub(super) fn never() -> Taken {
+    Taken {
+        state: TakeState::Never,
+        available: 5,
+        reset_us: 18_000_000,
+        retry_us: 0,
+    }
+}
+
+pub(super) fn error(line: &str) -> Vec<u8> {
+    encoded(|out| resp::error(out, line.as_bytes()))
+}
+
+pub(super) fn integer(n: i64) -> Vec<u8> {
+    encoded(|out| resp::integer(out, n))
+}
+
+fn encoded(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out);
+    out
+}
