@@ -276,3 +276,6 @@ impl Metrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,6 @@ impl Vm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

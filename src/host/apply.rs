@@ -1,7 +1,8 @@
 //! Carries out what the state machine decided.
 
 use super::calls;
-use crate::stream::{Direction, Output, Verdict};
+use crate::http::problem::{Problem, Reason, Rendered};
+use crate::stream::{Direction, LocalReply, Output, Verdict};
 use proxy_wasm::types::Action;
 
 /// Fields of a local reply that are added when it passes the response callback.
@@ -15,6 +16,23 @@ pub(super) fn inline(output: Output) -> (Action, Late) {
         Verdict::Pause => (Action::Pause, Late::new()),
         Verdict::Reply(reply) => (Action::Pause, calls::reply(reply)),
     }
+}
+
+/// Refuses a request that there is no state machine for.
+pub(super) fn refuse() -> Action {
+    let Rendered {
+        status,
+        headers,
+        body,
+    } = Problem::new(Reason::Internal).render();
+    let headers = headers.into_iter();
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes()));
+    calls::reply(LocalReply {
+        status,
+        headers: headers.collect(),
+        body,
+    });
+    Action::Pause
 }
 
 /// Applies an output that came while the request was paused; its context is effective already.

@@ -73,6 +73,23 @@ pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
+/// The policy that the route's metadata names. One that is there and cannot be read is returned empty,
+/// so that it is refused like any other name nobody knows.
+pub(super) fn route_policy() -> Option<Vec<u8>> {
+    let path = [
+        "xds",
+        "route_metadata",
+        "filter_metadata",
+        "tidegate",
+        "policy",
+    ];
+    match hostcalls::get_property(path.to_vec()) {
+        Ok(policy) => policy,
+        Err(Status::SerializationFailure) => Some(Vec::new()),
+        Err(_) => None,
+    }
+}
+
 /// Sets a property of one segment: two would not come out in Envoy's access log.
 pub(super) fn set_property(property: Property, value: &[u8]) {
     let _ = hostcalls::set_property(vec![property.name()], Some(value));

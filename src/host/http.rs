@@ -1,7 +1,7 @@
 //! One HTTP stream's callbacks.
 
 use super::shared::Shared;
-use super::{calls, root};
+use super::{apply, calls, root};
 use crate::stream::{Input, RequestHead};
 use core::cell::RefCell;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -23,9 +23,9 @@ impl Request {
         self.shared.try_borrow_mut().ok()?.as_mut().map(f)
     }
 
-    fn input(&self, input: Input<'_>) -> Action {
+    /// `None`: there is no policy to decide by, which a configured plugin never sees.
+    fn input(&self, input: Input<'_>) -> Option<Action> {
         self.with(|shared| shared.input(self.id, input))
-            .unwrap_or(Action::Continue)
     }
 }
 
@@ -38,19 +38,13 @@ impl Context for Request {
         _trailers: usize,
     ) {
         let body = root::post_body(body);
-        self.with(|shared| shared.posted(token, body.as_deref(), Some(self.id)));
+        self.with(|shared| shared.posted(token, body.as_deref()));
     }
 }
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
-        let policy = calls::property(&[
-            "xds",
-            "route_metadata",
-            "filter_metadata",
-            "tidegate",
-            "policy",
-        ]);
+        let policy = calls::route_policy();
         let peer = match self.with(|shared| shared.wants_peer()) {
             Some(true) => calls::property(&["source", "address"]).unwrap_or_default(),
             _ => Vec::new(),
@@ -62,6 +56,8 @@ impl HttpContext for Request {
             peer,
             policy,
         }))
+        // Closed: without a policy nobody can say that the request may pass.
+        .unwrap_or_else(apply::refuse)
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
@@ -75,6 +71,7 @@ impl HttpContext for Request {
             headers: calls::response_headers(),
             end,
         })
+        .unwrap_or(Action::Continue)
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
@@ -82,6 +79,7 @@ impl HttpContext for Request {
             Some(true) => {
                 let chunk = calls::buffer(BufferType::HttpResponseBody, size);
                 self.input(Input::ResponseBody { chunk: &chunk, end })
+                    .unwrap_or(Action::Continue)
             }
             _ => Action::Continue,
         }
@@ -90,6 +88,7 @@ impl HttpContext for Request {
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         calls::remove_response_trailers(&reserved(&calls::response_trailers()));
         self.input(Input::ResponseTrailers)
+            .unwrap_or(Action::Continue)
     }
 
     fn on_log(&mut self) {

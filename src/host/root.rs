@@ -88,7 +88,7 @@ impl Context for Root {
         _trailers: usize,
     ) {
         let body = post_body(body);
-        self.with(|shared| shared.posted(token, body.as_deref(), None));
+        self.with(|shared| shared.posted(token, body.as_deref()));
     }
 
     fn on_grpc_stream_message(&mut self, token: u32, size: usize) {

@@ -2,7 +2,7 @@
 
 use super::{apply, calls, clock};
 use crate::exchange::{Answer, CallId, LINKS, Owner, Transmit};
-use crate::stream::{Input, Stream};
+use crate::stream::{Input, Output, Stream};
 use crate::vm::Vm;
 use core::time::Duration;
 use hashbrown::HashMap;
@@ -10,6 +10,9 @@ use proxy_wasm::types::Action;
 
 /// Counts are written at most this often while requests come in; the tick writes the rest.
 const FLUSH_EVERY: Duration = Duration::from_millis(2);
+
+/// How long after its deadline a unary exchange's end may still be told.
+const POST_GRACE: Duration = Duration::from_secs(1);
 
 /// One plugin configuration's state in one VM.
 #[derive(Debug)]
@@ -19,7 +22,9 @@ pub(super) struct Shared {
     token: Option<String>,
     streams: HashMap<u32, Stream>,
     links: [Option<u32>; LINKS],
-    posts: HashMap<u32, CallId>,
+    /// Unary exchanges by token, and until when they are remembered: of one whose request is gone the
+    /// SDK never says how it ended.
+    posts: HashMap<u32, (CallId, Duration)>,
     late: HashMap<u32, apply::Late>,
     counters: Vec<Option<u32>>,
     flushed: Duration,
@@ -60,11 +65,17 @@ impl Shared {
     pub(super) fn input(&mut self, context: u32, input: Input<'_>) -> Action {
         let now = clock::now();
         let stream = self.streams.entry(context).or_default();
-        let output = stream.handle(context, input, now, &mut self.vm);
-        let (action, late) = apply::inline(output);
-        self.keep(context, late);
-        self.pump(now, Some(context));
-        action
+        let mut output = stream.handle(context, input, now, &mut self.vm);
+        loop {
+            let (action, late) = apply::inline(output);
+            self.keep(context, late);
+            // What it asked may have failed by now. It is not paused before this callback returns, so
+            // there is nothing to resume yet: the callback's own result says how it goes on.
+            match self.pump(now, Some(context)) {
+                Some(next) => output = next,
+                None => return action,
+            }
+        }
     }
 
     /// The request in `context` is over.
@@ -73,7 +84,7 @@ impl Shared {
         self.late.remove(&context);
         if let Some(mut stream) = self.streams.remove(&context) {
             let _ = stream.handle(context, Input::Done, now, &mut self.vm);
-            self.pump(now, Some(context));
+            self.pump(now, None);
         }
         if now.saturating_sub(self.flushed) >= FLUSH_EVERY {
             self.flush(now);
@@ -83,8 +94,9 @@ impl Shared {
     /// Time passed.
     pub(super) fn tick(&mut self) {
         let now = clock::now();
+        self.posts.retain(|_, (_, until)| *until > now);
         let answers = self.vm.client.handle_tick(now);
-        self.deliver(answers, now);
+        self.deliver(answers, now, None);
         self.pump(now, None);
         if let Some(reason) = self.vm.client.take_refusal() {
             log::error!("a bridge refused the stream: {reason}");
@@ -99,7 +111,7 @@ impl Shared {
             return;
         };
         let answers = self.vm.client.handle_message(link, message, now);
-        self.deliver(answers, now);
+        self.deliver(answers, now, None);
         self.pump(now, None);
     }
 
@@ -111,19 +123,19 @@ impl Shared {
         };
         self.forget(link);
         let answers = self.vm.client.handle_closed(link, now);
-        self.deliver(answers, now);
+        self.deliver(answers, now, None);
         self.pump(now, None);
     }
 
-    /// A unary exchange ended; `own` is the request's context when the host called that back.
-    pub(super) fn posted(&mut self, token: u32, body: Option<&[u8]>, own: Option<u32>) {
+    /// A unary exchange ended.
+    pub(super) fn posted(&mut self, token: u32, body: Option<&[u8]>) {
         let now = clock::now();
-        let Some(call) = self.posts.remove(&token) else {
+        let Some((call, _)) = self.posts.remove(&token) else {
             return;
         };
         let answers = self.vm.client.handle_posted(call, body, now);
-        self.deliver(answers, now);
-        self.pump(now, own);
+        self.deliver(answers, now, None);
+        self.pump(now, None);
     }
 
     /// Adds what a local reply could not carry, when it passes on its way to the client.
@@ -150,8 +162,15 @@ impl Shared {
     }
 
     /// Hands answers to the requests that wait. A request that is gone is not spoken for: no host
-    /// call is made with its context (invariant X9).
-    fn deliver(&mut self, answers: Vec<Answer<'_>>, now: Duration) {
+    /// call is made with its context (invariant X9). What the one whose callback we are `inside` shall
+    /// do is returned instead.
+    fn deliver(
+        &mut self,
+        answers: Vec<Answer<'_>>,
+        now: Duration,
+        inside: Option<u32>,
+    ) -> Option<Output> {
+        let mut own = None;
         for answer in answers {
             match answer.owner {
                 Owner::Background(tag) => self.vm.background(tag, answer.result),
@@ -164,32 +183,39 @@ impl Shared {
                         result: answer.result,
                     };
                     let output = stream.handle(context, input, now, &mut self.vm);
-                    if calls::act_for(context) {
+                    if inside == Some(context) {
+                        own = Some(output);
+                    } else if calls::act_for(context) {
                         let late = apply::resumed(output);
                         self.keep(context, late);
                     }
                 }
             }
         }
+        own
     }
 
-    /// Does what the exchange client wants done. Streams belong to the root context.
-    fn pump(&mut self, now: Duration, own: Option<u32>) {
-        let mut acting = false;
+    /// Does what the exchange client wants done. Streams belong to the root context; afterwards the one
+    /// we are `inside` is effective again. Returns what it shall do, if a call of its own ended by this.
+    fn pump(&mut self, now: Duration, inside: Option<u32>) -> Option<Output> {
+        let mut own = None;
+        let (mut acting, mut strayed) = (false, false);
         // Bounded, because opening may fail at once and be wanted again only after a back-off.
         while let Some(transmit) = self.vm.client.poll_transmit() {
             if !acting {
                 acting = calls::act_for(self.root);
+                strayed = true;
             }
             let answers = self.transmit(transmit, now);
             if !answers.is_empty() {
-                self.deliver(answers, now);
+                own = self.deliver(answers, now, inside).or(own);
                 acting = false;
             }
         }
-        if let (true, Some(own)) = (acting, own) {
-            calls::act_for(own);
+        if let (true, Some(context)) = (strayed, inside) {
+            calls::act_for(context);
         }
+        own
     }
 
     fn transmit(&mut self, transmit: Transmit, now: Duration) -> Vec<Answer<'static>> {
@@ -213,7 +239,10 @@ impl Shared {
             } => {
                 match calls::post(cluster, token, &body, timeout_ms) {
                     Some(sent) => {
-                        self.posts.insert(sent, call);
+                        let patience =
+                            POST_GRACE.saturating_add(Duration::from_millis(timeout_ms.into()));
+                        self.posts
+                            .insert(sent, (call, now.saturating_add(patience)));
                         Vec::new()
                     }
                     // Refused at once: no callback will come (host behaviour B9.3).

@@ -5,12 +5,14 @@ mod policy;
 mod rig;
 mod run;
 
+mod cache_down;
 mod cache_fill;
 mod cache_hit;
 mod exchange;
 mod invalidation;
 mod limits;
 mod limits_down;
+mod order;
 mod passing;
 mod paths;
 mod sessions;

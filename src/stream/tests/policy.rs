@@ -19,6 +19,7 @@ pub(super) const POLICY: &str = r#"{
   },
   "caches": { "catalog": { "ttl": "60s", "max_body": "1KiB", "tags_header": "surrogate-key" } },
   "policies": {
+    "bare": {},
     "full": { "session": "web", "limits": ["per-ip", "per-user"], "cache": "catalog" },
     "web": { "session": "web" },
     "open-web": { "session": { "use": "web", "required": false } },

@@ -172,6 +172,11 @@ impl Rig {
         }
     }
 
+    /// What a stream did of a call that failed while something else was fed.
+    pub(super) fn late(&mut self) -> Option<(u32, Output)> {
+        self.late.pop_front()
+    }
+
     /// Delivers encoded values for an exchange.
     pub(super) fn deliver(&mut self, sent: &Sent, values: &[u8]) -> Option<(u32, Output)> {
         let mut message = Vec::new();
