@@ -44,8 +44,7 @@ pub struct SessionUse {
     pub roles: Field<Vec<Field<String>>>,
     /// Refuse requests without a valid session. Default true.
     pub required: Field<bool>,
-    /// The upstream may create sessions here. Default false. Accepted, not acted upon by this version:
-    /// sessions are created through the bridge's admin API.
+    /// The upstream may create sessions here. Default false.
     pub create: Field<bool>,
 }
 

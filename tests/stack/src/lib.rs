@@ -18,10 +18,12 @@
 //! | [`policy`] | checking a policy file |
 //! | [`apply`] | swapping a policy or a module into a stack that runs |
 //! | [`stack`] | all of it together |
+//! | [`bench`] | the paired benchmarks |
 //! | [`upstream`] | the sample upstream |
 //! | [`http`] | a small blocking HTTP/1.1 client that sends what it is told, byte for byte |
 
 pub mod apply;
+pub mod bench;
 pub mod bridge;
 pub mod endpoints;
 pub mod envoy;

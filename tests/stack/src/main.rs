@@ -7,17 +7,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tidegate_stack::apply::{Applier, Watch};
-use tidegate_stack::{Error, Result, Stack, StackSpec, upstream};
+use tidegate_stack::{Error, Result, Stack, StackSpec, bench, upstream};
 
 const USAGE: &str = "\
 usage: stack run                start everything, apply a saved policy file, end with Ctrl-C
        stack up                 start everything in the background
        stack down               end what `stack up` started
        stack apply FILE         check a policy file and swap it into the running stack
+       stack bench              measure: paired rows, requests/s and processor time of each request
        stack upstream ADDRESS   serve the sample upstream
        stack watch              swap the running stack's policy file in whenever it is saved
 
-variables: STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER";
+variables: STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER
+for bench: BENCH_ROUNDS BENCH_SECONDS BENCH_ONLY BENCH_CONNECTIONS";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["down"] => down(),
         ["apply", file] => apply(Path::new(file)),
         ["watch"] => watch(),
+        ["bench"] => measure(),
         ["upstream", address] => serve_upstream(address),
         ["help" | "--help" | "-h"] => {
             say(USAGE);
@@ -126,6 +129,15 @@ fn down() -> Result<()> {
     let spec = spec()?;
     let count = Stack::down(&spec)?;
     complain(&format!("stack: {} ended, {count} processes", spec.name));
+    Ok(())
+}
+
+fn measure() -> Result<()> {
+    let settings = bench::Settings::from_vars(|name| std::env::var(name).ok())?;
+    let report = bench::run(spec()?, settings, |step| {
+        complain(&format!("bench: {step}"))
+    })?;
+    say(&report.to_string());
     Ok(())
 }
 

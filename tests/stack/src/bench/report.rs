@@ -1,0 +1,194 @@
+//! What the benchmark prints.
+
+use super::{Memory, Module, Row, Samples, Settings, settings::HEADLINE, summary};
+use std::fmt;
+
+/// Everything a run found.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What was measured.
+    pub(super) settings: Settings,
+    /// The samples.
+    pub(super) samples: Samples,
+    /// The module.
+    pub(super) module: Module,
+    /// Memory of each row's Envoy after its load.
+    pub(super) memory: Vec<(Row, Memory)>,
+    /// How many bridges there were.
+    pub(super) bridges: u16,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.settings;
+        writeln!(
+            f,
+            "Envoys with 1 worker, {} bridges, Redis standalone; medians of {} rounds ({} at c={HEADLINE}) of {} s, rows interleaved",
+            self.bridges,
+            settings.rounds,
+            settings.rounds_at(HEADLINE),
+            settings.duration.as_secs(),
+        )?;
+        self.rates(f)?;
+        self.ratios(f, "ratio to no-op", Row::Noop)?;
+        self.ratios(f, "ratio to one limit", Row::OneLimit)?;
+        for &connections in &settings.connections {
+            self.costs(f, connections)?;
+        }
+        self.aims(f)?;
+        self.sizes(f)?;
+        self.noise(f)
+    }
+}
+
+impl Report {
+    fn heading(&self, f: &mut fmt::Formatter<'_>, title: &str) -> fmt::Result {
+        write!(f, "\n{title:<20}")?;
+        for connections in &self.settings.connections {
+            write!(f, "{:>14}", format!("c={connections}"))?;
+        }
+        writeln!(f)
+    }
+
+    fn rates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.heading(f, "requests/s (spread)")?;
+        for &row in &self.settings.rows {
+            write!(f, "{:<20}", row.title())?;
+            for &c in &self.settings.connections {
+                let rate = number(self.samples.rate(row, c), 0);
+                let spread = self.samples.spread(row, c).map(|s| s * 100.0);
+                write!(f, "{:>14}", format!("{rate} ({}%)", number(spread, 0)))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+
+    fn ratios(&self, f: &mut fmt::Formatter<'_>, title: &str, base: Row) -> fmt::Result {
+        if !self.settings.rows.contains(&base) {
+            return Ok(());
+        }
+        self.heading(f, title)?;
+        for &row in &self.settings.rows {
+            write!(f, "{:<20}", row.title())?;
+            for &c in &self.settings.connections {
+                write!(f, "{:>14}", number(self.samples.ratio(row, base, c), 2))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+
+    fn costs(&self, f: &mut fmt::Formatter<'_>, c: u32) -> fmt::Result {
+        writeln!(
+            f,
+            "\n{:<20}{:>7}{:>8}{:>7}{:>7}{:>10}{:>10}{:>10}{:>10}{:>9}{:>9}",
+            format!("c={c}: CPU µs/request"),
+            "Envoy",
+            "bridge",
+            "Redis",
+            "sum",
+            "upstream",
+            "exch/req",
+            "exch/pipe",
+            "cmd/exch",
+            "p50 µs",
+            "p99 µs",
+        )?;
+        for &row in &self.settings.rows {
+            let median = |of: fn(&super::Sample) -> f64| self.samples.median(row, c, of);
+            writeln!(
+                f,
+                "{:<20}{:>7}{:>8}{:>7}{:>7}{:>10}{:>10}{:>10}{:>10}{:>9}{:>9}",
+                row.title(),
+                number(median(|s| s.cpu[0]), 1),
+                number(median(|s| s.cpu[1]), 1),
+                number(median(|s| s.cpu[2]), 1),
+                number(median(|s| s.cpu[0] + s.cpu[1] + s.cpu[2]), 1),
+                number(median(|s| s.cpu[3]), 1),
+                number(median(|s| s.exchanges), 2),
+                number(median(|s| s.per_pipeline), 1),
+                number(median(|s| s.commands), 1),
+                number(median(|s| s.latency[0]), 0),
+                number(median(|s| s.latency[1]), 0),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn aims(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        for (row, base, aim) in [
+            (Row::OneLimit, Row::Noop, 0.85),
+            (Row::Full, Row::OneLimit, 0.80),
+        ] {
+            if let Some(ratio) = self.samples.ratio(row, base, HEADLINE) {
+                writeln!(
+                    f,
+                    "aim at c={HEADLINE}: {} >= {aim:.2} of {}: {ratio:.2}, {}",
+                    row.title(),
+                    base.title(),
+                    met(ratio >= aim),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kib = |bytes: u64| bytes as f64 / 1024.0;
+        let built = kib(self.module.built);
+        write!(
+            f,
+            "module {built:.0} KiB (aim: under 400, {})",
+            met(built < 400.0)
+        )?;
+        match self.module.optimised {
+            Some(bytes) => writeln!(f, ", after wasm-opt -O3 {:.0} KiB", kib(bytes))?,
+            None => writeln!(f, "; no wasm-opt here")?,
+        }
+        let bare = self.memory.iter().find(|(row, _)| *row == Row::NoFilter);
+        for (row, memory) in &self.memory {
+            let mib = memory.rss as f64 / 1_048_576.0;
+            write!(f, "memory of Envoy, {:<20}{mib:>6.1} MiB", row.title())?;
+            if let (Some((_, bare)), true) = (bare, memory.vms > 0) {
+                let more = memory.rss.saturating_sub(bare.rss) as f64 / 1_048_576.0;
+                let each = more / memory.vms as f64;
+                write!(f, ", {each:.1} MiB for each of {} VMs", memory.vms)?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+
+    fn noise(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spreads = self.settings.rows.iter().flat_map(|&row| {
+            let at = move |&c: &u32| self.samples.spread(row, c);
+            self.settings.connections.iter().filter_map(at)
+        });
+        let spread = summary::median(spreads.collect()).map(|s| s * 100.0);
+        let mut others: Vec<f64> = self.samples.all().map(|s| s.others).collect();
+        others.sort_by(f64::total_cmp);
+        writeln!(
+            f,
+            "noise: a row's rate spreads by {} % between rounds (median); others kept {} processors busy (median), {} at most",
+            number(spread, 0),
+            number(summary::median(others.clone()), 2),
+            number(others.last().copied(), 2),
+        )?;
+        let share = self.samples.all().map(|s| s.rate * s.cpu[3] / 1e6);
+        writeln!(
+            f,
+            "the upstream used at most {:.2} of its 2 threads",
+            share.fold(0.0, f64::max)
+        )
+    }
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
+}
+
+fn met(yes: bool) -> &'static str {
+    if yes { "met" } else { "not met" }
+}
