@@ -66,8 +66,8 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub struct Bridge {
-    /// Name of the Envoy cluster of the bridges. Default `redis-bridge`.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 256)))]
+    /// Name of the Envoy cluster of the bridges, at most 120 bytes. Default `redis-bridge`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 120)))]
     pub cluster: Field<String>,
     /// How long one exchange may take, 1ms to 60s. Default `100ms`.
     pub timeout: Field<Duration>,

@@ -44,7 +44,8 @@ pub struct SessionUse {
     pub roles: Field<Vec<Field<String>>>,
     /// Refuse requests without a valid session. Default true.
     pub required: Field<bool>,
-    /// The upstream may create sessions here. Default false.
+    /// The upstream may create sessions here. Default false. Accepted, not acted upon by this version:
+    /// sessions are created through the bridge's admin API.
     pub create: Field<bool>,
 }
 
