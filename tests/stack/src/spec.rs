@@ -102,7 +102,9 @@ impl StackSpec {
             Some(path) => Filter::Module(path.into()),
         };
         if let Some(policy) = get("POLICY") {
-            spec.policy = policy.into();
+            // Others of this stack's processes have another working directory.
+            spec.policy = std::path::absolute(&policy)
+                .map_err(Error::io(format!("POLICY: find {policy}")))?;
         }
         spec.upstream = get("UPSTREAM");
         if let Some(upstream) = &spec.upstream

@@ -56,11 +56,14 @@ impl Stack {
         start::start(spec, say)
     }
 
-    /// Lets everything run on after this program ends, and writes down what `make down` needs.
+    /// Lets everything run on after this program ends, with a watcher that applies the policy file whenever it
+    /// is saved, and writes down what `make down` needs.
     ///
     /// # Errors
     /// When that cannot be written; the parts end then.
     pub fn detach(mut self) -> Result<Endpoints> {
+        let watcher = start::watcher(&self)?;
+        self.launch(watcher)?;
         let endpoints = self.publish()?;
         let known: BTreeMap<String, Known> = self
             .running()

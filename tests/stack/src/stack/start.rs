@@ -113,11 +113,30 @@ fn upstream(stack: &Stack) -> Result<Launch> {
     })
 }
 
+/// `stack watch` for a stack that runs in the background.
+pub(super) fn watcher(stack: &Stack) -> Result<Launch> {
+    let spec = &stack.spec;
+    let set = |name: &str, value: String| (name.to_owned(), value);
+    Ok(Launch {
+        name: "watch".into(),
+        program: program()?,
+        args: vec!["watch".into()],
+        env: vec![
+            set("STACK", spec.name.clone()),
+            set("ENVOYS", spec.envoys.to_string()),
+            set("PORT", spec.port.to_string()),
+            set("POLICY", spec.policy.display().to_string()),
+        ],
+        log: stack.files.log("watch"),
+        ..Launch::default()
+    })
+}
+
 /// The `stack` program itself.
 ///
 /// # Errors
 /// When it was not built.
-pub(super) fn program() -> Result<std::path::PathBuf> {
+fn program() -> Result<std::path::PathBuf> {
     bridge::sibling("stack", "TIDEGATE_STACK", "cargo build -p tidegate-stack")
 }
 
