@@ -73,6 +73,7 @@ impl Applier {
             return Ok(());
         }
         let before = self.swaps()?;
+        let logged = self.logged().len();
         files::replace(&self.files.ecds_file(), new.as_bytes())?;
         let taken = wait::until("every Envoy takes the new filter", LIMIT, || {
             envoy::compare(&before, &self.swaps().map_err(|e| e.to_string())?)
@@ -82,7 +83,7 @@ impl Applier {
         }
         // One Envoy may have taken what another refused; and a restarted one would start with it.
         files::replace(&self.files.ecds_file(), old.as_bytes())?;
-        let reason = format!("refused by Envoy:\n{}", self.complaints());
+        let reason = format!("refused by Envoy:\n{}", complaints(&self.logged(), logged));
         Err(Error::Policy {
             file: self.files.ecds_file(),
             reason,
@@ -101,18 +102,23 @@ impl Applier {
             .collect()
     }
 
-    /// The last complaints in the first Envoy's log.
-    fn complaints(&self) -> String {
-        let text = std::fs::read(self.files.log("envoy-0")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let severe = |line: &&str| {
-            ["[warning]", "[error]", "[critical]"]
-                .iter()
-                .any(|l| line.contains(l))
-        };
-        let lines: Vec<&str> = text.lines().rev().filter(severe).take(3).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    /// The first Envoy's log.
+    fn logged(&self) -> String {
+        let bytes = std::fs::read(self.files.log("envoy-0")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
+}
+
+/// The first complaints in `log` after its first `seen` bytes: what comes later only repeats that it failed.
+fn complaints(log: &str, seen: usize) -> String {
+    let severe = |line: &&str| {
+        ["[error]", "[critical]"]
+            .iter()
+            .any(|level| line.contains(level))
+    };
+    let fresh = log.get(seen..).unwrap_or(log);
+    let lines: Vec<&str> = fresh.lines().filter(severe).take(4).collect();
+    lines.join("\n")
 }
 
 /// Notices that a file was saved, in place or by a move.

@@ -16,14 +16,15 @@ fn another(module: &std::path::Path, n: u8) -> Vec<u8> {
 
 #[test]
 fn five_swaps_of_policy_and_module_under_load_fail_no_request() {
-    let mut lab = Lab::new(SAMPLE);
+    let sample = SAMPLE.replace("limit: 1200,", "limit: 1000000,");
+    let mut lab = Lab::new(&sample);
     let addresses = lab.endpoints().unwrap().envoys;
     let load = Load::start(&addresses, 8, |_, n| {
         Request::get(if n % 2 == 0 { "/echo" } else { "/api/products" })
     });
     let module = bridge::module(lab.spec()).unwrap().unwrap();
     for n in 0..5_u8 {
-        lab.swap(&SAMPLE.replace("limit: 100", &format!("limit: {}", 200 + u16::from(n))))
+        lab.swap(&sample.replace("limit: 100,", &format!("limit: {},", 200 + u16::from(n))))
             .unwrap();
         let fresh = lab.files().dir().join("fresh.wasm");
         fs::write(&fresh, another(&module, n)).unwrap();

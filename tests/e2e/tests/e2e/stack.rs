@@ -82,12 +82,25 @@ fn a_stack_ends_with_its_program_even_when_that_is_killed() {
 }
 
 #[test]
-fn a_stack_that_cannot_start_leaves_nothing() {
-    // Envoy's port is taken by another part of the same stack: the upstream is told to live there.
+fn a_stack_that_cannot_start_says_why_and_leaves_nothing() {
     let error = Lab::try_with("version: 1\nnamespace: [", |_| {})
         .unwrap_err()
         .to_string();
     assert!(error.contains("not YAML"), "{error}");
+
+    // Another's server on one of our ports would answer in place of ours.
+    let mut port = 0;
+    let mut other = None;
+    let error = Lab::try_with(SAMPLE, |spec| {
+        port = spec.port;
+        other = Some(std::net::TcpListener::bind(("127.0.0.1", spec.cache_port())).unwrap());
+    });
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains(&format!("port {}", port + 70))
+    );
 }
 
 #[test]
