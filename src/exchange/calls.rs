@@ -5,6 +5,9 @@ use core::time::Duration;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 
+/// Deadlines a queue may hold beyond twice what is pending.
+const SWEEP: usize = 64;
+
 /// A call that has not ended.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -38,6 +41,15 @@ pub(super) enum Place {
     Unary,
 }
 
+/// A part of what is pending.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    /// Calls.
+    pub(super) calls: usize,
+    /// Bytes of their operations.
+    pub(super) bytes: usize,
+}
+
 /// Pending calls by id, and their deadlines in order.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -47,6 +59,7 @@ pub(super) struct Calls {
     deadlines: VecDeque<(Duration, u64)>,
     slow: VecDeque<(Duration, u64)>,
     bytes: usize,
+    background: Share,
     next: u64,
 }
 
@@ -59,13 +72,27 @@ impl Calls {
         self.bytes
     }
 
+    /// What of it is background work.
+    pub(super) fn background(&self) -> Share {
+        self.background
+    }
+
     pub(super) fn insert(&mut self, pending: Pending) -> CallId {
         self.next = self.next.wrapping_add(1);
         let id = self.next;
         let queue = match pending.owner {
-            Owner::Background(_) => &mut self.slow,
+            Owner::Background(_) => {
+                self.background.calls = self.background.calls.saturating_add(1);
+                self.background.bytes = self.background.bytes.saturating_add(pending.bytes);
+                &mut self.slow
+            }
             Owner::Context(_) => &mut self.deadlines,
         };
+        // Calls that ended leave their deadline behind. Swept when they are the larger part, so a
+        // queue is bounded by what is pending (X4) and sweeping costs each call a constant.
+        if queue.len() > self.table.len().saturating_mul(2).saturating_add(SWEEP) {
+            queue.retain(|(_, id)| self.table.contains_key(id));
+        }
         queue.push_back((pending.deadline, id));
         self.bytes = self.bytes.saturating_add(pending.bytes);
         self.table.insert(id, pending);
@@ -83,6 +110,10 @@ impl Calls {
     pub(super) fn remove(&mut self, id: CallId) -> Option<Pending> {
         let pending = self.table.remove(&id.0)?;
         self.bytes = self.bytes.saturating_sub(pending.bytes);
+        if let Owner::Background(_) = pending.owner {
+            self.background.calls = self.background.calls.saturating_sub(1);
+            self.background.bytes = self.background.bytes.saturating_sub(pending.bytes);
+        }
         Some(pending)
     }
 
@@ -99,22 +130,39 @@ impl Calls {
         ids
     }
 
+    /// How many travel by unary calls.
+    #[cfg(test)]
+    pub(super) fn on_unary(&self) -> usize {
+        let unary = |pending: &&Pending| pending.place == Place::Unary;
+        self.table.values().filter(unary).count()
+    }
+
     /// Removes and returns a call whose deadline has passed.
     pub(super) fn pop_expired(&mut self, now: Duration) -> Option<(CallId, Pending)> {
-        for queue in [&mut self.deadlines, &mut self.slow] {
-            while let Some(&(deadline, id)) = queue.front() {
-                // Calls that ended leave their deadline behind; it is dropped when its turn comes.
-                let live = self.table.contains_key(&id);
-                if live && deadline > now {
-                    break;
-                }
-                queue.pop_front();
-                if let Some(pending) = self.table.remove(&id) {
-                    self.bytes = self.bytes.saturating_sub(pending.bytes);
-                    return Some((CallId(id), pending));
-                }
-            }
-        }
-        None
+        let id = due(&mut self.deadlines, &self.table, now)
+            .or_else(|| due(&mut self.slow, &self.table, now))?;
+        Some((id, self.remove(id)?))
     }
 }
+
+/// Takes the first live call of `queue` from it when its deadline has passed.
+fn due(
+    queue: &mut VecDeque<(Duration, u64)>,
+    table: &HashMap<u64, Pending>,
+    now: Duration,
+) -> Option<CallId> {
+    while let Some(&(deadline, id)) = queue.front() {
+        let live = table.contains_key(&id);
+        if live && deadline > now {
+            return None;
+        }
+        queue.pop_front();
+        if live {
+            return Some(CallId(id));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! The client: see the module's documentation for its contract.
 
+mod streams;
+
+use super::allowance::{Dials, Fallback};
 use super::calls::{Calls, Pending, Place};
 use super::link::{Link, PING_EVERY, Wish};
 use super::{
@@ -15,8 +18,8 @@ use std::collections::VecDeque;
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest exchange of a request, bytes of operations: a full cookie of limits and a long URL.
 const MAX_DECISION: usize = 64 << 10;
-/// Above this many calls on the first link, the next one takes over.
-const SPILL: usize = 512;
+/// Largest background operation, bytes: with its frame it still is one message.
+const MAX_BULK: usize = MAX_MESSAGE - 64;
 
 /// The filter's side of all exchanges of one VM.
 #[derive(Debug)]
@@ -29,8 +32,8 @@ pub struct Client {
     out: VecDeque<Transmit>,
     counters: Counters,
     on_link: [usize; LINKS],
-    /// Unary calls still allowed, in thousandths; refilled as time passes.
-    fallback: u64,
+    fallback: Fallback,
+    dials: Dials,
     last_tick: Duration,
     refusal: Option<String>,
     /// Redis' clock minus our monotonic one, microseconds, as last heard.
@@ -40,7 +43,7 @@ pub struct Client {
 impl Client {
     /// A client without streams; the first tick dials them. `seed` is for jitter.
     pub fn new(config: ClientConfig, seed: u64) -> Self {
-        let fallback = u64::from(config.fallback_per_second).saturating_mul(100);
+        let fallback = Fallback::new(config.fallback_per_second);
         Self {
             config,
             links: core::array::from_fn(|_| Link::new()),
@@ -51,6 +54,7 @@ impl Client {
             counters: Counters::default(),
             on_link: [0; LINKS],
             fallback,
+            dials: Dials::default(),
             last_tick: Duration::ZERO,
             refusal: None,
             fleet_offset_us: None,
@@ -99,7 +103,13 @@ impl Client {
         };
         let mut ops = Vec::new();
         op.encode(&mut ops);
-        if self.is_full(ops.len(), MAX_MESSAGE) {
+        // At most half of what may be pending: a bridge that does not take stores leaves room for
+        // decisions.
+        let share = self.calls.background();
+        if self.is_full(ops.len(), MAX_BULK)
+            || share.calls >= self.config.max_pending / 2
+            || share.bytes.saturating_add(ops.len()) > self.config.max_pending_bytes / 2
+        {
             return false;
         }
         self.counters.background = self.counters.background.saturating_add(1);
@@ -123,6 +133,9 @@ impl Client {
 
     /// The stream asked for by [`Transmit::Open`] exists.
     pub fn handle_opened(&mut self, link: usize) {
+        if !self.links.get(link).is_some_and(Link::is_opening) {
+            return;
+        }
         let hello = ToBridge::Hello(Hello {
             protocol: PROTOCOL,
             namespace: self.config.namespace.as_bytes(),
@@ -144,9 +157,12 @@ impl Client {
         now: Duration,
     ) -> Vec<Answer<'m>> {
         let mut answers = Vec::new();
-        let Some(generation) = self.links.get(link).map(Link::generation) else {
+        // A message of a stream that was given up already is nobody's.
+        let Some(open) = self.links.get(link).filter(|link| link.is_open()) else {
+            self.counters.late = self.counters.late.saturating_add(1);
             return answers;
         };
+        let generation = open.generation();
         let frames = match FromBridge::decode_all(message) {
             Ok(frames) => frames,
             Err(_) => {
@@ -171,8 +187,20 @@ impl Client {
                 }
                 FromBridge::Pong { time_us, .. } => self.learn_time(time_us, now),
                 FromBridge::Welcome { bridge, time_us } => {
+                    if !self.links.get(link).is_some_and(Link::is_opening) {
+                        // A second one would replace what is pending on a live stream.
+                        self.counters.malformed = self.counters.malformed.saturating_add(1);
+                        self.give_up(link, now, &mut answers);
+                        break;
+                    }
                     self.learn_time(time_us, now);
-                    self.welcome(link, bridge, now);
+                    if !self.welcome(link, bridge, now) {
+                        break;
+                    }
+                }
+                FromBridge::Bye if self.links.get(link).is_some_and(Link::is_opening) => {
+                    self.give_up(link, now, &mut answers);
+                    break;
                 }
                 FromBridge::Bye => {
                     if let Some(link) = self.links.get_mut(link) {
@@ -223,13 +251,17 @@ impl Client {
         let mut answers = Vec::new();
         let since = now.saturating_sub(self.last_tick);
         self.last_tick = now;
-        self.refill(since);
+        self.fallback.refill(since);
+        // Our own thread stood still: its queued messages come after this tick.
+        let stalled = since > PING_EVERY;
         while let Some((call, pending)) = self.calls.pop_expired(now) {
             self.left(&pending);
             // A background call is not a request's exchange: it neither counts nor breaks.
             if let Owner::Context(_) = pending.owner {
                 self.counters.timeout = self.counters.timeout.saturating_add(1);
-                self.failed(now);
+                if !stalled && !self.suspects(&pending, now) {
+                    self.failed(now);
+                }
             }
             let result = Err(CallError::Timeout);
             answers.push(Answer {
@@ -240,21 +272,21 @@ impl Client {
         }
         for index in 0..LINKS {
             let idle = self.on_link.get(index).is_none_or(|n| *n == 0);
+            let twin = self.has_twin(index);
             let Some(link) = self.links.get_mut(index) else {
                 continue;
             };
-            // After a stall of our own thread, its queued messages come after this tick: silence
-            // says nothing then.
-            if since > PING_EVERY {
-                link.heard(now);
+            if stalled {
+                link.stalled(now);
             }
-            match link.wish(now, idle) {
-                Wish::Dial => {
-                    link.dialled(now);
-                    self.out.push_back(Transmit::Open { link: index });
-                }
+            match link.wish(now, idle, twin) {
+                Wish::Dial => self.dial(index, now),
                 Wish::GiveUp => self.give_up(index, now, &mut answers),
                 Wish::Nothing => {}
+                Wish::Retire => {
+                    self.out.push_back(Transmit::Reset { link: index });
+                    self.detach(index, now, &mut answers);
+                }
                 Wish::Ping(seq) => {
                     let mut message = Vec::new();
                     ToBridge::Ping { seq }.encode(&mut message);
@@ -316,7 +348,7 @@ impl Client {
         }
         let place = match self.best_link() {
             Some(link) => link,
-            None if self.take_fallback() => Place::Unary,
+            None if self.fallback.take() => Place::Unary,
             None => return Err(CallError::Unreachable),
         };
         let call = self.calls.insert(Pending {
@@ -364,41 +396,6 @@ impl Client {
                 });
             }
         }
-    }
-
-    /// The first usable link that is not overfull: keeping to one link lets the bridge batch.
-    fn best_link(&self) -> Option<Place> {
-        let usable = |(index, link): &(usize, &Link)| *index != BULK && link.usable();
-        let load = |index: usize| self.on_link.get(index).copied().unwrap_or(usize::MAX);
-        let links = || self.links.iter().enumerate().filter(usable);
-        links()
-            .find(|(index, _)| load(*index) < SPILL)
-            .or_else(|| links().min_by_key(|(index, _)| load(*index)))
-            .map(|(index, link)| Place::Link {
-                link: index,
-                generation: link.generation(),
-            })
-    }
-
-    fn welcome(&mut self, index: usize, bridge: &[u8], now: Duration) {
-        let shared = self
-            .links
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != index && *other != BULK && index != BULK)
-            .any(|(_, link)| link.bridge() == Some(bridge));
-        let Some(link) = self.links.get_mut(index) else {
-            return;
-        };
-        if shared && link.try_another_bridge() {
-            link.respread(now);
-            self.out.push_back(Transmit::Reset { link: index });
-            return;
-        }
-        if !shared {
-            link.reached_another_bridge();
-        }
-        link.welcomed(bridge, shared, now);
     }
 
     /// Ends a call with values, or as malformed when they are not one per operation.
@@ -458,75 +455,6 @@ impl Client {
         if self.breaker.failed(now, &mut self.rng) {
             self.counters.opened = self.counters.opened.saturating_add(1);
         }
-    }
-
-    /// A call is no longer on its link.
-    fn left(&mut self, pending: &Pending) {
-        if let Place::Link { link, generation } = pending.place {
-            let current = self
-                .links
-                .get(link)
-                .is_some_and(|l| l.generation() == generation);
-            if let Some(n) = self.on_link.get_mut(link).filter(|_| current) {
-                *n = n.saturating_sub(1);
-            }
-        }
-    }
-
-    /// Closes a stream from our side.
-    fn give_up(&mut self, link: usize, now: Duration, answers: &mut Vec<Answer<'_>>) {
-        self.out.push_back(Transmit::Reset { link });
-        self.lose(link, now, answers);
-    }
-
-    /// A stream is gone: what is pending on it moves at once, or ends.
-    fn lose(&mut self, index: usize, now: Duration, answers: &mut Vec<Answer<'_>>) {
-        let Some(link) = self.links.get_mut(index) else {
-            return;
-        };
-        let generation = link.generation();
-        link.closed(now, &mut self.rng);
-        if let Some(n) = self.on_link.get_mut(index) {
-            *n = 0;
-        }
-        self.counters.lost = self.counters.lost.saturating_add(1);
-        for call in self.calls.on_link(index, generation) {
-            let place = self.best_link();
-            let place = place.or_else(|| self.take_fallback().then_some(Place::Unary));
-            let Some(pending) = self.calls.get_mut(call) else {
-                continue;
-            };
-            match place {
-                Some(place) if !pending.retried && pending.deadline > now => {
-                    pending.retried = true;
-                    pending.place = place;
-                    self.counters.retried = self.counters.retried.saturating_add(1);
-                    self.send(call, now);
-                }
-                _ => self.fail(call, CallError::Closed, now, answers),
-            }
-        }
-    }
-
-    fn take_fallback(&mut self) -> bool {
-        match self.fallback.checked_sub(1000) {
-            Some(left) => {
-                self.fallback = left;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// `fallback_per_second` accrue per second, a tenth of a second's worth at most at once.
-    fn refill(&mut self, since: Duration) {
-        let rate = u64::from(self.config.fallback_per_second);
-        let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        let cap = rate.saturating_mul(100);
-        self.fallback = self
-            .fallback
-            .saturating_add(rate.saturating_mul(since_ms))
-            .min(cap);
     }
 
     fn learn_time(&mut self, time_us: u64, now: Duration) {

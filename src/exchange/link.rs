@@ -14,6 +14,11 @@ const BACKOFF_MIN_MS: u64 = 50;
 const BACKOFF_MAX_MS: u64 = 600;
 /// Two links on one bridge are dialled again this often, to find another bridge.
 const REDIAL: Duration = Duration::from_secs(10);
+/// A stream that lasted this long served well.
+const SERVED: Duration = Duration::from_secs(1);
+/// Stalls of our own thread in a row, without a message between them, that excuse a link's silence.
+/// After each the thread reads what is queued, so more of them mean that nothing was.
+const STALLS: u8 = 3;
 /// Attempts to find another bridge at once, when a stream reached one that is linked already.
 const SPREAD_TRIES: u32 = 3;
 
@@ -24,6 +29,7 @@ pub(super) struct Link {
     generation: u64,
     backoff_ms: u64,
     spread_tries: u32,
+    stalls: u8,
 }
 
 #[derive(Debug)]
@@ -45,6 +51,7 @@ struct Ready {
     since: Duration,
     leaving: bool,
     redial_at: Option<Duration>,
+    suspect: bool,
 }
 
 /// What a link wants at a tick.
@@ -54,6 +61,8 @@ pub(super) enum Wish {
     GiveUp,
     Nothing,
     Ping(u64),
+    /// Close it: nothing is pending on it, and another stream is wanted.
+    Retire,
 }
 
 impl Link {
@@ -65,6 +74,7 @@ impl Link {
             generation: 0,
             backoff_ms: BACKOFF_MIN_MS,
             spread_tries: 0,
+            stalls: 0,
         }
     }
 
@@ -89,15 +99,25 @@ impl Link {
         !matches!(self.state, State::Idle { .. })
     }
 
+    /// Whether a stream exists that was not welcomed yet.
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.state, State::Opening { .. })
+    }
+
+    /// Whether calls on it timed out while it was silent.
+    pub(super) fn is_suspect(&self) -> bool {
+        matches!(&self.state, State::Ready(ready) if ready.suspect)
+    }
+
     pub(super) fn dialled(&mut self, now: Duration) {
         self.generation = self.generation.wrapping_add(1);
+        self.stalls = 0;
         self.state = State::Opening { since: now };
     }
 
-    /// The bridge answered the HELLO. Back-off starts anew only here: a connection that is accepted
-    /// and then reset must not look like a success (invariant L6).
+    /// The bridge answered the HELLO. Back-off does not start anew here: a bridge that welcomes and
+    /// then closes must not look like a success (invariant L6; faults.md, D11).
     pub(super) fn welcomed(&mut self, bridge: &[u8], shared: bool, now: Duration) {
-        self.backoff_ms = BACKOFF_MIN_MS;
         self.state = State::Ready(Ready {
             bridge: bridge.to_vec(),
             heard: now,
@@ -106,6 +126,7 @@ impl Link {
             since: now,
             leaving: false,
             redial_at: shared.then(|| now.saturating_add(REDIAL)),
+            suspect: false,
         });
     }
 
@@ -124,8 +145,34 @@ impl Link {
     }
 
     pub(super) fn heard(&mut self, now: Duration) {
+        self.stalls = 0;
         if let State::Ready(ready) = &mut self.state {
             ready.heard = now;
+            ready.suspect = false;
+        }
+    }
+
+    /// Our own thread stood still: what the bridge said meanwhile is queued behind this tick, so its
+    /// silence says nothing yet.
+    pub(super) fn stalled(&mut self, now: Duration) {
+        if self.stalls >= STALLS {
+            return;
+        }
+        self.stalls = self.stalls.saturating_add(1);
+        match &mut self.state {
+            State::Idle { .. } => {}
+            State::Opening { since } => *since = now,
+            State::Ready(ready) => ready.heard = now,
+        }
+    }
+
+    /// A call on it timed out. When nothing at all was heard for as long as a call may take, new calls
+    /// go elsewhere until something is.
+    pub(super) fn timed_out(&mut self, timeout: Duration, now: Duration) {
+        if let State::Ready(ready) = &mut self.state
+            && now.saturating_sub(ready.heard) >= timeout
+        {
+            ready.suspect = true;
         }
     }
 
@@ -140,7 +187,8 @@ impl Link {
     pub(super) fn closed(&mut self, now: Duration, rng: &mut SplitMix64) {
         let wait = match &self.state {
             // One that served well is replaced at once; a storm is prevented by the jitter.
-            State::Ready(ready) if now.saturating_sub(ready.since) > Duration::from_secs(1) => {
+            State::Ready(ready) if now.saturating_sub(ready.since) > SERVED => {
+                self.backoff_ms = BACKOFF_MIN_MS;
                 rng.below(BACKOFF_MIN_MS)
             }
             _ => {
@@ -159,17 +207,23 @@ impl Link {
         self.state = State::Idle { from: now };
     }
 
-    pub(super) fn wish(&mut self, now: Duration, idle: bool) -> Wish {
+    /// What it wants now. `idle`: nothing is pending on it; `twin`: another usable link is on the same
+    /// bridge.
+    pub(super) fn wish(&mut self, now: Duration, idle: bool, twin: bool) -> Wish {
+        if let State::Ready(ready) = &mut self.state
+            && ready.redial_at.is_some_and(|at| now >= at)
+        {
+            // Under load it would never be idle by itself: calls go to the twin until it is.
+            ready.redial_at = None;
+            ready.leaving |= twin;
+        }
         match &mut self.state {
             State::Idle { from } if now >= *from => Wish::Dial,
             State::Idle { .. } => Wish::Nothing,
             State::Opening { since } if now.saturating_sub(*since) > HANDSHAKE => Wish::GiveUp,
             State::Opening { .. } => Wish::Nothing,
-            State::Ready(ready) if ready.leaving && idle => Wish::GiveUp,
+            State::Ready(ready) if ready.leaving && idle => Wish::Retire,
             State::Ready(ready) if now.saturating_sub(ready.heard) > SILENCE => Wish::GiveUp,
-            State::Ready(ready) if idle && ready.redial_at.is_some_and(|at| now >= at) => {
-                Wish::GiveUp
-            }
             State::Ready(ready) if now.saturating_sub(ready.pinged) >= PING_EVERY => {
                 ready.pinged = now;
                 ready.seq = ready.seq.wrapping_add(1);

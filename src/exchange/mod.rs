@@ -19,6 +19,7 @@
 //! * Each call ends within its deadline plus one tick (X3, L1).
 //! * Pending calls and their bytes are bounded (X4).
 
+mod allowance;
 mod breaker;
 mod calls;
 mod client;

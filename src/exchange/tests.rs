@@ -1,1 +1,8 @@
+//! The client against bridges that are played, in virtual time.
 
+mod bounds;
+mod failover;
+mod handshake;
+mod harness;
+mod properties;
+mod silence;
