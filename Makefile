@@ -41,7 +41,7 @@ lint: ## Formatting and clippy
 fmt: ## Format the sources
 	@cargo fmt --all
 
-fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (10)
 	@tests/scripts/fuzz.sh
 
 check: ## Check POLICY (default: the sample policy) as Envoy would

@@ -34,6 +34,8 @@
 pub mod cache;
 pub mod config;
 pub mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;
 pub mod limit;
 pub mod metrics;

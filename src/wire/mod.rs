@@ -12,6 +12,8 @@
 //! ```
 
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod op;
 pub mod reply;
 pub mod resp;
