@@ -32,3 +32,8 @@ local function extend(key, ms)
   end
 end
 
+-- Ends a key `ms` after `now`. PEXPIRE would count from when it runs, a little after `now`: past a deadline.
+local function expire(key, now, ms)
+  call('PEXPIREAT', key, text(math.floor(now / 1000) + ms))
+end
+

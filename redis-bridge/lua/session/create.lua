@@ -26,7 +26,7 @@ end
 local deadline = now + absolute * 1000
 call('ZADD', KEYS[3], text(deadline), own)
 call('HSET', KEYS[1], 'v', ARGV[1], 'e', epoch, 'd', text(deadline), 'c', text(now))
-call('PEXPIRE', KEYS[1], text(math.min(idle, absolute)))
+expire(KEYS[1], now, math.min(idle, absolute))
 extend(KEYS[2], absolute + KEEP_MS)
 extend(KEYS[3], absolute + KEEP_MS)
 

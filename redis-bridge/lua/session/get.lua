@@ -36,10 +36,10 @@ end
 local left = call('PTTL', KEYS[1])
 local target = math.min(idle, math.floor((deadline - now) / 1000))
 if left == -1 then
-  call('PEXPIRE', KEYS[1], text(math.max(target, 1)))
+  expire(KEYS[1], now, math.max(target, 1))
 elseif touch == 'always' or (touch == 'threshold' and left * 4 < idle * 3) then
   if left < target then
-    call('PEXPIRE', KEYS[1], text(target))
+    expire(KEYS[1], now, target)
   end
 end
 return { { ok = 'valid' }, value, deadline, now }

@@ -2,46 +2,46 @@ use super::*;
 
 /// What is live in Redis is named by these. A line changes only with a change of a script on purpose.
 const GOLDEN: [(Script, &str); Script::ALL.len()] = [
-    (Script::CacheGet, "adb75e23d7818fc674f9d6b3bbefea3f5da08d08"),
+    (Script::CacheGet, "17c4aaaf8743481d163fc754a162c485c8329980"),
     (
         Script::CacheInvalidate,
-        "fb31acd5720f8b0ca24f6cc1df600fb9e188bb25",
+        "faace0760a04126ef810a84fd827b6581b85d08d",
     ),
-    (Script::CachePut, "b83471e12c8669df9232d7edd2868c14b8d2d880"),
+    (Script::CachePut, "3f61b904e7096069e58313cca76dbb2782b45ee6"),
     (
         Script::LimitReset,
-        "02fdab2a9bff8d33ce8cc2e6fe186ea708250e45",
+        "e9e833d3b1c5ac852d8655c7c5e9e5788865dc4a",
     ),
     (
         Script::LimitReturn,
-        "f1b4e767b2d65a559bedbeba14079c90d1edafa8",
+        "cf0b2c993529884f3ea1cb93373e28695d4d1a61",
     ),
     (
         Script::LimitTake,
-        "ddf3a0f83b9e5eacc56ae4a3d66224fcf74b2f04",
+        "cbb1ac4cccdd79ec5ab08f13edc6e15a13c5ff25",
     ),
     (
         Script::SessionCreate,
-        "a89127414a295533a3fe6b97a5f63dbab1026766",
+        "30f721dc81435a387705c476dc23eac4355deb10",
     ),
     (
         Script::SessionGet,
-        "4730b3c7d281c6239e05d97ff5bd40638fd0924d",
+        "bfd23bca8a4d8a8ece0c5420fcdd65279e6e5092",
     ),
     (
         Script::SessionList,
-        "943ac1b92820426b0ae6f6b69f658506d85d56e0",
+        "7d1e208f52a5de284de4748f43a034b669df26ac",
     ),
     (
         Script::SessionRevoke,
-        "8d844d15c148836c689f1115d32ea0e4795b7472",
+        "8d4e290109c3ed41bd5316e3f4f0929e964b3414",
     ),
     (
         Script::SessionRevokeUser,
-        "778c6659e5addda97532ce5b745af69ebe50b745",
+        "74381e572a7ece55c0c83b74b03c1f0105c6da8b",
     ),
-    (Script::TagAdd, "70a3e4d9fec14f9534efb2f076f7ff385af89212"),
-    (Script::TagTake, "e0ad56974aae769bbc1237971bbef0995211b664"),
+    (Script::TagAdd, "17d706dbbad287cfd8a28a3d6aece575e2db0197"),
+    (Script::TagTake, "914fce870e5d063c412d546e2dbdeb1b9c3ba87c"),
 ];
 
 #[test]

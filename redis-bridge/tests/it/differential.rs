@@ -1,0 +1,322 @@
+//! Random commands, time that jumps, garbage in the keys: script and model agree on every answer and on
+//! every byte they keep.
+
+use crate::both::{Both, MS, SECOND};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use proptest::sample::select;
+use redis_bridge::core::Command;
+use redis_bridge::model::Data;
+use redis_bridge::script::Script;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Call(Command),
+    /// Microseconds, forwards or back.
+    Clock(i64),
+    Plant(Vec<u8>, Data, Option<u64>),
+    Persist(Vec<u8>),
+}
+
+fn run(both: &mut Both, steps: &[Step]) {
+    both.clear();
+    for step in steps {
+        match step {
+            Step::Call(command) => {
+                both.call(command);
+            }
+            Step::Clock(by) => both.now = both.now.checked_add_signed(*by).unwrap(),
+            Step::Plant(key, data, ttl) => both.plant(key, data.clone(), *ttl),
+            Step::Persist(key) => both.persist(key),
+        }
+        both.dump();
+    }
+}
+
+fn check(strategy: impl Strategy<Value = Step>) {
+    let mut both = Both::new();
+    let config = ProptestConfig {
+        cases: 150,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let steps = vec(strategy, 1..40);
+    let both = std::cell::RefCell::new(&mut both);
+    proptest!(config, |(steps in steps)| run(&mut both.borrow_mut(), &steps));
+}
+
+fn clock() -> impl Strategy<Value = Step> {
+    let second = SECOND.cast_signed();
+    prop_oneof![
+        0..2000_i64,
+        0..3 * second,
+        0..200 * second,
+        -2 * second..0,
+        -4000 * second..0,
+        Just(86_400 * second),
+    ]
+    .prop_map(Step::Clock)
+}
+
+fn text(n: u64) -> Vec<u8> {
+    n.to_string().into_bytes()
+}
+
+/// A stored text: anything, or numbers that look right.
+fn garbage() -> impl Strategy<Value = Vec<u8>> {
+    let big = prop_oneof![0..100_u64, any::<u64>(), (1_u64 << 50)..(1 << 54)];
+    prop_oneof![
+        vec(any::<u8>(), 0..12),
+        big.clone().prop_map(text),
+        (big.clone(), big).prop_map(|(a, b)| format!("{a}:{b}").into_bytes()),
+        select(vec![
+            &b"nan"[..],
+            b"1e9",
+            b"-5",
+            b"0x10",
+            b" 7",
+            b"7 ",
+            b"1:",
+            b":1",
+            b"inf"
+        ])
+        .prop_map(<[u8]>::to_vec),
+    ]
+}
+
+fn planted(keys: Vec<&'static str>, fields: Vec<&'static str>) -> impl Strategy<Value = Step> {
+    let names = select(fields).prop_map(|name| name.as_bytes().to_vec());
+    let data = prop_oneof![
+        3 => garbage().prop_map(Data::Text),
+        2 => btree_map(names, garbage(), 1..4).prop_map(Data::Hash),
+        1 => btree_map(garbage(), 0_u64..1 << 53, 1..4).prop_map(Data::Zset),
+    ];
+    let ttl = proptest::option::of(1_u64..100_000);
+    (select(keys), data, ttl).prop_map(|(key, data, ttl)| Step::Plant(key.into(), data, ttl))
+}
+
+fn persisted(keys: Vec<&'static str>) -> impl Strategy<Value = Step> {
+    select(keys).prop_map(|key| Step::Persist(key.into()))
+}
+
+fn cost() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0..4_u64, 1 => select(vec![9, 10, 11, 1 << 31, 1 << 40, 1 << 53])]
+}
+
+/// One limit's arguments; parameters are part of its key, as the filter makes it.
+fn limit() -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
+    let window = select(vec![
+        1,
+        7,
+        1000,
+        333_333,
+        SECOND,
+        60 * SECOND,
+        86_400 * SECOND,
+    ]);
+    let algorithm = select(vec!["fixed_window", "token_bucket"]);
+    let limit = select(vec![1_u64, 3, 10, 999]);
+    (algorithm, limit, window, select(vec![1_u64, 5, 10]), cost()).prop_map(
+        |(algorithm, limit, window, burst, cost)| {
+            let key = format!("l{algorithm}{limit}/{window}/{burst}");
+            let args = vec![text(limit), text(window), text(burst), text(cost)];
+            (key, [vec![algorithm.into()], args].concat())
+        },
+    )
+}
+
+#[test]
+fn limits_agree() {
+    const HOT: &str = "lfixed_window3/1000000/5";
+    const BUCKET: &str = "ltoken_bucket10/1000000/5";
+    let take = vec(limit(), 1..4).prop_map(|mut limits| {
+        limits.sort();
+        limits.dedup_by(|a, b| a.0 == b.0);
+        command(Script::LimitTake, limits)
+    });
+    let hot = (any::<bool>(), cost()).prop_map(|(bucket, cost)| {
+        let (key, algorithm, limit) = match bucket {
+            true => (BUCKET, "token_bucket", 10),
+            false => (HOT, "fixed_window", 3),
+        };
+        let args = vec![
+            algorithm.into(),
+            text(limit),
+            text(SECOND),
+            text(5),
+            text(cost),
+        ];
+        command(Script::LimitTake, vec![(key.to_owned(), args)])
+    });
+    let mark = (0..8_u64).prop_map(|n| crate::both::T0 + n * 500 * MS);
+    let back = (any::<bool>(), cost(), mark, 0..3_u8).prop_map(|(bucket, cost, mark, id)| {
+        let (key, algorithm, limit) = match bucket {
+            true => (BUCKET, "token_bucket", 10),
+            false => (HOT, "fixed_window", 3),
+        };
+        Step::Call(Command {
+            script: Script::LimitReturn,
+            keys: vec![key.into(), format!("r{id}").into()],
+            args: vec![
+                algorithm.into(),
+                text(limit),
+                text(SECOND),
+                text(cost.min(10)),
+                text(mark),
+            ],
+        })
+    });
+    let reset = Step::Call(Command {
+        script: Script::LimitReset,
+        keys: vec![HOT.into()],
+        args: Vec::new(),
+    });
+    check(prop_oneof![
+        4 => take,
+        6 => hot,
+        2 => back,
+        1 => Just(reset),
+        3 => clock(),
+        1 => planted(vec![HOT, BUCKET], vec!["a"]),
+        1 => persisted(vec![HOT, BUCKET]),
+    ]);
+}
+
+fn command(script: Script, limits: Vec<(String, Vec<Vec<u8>>)>) -> Step {
+    let (keys, args): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
+    Step::Call(Command {
+        script,
+        keys: keys.into_iter().map(String::into_bytes).collect(),
+        args: args.concat(),
+    })
+}
+
+#[test]
+fn sessions_agree() {
+    const SESSIONS: [&str; 4] = ["s:0", "s:1", "s:2", "s:3"];
+    let times = select(vec![100_u64, 1000, 30_000, 1_800_000, 43_200_000]);
+    let call = |script, keys: &[&str], args: Vec<Vec<u8>>| {
+        Step::Call(Command {
+            script,
+            keys: keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
+            args,
+        })
+    };
+    let create = (0..4_usize, times.clone(), times.clone(), 1..4_u64).prop_map(
+        move |(n, idle, absolute, cap)| {
+            let member = n.to_string().into_bytes();
+            let args = vec![
+                b"sealed".to_vec(),
+                text(idle),
+                text(absolute),
+                text(cap),
+                member,
+            ];
+            let args = [args, vec![b"s:".to_vec()]].concat();
+            call(Script::SessionCreate, &[SESSIONS[n], "u", "i"], args)
+        },
+    );
+    let touch = select(vec!["always", "never", "threshold"]);
+    let get = (0..4_usize, times, touch).prop_map(move |(n, idle, touch)| {
+        let args = vec![text(idle), touch.into()];
+        call(Script::SessionGet, &[SESSIONS[n], "u"], args)
+    });
+    let revoke = (0..4_usize).prop_map(move |n| {
+        let args = vec![n.to_string().into_bytes()];
+        call(Script::SessionRevoke, &[SESSIONS[n], "i"], args)
+    });
+    let prefix = || vec![b"s:".to_vec()];
+    let keys = vec!["s:0", "s:1", "u", "i"];
+    check(prop_oneof![
+        6 => create,
+        8 => get,
+        2 => revoke,
+        1 => Just(call(Script::SessionRevokeUser, &["u", "i"], prefix())),
+        2 => Just(call(Script::SessionList, &["u", "i"], prefix())),
+        5 => clock(),
+        1 => planted(keys.clone(), vec!["v", "e", "d", "c"]),
+        1 => persisted(keys),
+    ]);
+}
+
+#[test]
+fn the_cache_agrees() {
+    const FIELDS: [&str; 4] = ["00", "01", "02", "03"];
+    let leases = || select(vec!["a", "b"]).prop_map(|digit| digit.repeat(32).into_bytes());
+    let vary = || select(vec!["", "accept", "accept,cookie"]).prop_map(|v| v.as_bytes().to_vec());
+    let url = || prop_oneof![9 => Just(b"http://a/".to_vec()), 1 => Just(b"http://b/".to_vec())];
+    let field = || select(FIELDS.to_vec()).prop_map(|f| f.as_bytes().to_vec());
+    let ms = || select(vec![1_u64, 500, 10_000, 60_000]).prop_map(text);
+    let call = |script, args| {
+        Step::Call(Command {
+            script,
+            keys: vec![b"c".to_vec()],
+            args,
+        })
+    };
+    let get = (url(), field(), vary(), leases(), ms())
+        .prop_map(move |(u, f, v, l, ms)| call(Script::CacheGet, vec![u, f, v, l, ms]));
+    let purged = prop_oneof![
+        4 => Just(0_u64),
+        1 => (0..10_000_000_u64).prop_map(|us| crate::both::T0 + us),
+    ];
+    let put = (url(), field(), vary(), leases(), (ms(), ms(), purged)).prop_map(
+        move |(u, f, v, l, (age, ttl, purged))| {
+            let args = vec![
+                u,
+                f,
+                v,
+                l,
+                age,
+                ttl,
+                text(2),
+                text(purged),
+                b"record".to_vec(),
+            ];
+            call(Script::CachePut, args)
+        },
+    );
+    let fields = vec!["u", "v", "l", "m:00", "o:00", "m:01", "o:02"];
+    check(prop_oneof![
+        8 => get,
+        8 => put,
+        1 => Just(call(Script::CacheInvalidate, Vec::new())),
+        3 => clock(),
+        1 => planted(vec!["c"], fields),
+        1 => persisted(vec!["c"]),
+    ]);
+}
+
+#[test]
+fn tags_agree() {
+    let keys = || vec![b"t".to_vec(), b"p".to_vec()];
+    let member = || select(vec!["x", "y", "z"]).prop_map(|m| m.as_bytes().to_vec());
+    let ttl = select(vec![1_u64, 1000, 60_000, 86_400_000]);
+    let add = (member(), ttl).prop_map(move |(member, ttl)| {
+        Step::Call(Command {
+            script: Script::TagAdd,
+            keys: keys(),
+            args: vec![member, text(ttl)],
+        })
+    });
+    let done = (member(), 60_000_000..62_000_000_u64);
+    let done = vec(done, 0..2).prop_map(|done| {
+        let pair = |(member, us)| vec![member, text(crate::both::T0 + us)];
+        done.into_iter().flat_map(pair).collect::<Vec<_>>()
+    });
+    let keep = select(vec![0_u64, 600_000]);
+    let take = (1..4_u64, keep, done).prop_map(move |(most, keep, done)| {
+        Step::Call(Command {
+            script: Script::TagTake,
+            keys: keys(),
+            args: [vec![text(most), text(keep)], done].concat(),
+        })
+    });
+    check(prop_oneof![
+        6 => add,
+        4 => take,
+        3 => clock(),
+        1 => persisted(vec!["t", "p"]),
+        1 => garbage().prop_map(|text| Step::Plant(b"p".to_vec(), Data::Text(text), None)),
+    ]);
+}

@@ -1,0 +1,7 @@
+//! The scripts and the core against a real Redis.
+
+mod both;
+mod differential;
+mod limits;
+mod production;
+mod redis;

@@ -1,0 +1,170 @@
+//! The production text itself, on Redis' own clock.
+
+use crate::redis::{Client, Server};
+use redis_bridge::core::Value;
+use redis_bridge::script::Script;
+
+fn call(client: &mut Client, script: Script, keys: &[&str], args: &[&str]) -> Value {
+    let count = keys.len().to_string();
+    let head = ["EVALSHA", script.sha1(), count.as_str()];
+    client.call(&[&head, keys, args].concat())
+}
+
+fn load(client: &mut Client) {
+    for script in Script::ALL {
+        let sha1 = client.call(&["SCRIPT", "LOAD", script.source()]);
+        assert_eq!(sha1, Value::bulk(script.sha1()), "{script}");
+    }
+}
+
+fn time_us(client: &mut Client) -> u64 {
+    let time = client.call(&["TIME"]);
+    let part = |at: usize| -> u64 {
+        let bytes = time.as_array().unwrap()[at].as_bytes().unwrap();
+        String::from_utf8_lossy(bytes).parse().unwrap()
+    };
+    part(0) * 1_000_000 + part(1)
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap()
+}
+
+#[test]
+fn a_window_follows_redis_clock_and_expires() {
+    let server = Server::start();
+    let mut client = server.client();
+    load(&mut client);
+    let before = time_us(&mut client);
+    let args = ["fixed_window", "2", "3600000000", "1", "2"];
+    let answer = call(&mut client, Script::LimitTake, &["k"], &args);
+    let after = time_us(&mut client);
+    let items = answer.as_array().unwrap();
+    assert_eq!(items[0], Value::Integer(1));
+    let now = number(&items[1]);
+    assert!(before <= now && now <= after);
+    let limit = items[2].as_array().unwrap();
+    assert_eq!((now + number(&limit[2])) % 3_600_000_000, 0);
+    let left = number(&client.call(&["PTTL", "k"]));
+    let wanted = number(&limit[2]) / 1000 + 5000;
+    assert!(
+        left <= wanted + 1 && left + 10_000 > wanted,
+        "{left} {wanted}"
+    );
+    assert_eq!(client.call(&["PERSIST", "k"]), Value::Integer(1));
+    let denied = call(&mut client, Script::LimitTake, &["k"], &args);
+    assert_eq!(denied.as_array().unwrap()[0], Value::Integer(0));
+    assert!(number(&client.call(&["PTTL", "k"])) > 0, "repaired");
+}
+
+#[test]
+fn s5_no_session_outlives_its_deadline() {
+    let server = Server::start();
+    let mut client = server.client();
+    load(&mut client);
+    let keys = ["s", "u", "i"];
+    let args = ["v", "600000", "1000", "20", "00", "p:"];
+    let created = call(&mut client, Script::SessionCreate, &keys, &args);
+    let deadline_us = number(&created.as_array().unwrap()[1]);
+    for _ in 0..20 {
+        let got = call(
+            &mut client,
+            Script::SessionGet,
+            &["s", "u"],
+            &["600000", "always"],
+        );
+        assert_eq!(got.as_array().unwrap()[0], Value::simple("valid"));
+        assert!(number(&client.call(&["PEXPIRETIME", "s"])) * 1000 <= deadline_us);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(
+        call(&mut client, Script::SessionCreate, &keys, &args)
+            .as_array()
+            .unwrap()[0],
+        Value::simple("exists")
+    );
+    let removed = call(&mut client, Script::SessionRevoke, &["s", "i"], &["00"]);
+    assert_eq!(removed, Value::Integer(1));
+    let got = call(
+        &mut client,
+        Script::SessionGet,
+        &["s", "u"],
+        &["600000", "always"],
+    );
+    assert_eq!(got.as_array().unwrap()[0], Value::simple("absent"));
+    assert_eq!(
+        client.call(&["EXISTS", "s"]),
+        Value::Integer(0),
+        "S3: a look creates nothing"
+    );
+}
+
+#[test]
+fn no_key_of_any_script_is_without_ttl() {
+    let server = Server::start();
+    let mut client = server.client();
+    load(&mut client);
+    let lease = "a".repeat(32);
+    call(
+        &mut client,
+        Script::LimitTake,
+        &["l1", "l2"],
+        &[
+            "fixed_window",
+            "2",
+            "1000000",
+            "1",
+            "1",
+            "token_bucket",
+            "2",
+            "1000000",
+            "1",
+            "1",
+        ],
+    );
+    call(
+        &mut client,
+        Script::LimitReturn,
+        &["l1", "r"],
+        &["fixed_window", "2", "1000000", "1", "0"],
+    );
+    call(
+        &mut client,
+        Script::SessionCreate,
+        &["s", "u", "i"],
+        &["v", "9000", "9000", "2", "00", "p:"],
+    );
+    call(
+        &mut client,
+        Script::SessionRevokeUser,
+        &["u2", "i2"],
+        &["p:"],
+    );
+    call(
+        &mut client,
+        Script::CacheGet,
+        &["c"],
+        &["url", "00", "", &lease, "9000"],
+    );
+    let put = ["url", "00", "", &lease, "0", "9000", "64", "0", "record"];
+    assert_eq!(
+        call(&mut client, Script::CachePut, &["c"], &put),
+        Value::simple("stored")
+    );
+    call(
+        &mut client,
+        Script::TagAdd,
+        &["t", "p"],
+        &["member", "9000"],
+    );
+    call(&mut client, Script::TagTake, &["t", "p"], &["1", "9000"]);
+    let Value::Array(keys) = client.call(&["KEYS", "*"]) else {
+        panic!("no keys");
+    };
+    assert_eq!(keys.len(), 10);
+    for key in keys {
+        let key = key.as_bytes().unwrap();
+        let left = client.call(&[b"PTTL", key]);
+        assert!(number(&left) > 0, "{}", String::from_utf8_lossy(key));
+    }
+}
