@@ -1,0 +1,143 @@
+use super::rig::*;
+use crate::core::{AdminOp, AdminReply, Transmit, Value};
+use std::time::Duration;
+use tidegate::wire::Op;
+
+fn word(value: &Value) -> &[u8] {
+    match value {
+        Value::Array(items) => items[0].as_bytes().unwrap(),
+        value => value.as_bytes().unwrap_or_default(),
+    }
+}
+
+fn look(rig: &mut Rig) -> Vec<u8> {
+    word(&rig.post(&[cache_get(URL)])[0]).to_vec()
+}
+
+fn store(rig: &mut Rig, tags: &[&[u8]]) -> Vec<u8> {
+    word(&rig.post(&[cache_put(URL, b"record", tags)])[0]).to_vec()
+}
+
+#[test]
+fn missed_filled_hit_expired() {
+    let mut rig = Rig::new();
+    let now = rig.redis_us().cast_signed();
+    let miss = Value::Array(vec![
+        Value::simple("miss"),
+        Value::Integer(now),
+        Value::bulk(LEASE),
+    ]);
+    assert_eq!(rig.post(&[cache_get(URL)]), [miss]);
+    assert_eq!(store(&mut rig, &[]), b"stored");
+    let hit = Value::Array(vec![
+        Value::simple("hit"),
+        Value::Integer(now),
+        Value::Integer(now),
+        Value::bulk("record"),
+    ]);
+    assert_eq!(rig.post(&[cache_get(URL)]), [hit]);
+    rig.now += Duration::from_secs(60);
+    assert_eq!(look(&mut rig), b"miss");
+}
+
+#[test]
+fn c3_without_its_lease_nothing_is_stored() {
+    let mut rig = Rig::new();
+    assert_eq!(store(&mut rig, &[]), b"refused", "no lease");
+    look(&mut rig);
+    let removed = rig.post(&[Op::CacheInvalidate {
+        urls: vec![URL, b"http://b/"],
+    }]);
+    assert_eq!(removed, [Value::Integer(0)]);
+    assert_eq!(store(&mut rig, &[]), b"refused", "an invalidation ends it");
+    look(&mut rig);
+    rig.now += Duration::from_secs(10);
+    assert_eq!(store(&mut rig, &[]), b"refused", "it ran out");
+}
+
+#[test]
+fn an_invalidation_counts_what_it_removed() {
+    let mut rig = Rig::new();
+    look(&mut rig);
+    store(&mut rig, &[]);
+    let purge = AdminOp::PurgeUrl { url: URL.to_vec() };
+    assert_eq!(rig.admin(&purge), AdminReply::Count(1));
+    assert_eq!(look(&mut rig), b"miss");
+}
+
+#[test]
+fn a_tag_purges_all_its_objects_in_steps() {
+    let mut rig = Rig::new();
+    let urls: Vec<Vec<u8>> = (0..300)
+        .map(|n| format!("http://a/{n}").into_bytes())
+        .collect();
+    for url in &urls {
+        rig.post(&[cache_get(url)]);
+        assert_eq!(
+            word(&rig.post(&[cache_put(url, b"r", &[b"shoes", b"all"])])[0]),
+            b"stored"
+        );
+    }
+    rig.post(&[cache_get(URL)]);
+    assert_eq!(store(&mut rig, &[b"hats"]), b"stored");
+    let purge = AdminOp::PurgeTag {
+        tag: b"shoes".to_vec(),
+    };
+    assert_eq!(rig.admin(&purge), AdminReply::Count(300));
+    assert_eq!(rig.admin(&purge), AdminReply::Count(0));
+    assert!(
+        urls.iter()
+            .all(|url| word(&rig.post(&[cache_get(url)])[0]) == b"miss")
+    );
+    assert_eq!(look(&mut rig), b"hit");
+}
+
+#[test]
+fn c3_a_purge_of_a_tag_refuses_the_fill_that_began_before_it() {
+    let mut rig = Rig::new();
+    look(&mut rig);
+    rig.now += Duration::from_millis(1);
+    rig.admin(&AdminOp::PurgeTag {
+        tag: b"shoes".to_vec(),
+    });
+    assert_eq!(store(&mut rig, &[b"shoes"]), b"refused");
+    rig.now += Duration::from_millis(1);
+    assert_eq!(look(&mut rig), b"miss");
+    assert_eq!(
+        store(&mut rig, &[b"shoes"]),
+        b"stored",
+        "a fill that began after it"
+    );
+}
+
+#[test]
+fn c3_a_purge_between_the_two_steps_of_a_store_is_not_missed() {
+    let mut rig = Rig::new();
+    look(&mut rig);
+    let conn = rig.open(1);
+    rig.exchange(conn, 1, 1000, &[cache_put(URL, b"old", &[b"shoes"])]);
+    let add = rig.core.poll_batch(rig.now).unwrap();
+    let added = rig.execute(&add);
+    rig.now += Duration::from_millis(1);
+    rig.admin(&AdminOp::PurgeTag {
+        tag: b"shoes".to_vec(),
+    });
+    rig.core.handle_replies(add.id, Ok(added), rig.now);
+    rig.run();
+    let sent: Vec<Transmit> = rig.collect();
+    assert_eq!(replies(&sent)[0].2, [Value::simple("refused")]);
+    assert_eq!(look(&mut rig), b"miss");
+}
+
+#[test]
+fn another_vary_list_is_told() {
+    let mut rig = Rig::new();
+    look(&mut rig);
+    let Op::CachePut(mut put) = cache_put(URL, b"r", &[]) else {
+        panic!("not a put");
+    };
+    put.vary = b"accept";
+    assert_eq!(rig.post(&[Op::CachePut(put)]), [Value::simple("stored")]);
+    let vary = Value::Array(vec![Value::simple("vary"), Value::bulk("accept")]);
+    assert_eq!(rig.post(&[cache_get(URL)]), [vary]);
+}
