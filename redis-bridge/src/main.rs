@@ -41,7 +41,7 @@ fn start(args: Serve, log: Option<&str>) -> ExitCode {
         None => EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new("info")),
     };
     let filter = match filter {
-        Ok(filter) => filter,
+        Ok(filter) => quiet_libraries(filter),
         Err(error) => return fail(USAGE, &format!("--log: {error}")),
     };
     tracing_subscriber::fmt()
@@ -71,6 +71,15 @@ fn start(args: Serve, log: Option<&str>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(USAGE, &error.to_string()),
     }
+}
+
+/// HTTP libraries print header fields and bytes at their lower levels, credentials among them, so no
+/// filter reaches those. A directive covers every target that starts with it.
+fn quiet_libraries(filter: EnvFilter) -> EnvFilter {
+    ["h2", "hyper", "tokio"]
+        .into_iter()
+        .filter_map(|library| format!("{library}=warn").parse().ok())
+        .fold(filter, EnvFilter::add_directive)
 }
 
 fn print(text: &str) -> ExitCode {

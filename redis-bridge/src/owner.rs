@@ -8,7 +8,7 @@
 use crate::backend::Backend;
 use crate::core::{AdminReply, BatchId, ConnId, Core, Replies, RequestId, Transmit};
 use crate::grpc::body::SendError;
-use crate::grpc::{Code, Outbox, Status};
+use crate::grpc::{Code, Outbox};
 use crate::handle::{Event, ExchangeAnswer, ExchangeError};
 use crate::metrics::Metrics;
 use futures_util::FutureExt as _;
@@ -36,6 +36,7 @@ pub struct Owner {
     events: mpsc::Receiver<Event>,
     time_us: watch::Receiver<u64>,
     leaving: watch::Receiver<bool>,
+    finished: watch::Receiver<bool>,
     running: FuturesUnordered<Running>,
     streams: HashMap<ConnId, Outbox>,
     exchanges: HashMap<RequestId, ExchangeAnswer>,
@@ -45,13 +46,15 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// `leaving` turns true when the bridge shall end.
+    /// `leaving` turns true when the bridge shall end, `finished` when no listener can bring anything
+    /// more.
     pub fn new(
         core: Core,
         backend: Backend,
         metrics: Metrics,
         events: mpsc::Receiver<Event>,
         leaving: watch::Receiver<bool>,
+        finished: watch::Receiver<bool>,
     ) -> Self {
         let time_us = backend.role(crate::core::Role::State).time_us();
         Self {
@@ -61,6 +64,7 @@ impl Owner {
             events,
             time_us,
             leaving,
+            finished,
             running: FuturesUnordered::new(),
             streams: HashMap::new(),
             exchanges: HashMap::new(),
@@ -69,8 +73,8 @@ impl Owner {
         }
     }
 
-    /// Runs until every handle is gone, or, while leaving, until nothing is pending and the filters
-    /// have moved to another bridge. Streams still open then are ended.
+    /// Runs until `finished`, or until every handle is gone. While leaving it ends the streams once
+    /// nothing is pending and the filters have had time to move to another bridge.
     pub async fn run(mut self) {
         let mut ready = Vec::with_capacity(TURN);
         let timer = tokio::time::sleep(IDLE);
@@ -78,9 +82,10 @@ impl Owner {
         let mut drained = false;
         loop {
             let quiet = drained && self.core.is_idle();
-            if quiet && self.streams.is_empty() {
+            if quiet && *self.finished.borrow() {
                 return;
             }
+            let quiet = quiet && !self.streams.is_empty();
             let wake = match self.core.poll_timeout() {
                 _ if quiet => Instant::now() + QUIET,
                 Some(deadline) => self.started + deadline,
@@ -101,20 +106,18 @@ impl Owner {
                     let time_us = *self.time_us.borrow_and_update();
                     self.core.handle_redis_time(time_us, self.started.elapsed());
                 }
-                () = left(&mut self.leaving), if !drained => {
+                () = turned(&mut self.leaving), if !drained => {
                     drained = true;
                     self.core.handle_drain();
                 }
+                Ok(()) = self.finished.changed() => {}
                 () = timer.as_mut() => {
                     if quiet {
-                        break;
+                        self.end_streams();
                     }
                 }
             }
             self.turn(&mut ready);
-        }
-        for (_, outbox) in self.streams.drain() {
-            outbox.end(leaving());
         }
     }
 
@@ -229,6 +232,15 @@ impl Owner {
         }
     }
 
+    fn end_streams(&mut self) {
+        let open: Vec<ConnId> = self.streams.keys().copied().collect();
+        for conn in open {
+            if let Some(outbox) = self.forget(conn) {
+                outbox.end(Some((Code::Unavailable, "bridge is leaving".to_owned())));
+            }
+        }
+    }
+
     fn answer(&mut self, request: RequestId, result: Result<Vec<u8>, ExchangeError>) {
         if let Some(answer) = self.exchanges.remove(&request) {
             // The caller hung up; its Cancel is on the way.
@@ -244,11 +256,7 @@ impl Owner {
     }
 }
 
-/// Until it is asked to leave, or nobody can ask any more.
-async fn left(leaving: &mut watch::Receiver<bool>) {
-    let _ = leaving.wait_for(|leaving| *leaving).await;
-}
-
-fn leaving() -> Status {
-    Some((Code::Unavailable, "bridge is leaving".to_owned()))
+/// Until it is true, or nobody can turn it any more.
+async fn turned(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|flag| *flag).await;
 }

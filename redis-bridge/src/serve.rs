@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate::session::Keys;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// Time to finish what was accepted, once asked to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
@@ -105,12 +104,14 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     config.shared = backend.is_shared();
     config.cluster = backend.is_cluster();
     let core = Core::new(config, options.vault.clone());
+    let (finish, finished) = watch::channel(false);
     let owner = Owner::new(
         core,
         backend.clone(),
         metrics.clone(),
         events,
         leaving.clone(),
+        finished,
     );
     let purger = Purger::start(handle.clone(), backend.clone(), namespace.clone());
     for redis in backend.each() {
@@ -125,10 +126,9 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
         version = crate::VERSION,
         "serving"
     );
-    let mut parts = JoinSet::new();
-    parts.spawn(owner.run());
+    let owner = tokio::spawn(owner.run());
     let service = Data::new(handle.clone(), credential, namespace);
-    parts.spawn(listener::serve(data, Arc::new(service), leaving.clone()));
+    let data = tokio::spawn(listener::serve(data, Arc::new(service), leaving.clone()));
     let service = Admin {
         handle,
         credential: options.admin_token,
@@ -146,7 +146,12 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     stop.await;
     tracing::info!("leaving");
     leave.send_replace(true);
-    let all = async { while parts.join_next().await.is_some() {} };
+    // A task that panicked has nothing left to wait for either.
+    let all = async {
+        let _ = data.await;
+        finish.send_replace(true);
+        let _ = owner.await;
+    };
     if tokio::time::timeout(LEAVE_WITHIN, all).await.is_err() {
         tracing::warn!("left with streams or requests still open");
     }

@@ -33,20 +33,4 @@ impl Backoff {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_ceiling_and_never_vanish() {
-        let mut backoff = Backoff::default();
-        for failures in 0..100_u32 {
-            let ceiling = LONGEST.min(FIRST * 2_u32.saturating_pow(failures.min(20)));
-            let longest = backoff.clone().next(u64::MAX);
-            let pause = backoff.next(0);
-            assert_eq!(pause, FIRST);
-            assert!(longest <= FIRST + ceiling, "{failures}: {longest:?}");
-        }
-        backoff.reset();
-        assert!(backoff.next(u64::MAX) <= FIRST * 2);
-    }
-}
+mod tests;

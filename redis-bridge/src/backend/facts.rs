@@ -75,6 +75,11 @@ impl Facts {
         facts
     }
 
+    /// Whether any server evicts.
+    pub fn evicts(&self) -> bool {
+        self.evicting().is_some()
+    }
+
     /// The first policy that evicts.
     fn evicting(&self) -> Option<&String> {
         self.policies.iter().find(|policy| *policy != "noeviction")

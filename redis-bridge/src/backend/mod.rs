@@ -38,10 +38,12 @@ impl Backend {
     pub fn start(state: Target, cache: Target, login: &Login, metrics: &Metrics) -> Self {
         let shared = state == cache;
         let start = |target| Redis::start(target, login.clone(), RESPONSE_TIMEOUT, metrics.clone());
-        Self {
+        let backend = Self {
             state: start(state),
             cache: (!shared).then(|| start(cache)),
-        }
+        };
+        tokio::spawn(backend.clone().tell());
+        backend
     }
 
     /// One address for both roles.
@@ -86,6 +88,16 @@ impl Backend {
             let mut known = redis.known();
             // The sender lives in `redis`, so this ends by what it waits for.
             let _ = known.wait_for(|known| *known != Known::Nothing).await;
+        }
+    }
+
+    /// Logs a refusal that comes after the start.
+    async fn tell(self) {
+        let mut state = self.state.known();
+        while state.changed().await.is_ok() {
+            if let Health::Refused(refusal) = self.health() {
+                tracing::error!(%refusal, "redis is not used");
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::script::Script;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
-use redis::{Pipeline, RedisResult, cmd};
+use redis::{ErrorKind, Pipeline, RedisError, RedisResult, cmd};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ const BEAT: Duration = Duration::from_millis(500);
 /// Batches larger than this take the second connection, so a stored body is never in front of a
 /// decision.
 const BULK: usize = 32 << 10;
+/// A Redis that evicts is asked again this often, in beats: its policy may have been mended.
+const LOOK_AGAIN: u32 = 20;
 /// A cluster's connection heals itself; only one that stays silent this many beats is replaced.
 const CLUSTER_BEATS: u32 = 4;
 
@@ -204,7 +206,7 @@ impl Redis {
                 }
             }
             if first {
-                self.known.send_replace(Known::Down);
+                self.lost();
             }
             tokio::time::sleep(backoff.next(crate::random_u64())).await;
         }
@@ -241,20 +243,25 @@ impl Redis {
         backoff: &mut Backoff,
     ) {
         let sentinel = matches!(self.target, Target::Sentinel { .. });
-        loop {
+        for beats in 1_u32.. {
             let sent = Instant::now();
             match cmd("TIME").query_async::<(u64, u64)>(&mut connection).await {
                 Ok(time) if first => self.tick(time, sent.elapsed()),
+                Ok(_) => {}
                 // An error reply is a reply too: the connection lives.
-                Err(error) if error.is_unrecoverable_error() || error.is_timeout() => {
+                Err(error) if is_reply(&error) => {}
+                // Silent, broken, or out of step: the answer to something else came.
+                Err(_) => {
                     link.retire(generation);
                     return;
                 }
-                _ => {}
             }
             if sentinel && matches!(connect::is_primary(&mut connection).await, Ok(false)) {
                 link.retire(generation);
                 return;
+            }
+            if first && beats.is_multiple_of(LOOK_AGAIN) {
+                self.look_again(&mut connection).await;
             }
             backoff.reset();
             tokio::select! {
@@ -295,8 +302,28 @@ impl Redis {
                 }
                 Err(error) => tracing::warn!(redis = %self.target, %error, "not connected"),
             }
-            self.known.send_replace(Known::Down);
+            self.lost();
             tokio::time::sleep(backoff.next(crate::random_u64())).await;
+        }
+    }
+
+    fn lost(&self) {
+        self.known.send_replace(Known::Down);
+        self.time_us.send_replace(0);
+    }
+
+    async fn look_again(&self, connection: &mut MultiplexedConnection) {
+        let evicts = matches!(&*self.known.borrow(), Known::Up(facts) if facts.evicts());
+        if !evicts {
+            return;
+        }
+        if let Ok(info) = connection.req_packed_command(&cmd("INFO")).await {
+            let facts = Facts::parse([info]);
+            self.known.send_if_modified(|known| {
+                let changed = *known != Known::Up(facts.clone());
+                *known = Known::Up(facts);
+                changed
+            });
         }
     }
 
@@ -331,7 +358,7 @@ async fn run_cluster(connection: &ClusterConnection, commands: &[Command]) -> Re
             let first = connection
                 .req_packed_command(&pipeline::evalsha(command))
                 .await;
-            match first.as_ref().err().and_then(redis::RedisError::code) {
+            match first.as_ref().err().and_then(RedisError::code) {
                 // Nothing was executed; EVAL also loads the script on that node.
                 Some("NOSCRIPT") => {
                     connection
@@ -383,6 +410,10 @@ async fn prepare_cluster(mut connection: ClusterConnection) -> Facts {
         Ok(redis::Value::Map(answers)) => Facts::parse(answers.into_iter().map(|(_, info)| info)),
         _ => Facts::default(),
     }
+}
+
+fn is_reply(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
 }
 
 fn is_readonly(value: &Value) -> bool {

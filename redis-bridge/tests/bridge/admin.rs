@@ -1,0 +1,236 @@
+//! The admin API.
+
+use crate::harness::*;
+
+#[tokio::test]
+async fn requests_and_their_statuses() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let long = format!(r#"{{"tag":"{}"}}"#, "x".repeat(70_000));
+    for (method, path, body, status) in [
+        (
+            "POST",
+            "/v1/sessions",
+            r#"{"realm":"web","uid":"42","roles":["user"],"data":{}}"#,
+            201,
+        ),
+        ("POST", "/v1/sessions", r#"{"uid":"42"}"#, 400),
+        (
+            "POST",
+            "/v1/sessions",
+            r#"{"realm":"nope","uid":"42"}"#,
+            400,
+        ),
+        (
+            "POST",
+            "/v1/sessions",
+            r#"{"realm":"web","uid":"a b"}"#,
+            400,
+        ),
+        (
+            "POST",
+            "/v1/sessions",
+            "{\"realm\":\"web\",\"uid\":\"a\\r\\nb\"}",
+            400,
+        ),
+        (
+            "POST",
+            "/v1/sessions",
+            r#"{"realm":"web","uid":"42","admin":true}"#,
+            400,
+        ),
+        (
+            "POST",
+            "/v1/sessions",
+            r#"{"realm":"web","uid":"1","uid":"2"}"#,
+            400,
+        ),
+        ("POST", "/v1/sessions", "[", 400),
+        ("GET", "/v1/sessions", "", 405),
+        ("GET", "/v1/users/42/sessions?realm=web", "", 200),
+        ("GET", "/v1/users/42/sessions?realm=web&realm=api", "", 400),
+        ("GET", "/v1/users/42/sessions?real=web", "", 400),
+        ("GET", "/v1/users/%zz/sessions?realm=web", "", 400),
+        ("PATCH", "/v1/users/42/sessions", "", 405),
+        ("DELETE", "/v1/sessions/not-a-handle", "", 400),
+        ("POST", "/v1/cache/purge", r#"{"tag":"x"}"#, 200),
+        ("POST", "/v1/cache/purge", r#"{"url":"http://a/b"}"#, 200),
+        ("POST", "/v1/cache/purge", r#"{"url":"/b"}"#, 200),
+        ("POST", "/v1/cache/purge", r#"{"prefix":"/api"}"#, 200),
+        ("POST", "/v1/cache/purge", r#"{"prefix":"http://a/"}"#, 200),
+        ("POST", "/v1/cache/purge", r#"{"prefix":"api"}"#, 400),
+        ("POST", "/v1/cache/purge", r#"{"url":"a b"}"#, 400),
+        ("POST", "/v1/cache/purge", r#"{"tag":""}"#, 400),
+        (
+            "POST",
+            "/v1/cache/purge",
+            r#"{"tag":"x","url":"http://a/"}"#,
+            400,
+        ),
+        ("POST", "/v1/cache/purge", "{}", 400),
+        ("POST", "/v1/cache/purge", &long, 413),
+        ("GET", "/v1/limits/per-ip?key=1.2.3.4", "", 200),
+        ("GET", "/v1/limits/per-ip?key=nobody", "", 400),
+        ("GET", "/v1/limits/per-ip", "", 400),
+        ("GET", "/v1/limits/nope?key=1", "", 404),
+        ("GET", "/v1/limits/per-user?key=42", "", 400),
+        ("GET", "/v1/limits/per-user?key=42&realm=web", "", 200),
+        ("DELETE", "/v1/limits/per-ip?key=1.2.3.4", "", 200),
+        ("POST", "/v1/limits/per-ip?key=1.2.3.4", "", 405),
+        ("GET", "/v1/streams", "", 200),
+        ("GET", "/v2/streams", "", 404),
+        ("POST", "/v1/exchange", "", 404),
+    ] {
+        let reply = bridge.admin(method, path, body).await;
+        let text = reply.text();
+        assert_eq!(reply.status, status, "{method} {path} {body:.60} {text}");
+        let problem = reply.head.contains("application/problem+json");
+        assert_eq!(problem, status >= 400, "{method} {path}");
+        reply.json();
+    }
+}
+
+#[tokio::test]
+async fn without_the_credential_only_probes_are_answered() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let half = format!("Bearer {}", &ADMIN_TOKEN[..8]);
+    let other = format!("Bearer {BRIDGE_TOKEN}");
+    let before = redis.data_calls().await;
+    for headers in [
+        &[][..],
+        &[("authorization", half.as_str())],
+        &[("authorization", &other)],
+    ] {
+        for (method, path) in [
+            ("POST", "/v1/sessions"),
+            ("DELETE", "/v1/users/42/sessions?realm=web"),
+            ("GET", "/v1/streams"),
+            ("GET", "/nothing"),
+        ] {
+            let reply = bridge.try_admin(method, path, headers, "").await.unwrap();
+            assert_eq!(reply.status, 401, "{method} {path}");
+        }
+    }
+    assert_eq!(redis.data_calls().await, before);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(
+            bridge.try_admin("GET", path, &[], "").await.unwrap().status,
+            200
+        );
+        let page = [("sec-fetch-mode", "no-cors")];
+        assert_eq!(
+            bridge
+                .try_admin("GET", path, &page, "")
+                .await
+                .unwrap()
+                .status,
+            403
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_created_listed_and_revoked() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let body = r#"{"realm":"web","uid":"alice@example.com","roles":["b","a"],"data":{"n":1}}"#;
+    let created = bridge.admin("POST", "/v1/sessions", body).await.json();
+    let handle = created["handle"].as_str().unwrap().to_owned();
+    let token = created["token"].as_str().unwrap();
+    assert!(created["expires_at"].as_str().unwrap().ends_with('Z'));
+
+    let keys = tidegate::session::Keys::parse(SESSION_KEYS).unwrap();
+    let realm = tidegate::session::RealmTag::of("web");
+    let token = tidegate::session::token::verify(&keys, realm, token.as_bytes()).unwrap();
+    assert_eq!(token.handle(), handle);
+    let get = tidegate::wire::Op::SessionGet(tidegate::wire::op::SessionGet {
+        realm: b"web",
+        user: &token.user,
+        secret: &token.secret,
+        idle_ms: 60_000,
+        touch: tidegate::wire::op::Touch::Threshold,
+    });
+    let answer = bridge.exchange(std::slice::from_ref(&get)).await;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    assert!(
+        text.contains("+valid") && text.contains("alice@example.com"),
+        "{text}"
+    );
+
+    let list = "/v1/users/alice%40example.com/sessions?realm=web";
+    let listed = bridge.admin("GET", list, "").await.json();
+    assert_eq!(listed["sessions"][0]["handle"], handle);
+    let revoke = format!("/v1/sessions/{handle}");
+    assert_eq!(bridge.admin("DELETE", &revoke, "").await.status, 200);
+    assert_eq!(bridge.admin("DELETE", &revoke, "").await.status, 404);
+    let answer = bridge.exchange(std::slice::from_ref(&get)).await;
+    assert!(answer.windows(7).any(|w| w == b"+absent"), "{answer:?}");
+
+    bridge.admin("POST", "/v1/sessions", body).await;
+    let gone = bridge.admin("DELETE", list, "").await.json();
+    assert_eq!(gone["revoked"], true);
+    assert_eq!(gone["sessions"], 1);
+    let listed = bridge.admin("GET", list, "").await.json();
+    assert_eq!(listed["sessions"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_limit_is_shown_and_reset_for_the_client_it_counts() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let text = POLICY.parse::<String>().unwrap();
+    let checked = redis_bridge::check::read(&text, "policy").unwrap();
+    let limit = &checked.found[0].config.limits[0];
+    let subject = tidegate::limit::subject(&[&[1, 2, 3, 4]]);
+    let op = tidegate::wire::Op::LimitTake(vec![tidegate::wire::op::Take {
+        algorithm: limit.algorithm.name().as_bytes(),
+        subject: &subject,
+        id: &limit.id,
+        limit: limit.limit,
+        window_us: limit.window_us,
+        burst: limit.burst,
+        cost: 30,
+    }]);
+    bridge.exchange(&[op]).await;
+    let path = "/v1/limits/per-ip?key=1.2.3.4";
+    let shown = bridge.admin("GET", path, "").await.json();
+    assert_eq!(shown["available"], 70, "{shown}");
+    assert_eq!(bridge.admin("DELETE", path, "").await.status, 200);
+    assert_eq!(bridge.admin("GET", path, "").await.json()["available"], 100);
+    let other = bridge
+        .admin("GET", "/v1/limits/per-ip?key=1.2.3.5", "")
+        .await
+        .json();
+    assert_eq!(other["available"], 100);
+}
+
+#[tokio::test]
+async fn purges_remove_what_they_name_and_nothing_else() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let (a, b, c): (&[u8], &[u8], &[u8]) = (
+        b"http://one/api/a?x=1",
+        b"http://two/api/a?x=1",
+        b"http://one/img/c",
+    );
+    for (body, purged, left) in [
+        (r#"{"url":"http://ONE/api/a?x=1"}"#, 1, [false, true, true]),
+        (r#"{"url":"/api/a?x=1"}"#, 2, [false, false, true]),
+        (r#"{"prefix":"/api/"}"#, 2, [false, false, true]),
+        (r#"{"prefix":"http://one/"}"#, 2, [false, true, false]),
+        (r#"{"tag":"t"}"#, 2, [false, true, false]),
+        (r#"{"tag":"unknown"}"#, 0, [true, true, true]),
+    ] {
+        let _: String = redis.query(&["FLUSHALL"]).await;
+        bridge.store(a, b"A", vec![b"t"]).await;
+        bridge.store(b, b"B", vec![]).await;
+        bridge.store(c, b"C", vec![b"t", b"u"]).await;
+        let reply = bridge.admin("POST", "/v1/cache/purge", body).await.json();
+        assert_eq!(reply["purged"], purged, "{body}");
+        for (url, left) in [a, b, c].into_iter().zip(left) {
+            let url_text = String::from_utf8_lossy(url);
+            assert_eq!(bridge.is_cached(url).await, left, "{body} {url_text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Redis that is gone, back, or wrong.
+
+use crate::fake_redis::{Answer, FakeRedis};
+use crate::harness::*;
+use tidegate::wire::{Value, resp};
+
+/// B1, L2: an error while it is down, its own recovery after, no restart.
+#[tokio::test]
+async fn redis_gone_and_back() {
+    let mut redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    bridge.exchange(&[take(b"subject-faults-1", 1)]).await;
+    redis.stop();
+    let answer = bridge.exchange(&[take(b"subject-faults-1", 1)]).await;
+    assert!(
+        answer.starts_with(b"-DOWN"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    eventually("not ready", async || {
+        bridge
+            .try_admin("GET", "/readyz", &[], "")
+            .await
+            .unwrap()
+            .status
+            == 503
+    })
+    .await;
+    let created = bridge
+        .admin("POST", "/v1/sessions", r#"{"realm":"web","uid":"1"}"#)
+        .await;
+    assert_eq!(created.status, 503, "{}", created.text());
+    redis.restart().await;
+    bridge.ready().await;
+    let answer = bridge.exchange(&[take(b"subject-faults-1", 1)]).await;
+    assert!(
+        answer.starts_with(b"*3\r\n:1"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    assert!(bridge.metric("reconnects_total").await >= 1.0);
+}
+
+/// The bridge starts without Redis, says so, and serves when it comes.
+#[tokio::test]
+async fn redis_comes_later() {
+    let mut redis = Redis::start(&[]).await;
+    redis.stop();
+    let url = redis.url();
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    eventually("healthy", async || {
+        bridge
+            .try_admin("GET", "/healthz", &[], "")
+            .await
+            .is_some_and(|r| r.status == 200)
+    })
+    .await;
+    let reply = bridge.try_admin("GET", "/readyz", &[], "").await.unwrap();
+    assert_eq!(reply.status, 503);
+    redis.restart().await;
+    bridge.ready().await;
+}
+
+#[tokio::test]
+async fn wrong_answers_are_errors_of_their_operations_and_the_bridge_lives() {
+    let fake = FakeRedis::start().await;
+    fake.answer_with(Answer::Bytes(GOOD));
+    let url = format!("redis://127.0.0.1:{}", fake.port);
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    bridge.ready().await;
+    for (answer, line) in [
+        (Answer::Bytes(b"-OOM command not allowed\r\n"), "-REDIS OOM"),
+        (
+            Answer::Bytes(b"-LOADING Redis is loading\r\n"),
+            "-REDIS LOADING",
+        ),
+        (
+            Answer::Bytes(b"-READONLY You can't write\r\n"),
+            "-REDIS READONLY",
+        ),
+        (
+            Answer::Bytes(b"-WRONGTYPE Operation against\r\n"),
+            "-REDIS WRONGTYPE",
+        ),
+        (Answer::Bytes(b"-NOPERM no\r\n"), "-REDIS NOPERM"),
+        (Answer::Bytes(b"+OK\r\n"), "-SHAPE"),
+        (Answer::Bytes(b"$-1\r\n"), "-SHAPE"),
+        (Answer::Bytes(b"*1\r\n:1\r\n"), "-SHAPE"),
+        (Answer::Bytes(b"%1\r\n+a\r\n+b\r\n"), "-SHAPE"),
+        (Answer::Bytes(b"hello there\r\n"), "-DOWN"),
+        (Answer::Close, "-DOWN"),
+        (Answer::Nothing, "-TIMEOUT"),
+    ] {
+        fake.answer_with(answer.clone());
+        let reply = bridge.exchange(&[take(b"subject-faults-2", 1)]).await;
+        let text = String::from_utf8_lossy(&reply).into_owned();
+        assert!(text.starts_with(line), "{answer:?}: {text}");
+        fake.answer_with(Answer::Bytes(GOOD));
+        eventually(&format!("served after {answer:?}"), async || {
+            let reply = bridge.exchange(&[take(b"subject-faults-2", 1)]).await;
+            matches!(resp::decode_all(&reply).unwrap()[..], [Value::Array(_)])
+        })
+        .await;
+    }
+}
+
+/// One limit taken, 99 left.
+const GOOD: &[u8] = b"*3\r\n:1\r\n:1800000000000000\r\n*5\r\n:1\r\n:99\r\n:1000\r\n:0\r\n:7\r\n";

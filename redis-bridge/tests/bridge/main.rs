@@ -1,0 +1,12 @@
+//! The bridge as a process, on a real Redis (or one that lies), spoken to over its sockets.
+
+mod admin;
+mod batching;
+mod fake_redis;
+mod faults;
+mod harness;
+mod life;
+mod pubsub;
+mod refusals;
+mod stream;
+mod unary;
