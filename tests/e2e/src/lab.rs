@@ -134,6 +134,12 @@ impl DerefMut for Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            let complaints = self.complaints();
+            assert!(
+                complaints.is_empty(),
+                "{complaints:#?}, logs in {}",
+                self.files().logs().display()
+            );
             let _policy = std::fs::remove_file(&self.policy);
             // The stack ends after this; its processes hold their logs open, which is no hindrance.
             let _files = std::fs::remove_dir_all(self.stack.files().dir());

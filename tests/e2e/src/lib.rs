@@ -12,6 +12,7 @@
 //! ([`Lab::new`], [`Lab::with`]); those that only send requests share the one with the sample policy
 //! ([`Lab::sample`]).
 
+mod health;
 mod lab;
 mod load;
 

@@ -4,11 +4,23 @@
 mod demo;
 #[path = "e2e/deployment.rs"]
 mod deployment;
+#[path = "e2e/exchange.rs"]
+mod exchange;
+#[path = "e2e/kit.rs"]
+mod kit;
+#[path = "e2e/limits.rs"]
+mod limits;
 #[path = "e2e/policy.rs"]
 mod policy;
 #[path = "e2e/program.rs"]
 mod program;
 #[path = "e2e/proxy.rs"]
 mod proxy;
+#[path = "e2e/secrets.rs"]
+mod secrets;
+#[path = "e2e/sessions.rs"]
+mod sessions;
+#[path = "e2e/sessions_down.rs"]
+mod sessions_down;
 #[path = "e2e/stack.rs"]
 mod stack;
