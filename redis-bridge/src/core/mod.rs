@@ -174,10 +174,11 @@ impl Core {
             self.counters.batches_failed += 1;
         }
         let complete = self.tasks.replies(batch, replies.map_err(Failure::from));
-        let Some(complete) = complete else {
+        let Some((complete, fits)) = complete else {
             self.counters.bug += 1;
             return;
         };
+        self.counters.bug += u64::from(!fits);
         for task in complete {
             self.advance(task);
         }

@@ -145,13 +145,14 @@ impl Tasks {
         Some(Batch { id, role, commands })
     }
 
-    /// Takes the replies of a batch; returns the tasks whose round is complete, in order. `None` when
-    /// there is no such batch or the number of replies is wrong.
+    /// Takes the replies of a batch; returns the tasks whose round is complete, in order, and whether
+    /// there were as many replies as commands: when not, each command failed. `None` when there is no
+    /// such batch.
     pub(super) fn replies(
         &mut self,
         batch: BatchId,
         replies: Result<Vec<Value>, Failure>,
-    ) -> Option<Vec<u64>> {
+    ) -> Option<(Vec<u64>, bool)> {
         let (role, places) = self.batches.remove(&batch)?;
         let queue = match role {
             Role::State => &mut self.state,
@@ -178,8 +179,7 @@ impl Tasks {
                 complete.push(place.task);
             }
         }
-        debug_assert!(fits, "as many replies as commands");
-        Some(complete)
+        Some((complete, fits))
     }
 
     /// Commands that wait for a batch.

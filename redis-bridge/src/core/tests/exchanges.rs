@@ -378,6 +378,19 @@ fn a_batch_nobody_knows_is_counted() {
 }
 
 #[test]
+fn too_few_replies_fail_the_whole_batch_and_are_counted() {
+    let mut rig = Rig::new();
+    let conn = rig.open(1);
+    rig.exchange(conn, 1, 100, &[cache_get(URL), cache_get(URL)]);
+    let batch = rig.core.poll_batch(rig.now).unwrap();
+    let one = rig.execute(&batch).into_iter().take(1).collect();
+    rig.core.handle_replies(batch.id, Ok(one), rig.now);
+    let shape = error("SHAPE redis answered an unexpected shape");
+    assert_eq!(replies(&rig.collect())[0].2, vec![shape; 2]);
+    assert_eq!(rig.core.counters().bug, 1);
+}
+
+#[test]
 fn too_large_for_a_stream_is_said_and_a_post_gets_it() {
     let mut rig = Rig::new();
     let record = vec![9; MAX_MESSAGE];
