@@ -81,10 +81,7 @@ fn the_access_log_names_the_policy_and_the_reason() {
 #[test]
 fn names_become_labels_in_prometheus() {
     let lab = Lab::sample();
-    assert_eq!(
-        lab.client(0).get("/api/cart").unwrap().status / 100,
-        lab.client(0).get("/api/cart").unwrap().status / 100
-    );
+    lab.client(0).get("/api/cart").unwrap();
     let admin = &lab.endpoints().unwrap().envoy_admin[0];
     let text = tidegate_e2e::Client::new(admin)
         .get("/stats/prometheus")
