@@ -8,7 +8,8 @@
 --        l ("lease expires_us granted_us"), and per variant m:field ("born_us expires_us"), o:field
 --        (the record).
 -- Writes the lease (Nishtala et al., "Scaling Memcache at Facebook", 2013). One that is alive is shared
---        and lives on; an invalidation ends it, so a value read before a write is never stored after it.
+--        and, in the second half of its life, extended, so that a URL nobody may store costs no write per
+--        request; an invalidation ends it, so a value read before a write is never stored after it.
 --        The key's TTL is never shortened. What has expired or is no object is removed.
 -- Again  the same lease.
 local key, url, field, vary = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -43,6 +44,12 @@ local held, ends, granted = string.match(h[3] or '', '^(%x+) (%d+) (%d+)$')
 ends, granted = integer(ends), integer(granted)
 if held and #held == 32 and ends and granted and now < ends then
   lease = held
+  if (ends - now) * 2 > lease_ms * 1000 then
+    if call('PTTL', key) == -1 then
+      extend(key, lease_ms)
+    end
+    return { { ok = 'miss' }, now, lease }
+  end
 else
   ends, granted = 0, now
 end

@@ -8,7 +8,8 @@
 -- Writes the TTL only: never creates, never shortens, never past the deadline. `threshold` spares the
 --        write while 3/4 of idle are left. A session past its deadline or of another epoch is removed.
 -- Again  the same.
--- No epoch: not valid. It is never read as epoch 0, or losing it would bring revoked sessions back.
+-- No epoch: -SHAPE, nobody can tell (invariant S4). It is never read as epoch 0, or losing it would bring
+--        revoked sessions back.
 -- GETEX ... PXAT is not used: with a time that has passed it deletes.
 local now = clock()
 local idle, touch = tonumber(ARGV[1]), ARGV[2]
@@ -22,11 +23,8 @@ if not value or not integer(epoch) or not deadline then
   return redis.error_reply('SHAPE not a session')
 end
 local current = call('GET', KEYS[2])
-if not current then
-  return absent
-end
 if not integer(current) then
-  return redis.error_reply('SHAPE not an epoch')
+  return redis.error_reply('SHAPE no epoch')
 end
 if current ~= epoch or now >= deadline then
   call('UNLINK', KEYS[1])

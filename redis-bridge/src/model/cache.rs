@@ -46,6 +46,19 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
     }
     let held = stored.get(&b"l"[..]).and_then(|lease| Lease::parse(lease));
     let held = held.filter(|lease| lease.id.len() == 32 && now < lease.ends);
+    if let Some(lease) = held
+        .as_ref()
+        .filter(|lease| (lease.ends - now) * 2 > lease_ms * 1000)
+    {
+        if call.store.pttl(key) == Some(None) {
+            call.store.extend(key, lease_ms);
+        }
+        return Ok(Value::Array(vec![
+            Value::simple("miss"),
+            call.now(),
+            Value::bulk(lease.id.as_slice()),
+        ]));
+    }
     let mut lease = held.unwrap_or_else(|| Lease {
         id: offered.to_vec(),
         ends: 0,

@@ -17,9 +17,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (value, epoch) = (field(b"v")?, field(b"e")?);
     let deadline = integer(field(b"d")?).ok_or(Stop::Shape)?;
     integer(epoch).ok_or(Stop::Shape)?;
-    let Some(current) = call.store.get(call.key(1)?)? else {
-        return absent;
-    };
+    let current = call.store.get(call.key(1)?)?.ok_or(Stop::Shape)?;
     integer(&current).ok_or(Stop::Shape)?;
     if current != epoch || now >= deadline {
         call.store.unlink(key);
