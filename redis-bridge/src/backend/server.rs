@@ -12,8 +12,10 @@ use crate::metrics::Metrics;
 use crate::script::Script;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
-use redis::{ErrorKind, Pipeline, RedisError, RedisResult, cmd};
+use redis::cluster_routing::{
+    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, cmd};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -355,22 +357,17 @@ async fn run_cluster(connection: &ClusterConnection, commands: &[Command]) -> Re
     let each = commands.iter().map(|command| {
         let mut connection = connection.clone();
         async move {
-            let first = connection
-                .req_packed_command(&pipeline::evalsha(command))
-                .await;
-            match first.as_ref().err().and_then(RedisError::code) {
+            match route(&mut connection, command, pipeline::evalsha(command)).await? {
                 // Nothing was executed; EVAL also loads the script on that node.
-                Some("NOSCRIPT") => {
-                    connection
-                        .req_packed_command(&pipeline::eval(command))
-                        .await
+                answer if convert::is_noscript(&answer) => {
+                    route(&mut connection, command, pipeline::eval(command)).await
                 }
-                _ => first,
+                answer => Ok(answer),
             }
         }
     });
     let results = futures_util::future::join_all(each).await;
-    let results: Vec<Replies1> = results
+    let results: Vec<Answered> = results
         .into_iter()
         .map(|result| match result {
             Ok(value) => Ok(convert::value(value)),
@@ -387,9 +384,23 @@ async fn run_cluster(connection: &ClusterConnection, commands: &[Command]) -> Re
     }
 }
 
-type Replies1 = Result<Value, BackendError>;
+/// To the primary of the first key; a replica may not know the latest revocation.
+async fn route(
+    connection: &mut ClusterConnection,
+    command: &Command,
+    call: Cmd,
+) -> RedisResult<redis::Value> {
+    let route = match command.keys.first() {
+        Some(key) => SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master)),
+        None => SingleNodeRoutingInfo::RandomPrimary,
+    };
+    let route = RoutingInfo::SingleNode(route);
+    connection.route_command(call, route).await
+}
 
-fn or_line(result: Replies1) -> Value {
+type Answered = Result<Value, BackendError>;
+
+fn or_line(result: Answered) -> Value {
     result.unwrap_or_else(|error| {
         Value::error(match error {
             BackendError::Down => &b"DOWN"[..],

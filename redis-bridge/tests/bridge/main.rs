@@ -9,4 +9,5 @@ mod life;
 mod pubsub;
 mod refusals;
 mod stream;
+mod topology;
 mod unary;

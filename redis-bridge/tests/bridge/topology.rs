@@ -1,0 +1,191 @@
+//! Redis Cluster and Sentinel.
+
+use crate::harness::*;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// Redis servers on TCP ports of their own.
+struct Servers {
+    ports: Vec<u16>,
+    dir: TempDir,
+    processes: Vec<Process>,
+}
+
+impl Servers {
+    async fn start(count: usize, args: impl Fn(&[u16], usize) -> Vec<String>) -> Self {
+        let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
+        let mut servers = Self {
+            dir: tempfile::tempdir().unwrap(),
+            processes: Vec::new(),
+            ports,
+        };
+        for at in 0..count {
+            let args = args(&servers.ports, at);
+            servers.spawn(servers.ports[at], &args).await;
+        }
+        servers
+    }
+
+    async fn spawn(&mut self, port: u16, args: &[String]) {
+        let dir = self.dir.path().join(port.to_string());
+        std::fs::create_dir_all(&dir).unwrap();
+        let child = Command::new("redis-server")
+            .args(args)
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
+            .current_dir(dir)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.processes.push(Process::of(child));
+        eventually("redis answers", async || {
+            query::<String>(port, &["PING"]).await.is_ok()
+        })
+        .await;
+    }
+}
+
+async fn query<T: redis::FromRedisValue>(port: u16, words: &[&str]) -> redis::RedisResult<T> {
+    let client = redis::Client::open(("127.0.0.1", port))?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    let mut command = redis::Cmd::new();
+    for word in words {
+        command.arg(word);
+    }
+    command.query_async(&mut connection).await
+}
+
+#[tokio::test]
+async fn a_cluster_serves_every_verb_and_every_purge() {
+    // The bus listens on the port plus a number of ours, so both are free.
+    let servers = Servers::start(3, |_, _| {
+        let bus = free_port().to_string();
+        ["--cluster-enabled", "yes", "--cluster-port", &bus]
+            .map(str::to_owned)
+            .to_vec()
+    })
+    .await;
+    let nodes: Vec<String> = servers
+        .ports
+        .iter()
+        .map(|p| format!("127.0.0.1:{p}"))
+        .collect();
+    let created = Command::new("redis-cli")
+        .args(["--cluster", "create"])
+        .args(&nodes)
+        .arg("--cluster-yes")
+        .output()
+        .unwrap();
+    assert!(created.status.success(), "{created:?}");
+    for port in &servers.ports {
+        eventually("the cluster is whole", async || {
+            let info: String = query(*port, &["CLUSTER", "INFO"]).await.unwrap();
+            info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384")
+        })
+        .await;
+    }
+    let url = format!("redis-cluster://{}", nodes.join(","));
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    bridge.ready().await;
+
+    let subjects: Vec<[u8; 16]> = (0..40_u8).map(|n| [n; 16]).collect();
+    let ops: Vec<_> = subjects.iter().map(|subject| take(subject, 1)).collect();
+    for round in 1..=3 {
+        let answer = bridge.exchange(&ops).await;
+        let values = tidegate::wire::resp::decode_all(&answer).unwrap();
+        for value in values {
+            let reply = tidegate::wire::reply::LimitReply::parse(&value, 1);
+            let reply = reply.unwrap_or_else(|_| panic!("{value:?} in round {round}"));
+            assert_eq!(reply.limits[0].available, 1_000_000 - round);
+        }
+        // The next round finds no script on any node, and still counts once.
+        for port in &servers.ports {
+            let _: String = query(*port, &["SCRIPT", "FLUSH"]).await.unwrap();
+        }
+    }
+
+    let urls: Vec<String> = (0..12)
+        .map(|n| format!("http://h{}/api/{n}", n % 2))
+        .collect();
+    for (n, url) in urls.iter().enumerate() {
+        let tag: &[u8] = if n % 3 == 0 { b"third" } else { b"other" };
+        bridge.store(url.as_bytes(), b"body", vec![tag]).await;
+    }
+    for (body, purged) in [
+        (r#"{"tag":"third"}"#, 4),
+        (r#"{"url":"/api/1"}"#, 1),
+        (r#"{"prefix":"http://h0/api/"}"#, 4),
+        (r#"{"prefix":"/"}"#, 3),
+    ] {
+        let reply = bridge.admin("POST", "/v1/cache/purge", body).await;
+        assert_eq!(reply.json()["purged"], purged, "{body}");
+    }
+
+    let body = r#"{"realm":"web","uid":"42"}"#;
+    assert_eq!(bridge.admin("POST", "/v1/sessions", body).await.status, 201);
+    let gone = bridge
+        .admin("DELETE", "/v1/users/42/sessions?realm=web", "")
+        .await;
+    assert_eq!(gone.json()["sessions"], 1);
+}
+
+#[tokio::test]
+async fn a_sentinel_failover_is_followed() {
+    let mut servers = Servers::start(2, |ports, at| match at {
+        0 => Vec::new(),
+        _ => vec![
+            "--replicaof".to_owned(),
+            "127.0.0.1".to_owned(),
+            ports[0].to_string(),
+        ],
+    })
+    .await;
+    let (primary, replica, sentinel) = (servers.ports[0], servers.ports[1], free_port());
+    let config = servers.dir.path().join("sentinel.conf");
+    let text = format!(
+        "sentinel monitor main 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds main 5000\n\
+         sentinel failover-timeout main 3000\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let args = [config.display().to_string(), "--sentinel".to_owned()];
+    servers.spawn(sentinel, &args).await;
+
+    let url = format!("redis-sentinel://127.0.0.1:{sentinel}/main");
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    bridge.ready().await;
+    let op = [take(b"subject-sentinel", 1)];
+    assert!(bridge.exchange(&op).await.starts_with(b"*3\r\n:1"));
+    eventually("replicated", async || {
+        let keys: i64 = query(replica, &["DBSIZE"]).await.unwrap();
+        let known: String = query(sentinel, &["INFO", "sentinel"]).await.unwrap();
+        keys == 1 && known.contains("slaves=1")
+    })
+    .await;
+
+    eventually("failover begun", async || {
+        query::<String>(sentinel, &["SENTINEL", "FAILOVER", "main"])
+            .await
+            .is_ok()
+    })
+    .await;
+    eventually("promoted", async || {
+        let address: Vec<String> =
+            query(sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"])
+                .await
+                .unwrap();
+        address[1] == replica.to_string()
+    })
+    .await;
+    eventually("the new primary counts", async || {
+        let answer = bridge.exchange(&op).await;
+        let calls: String = query(replica, &["INFO", "commandstats"]).await.unwrap();
+        answer.starts_with(b"*3\r\n:1") && calls.contains("cmdstat_evalsha")
+    })
+    .await;
+}
