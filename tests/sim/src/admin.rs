@@ -1,0 +1,217 @@
+//! The admin API's callers: logins, log-outs, purges.
+
+use crate::bridge::vault;
+use crate::check::session::Session;
+use crate::client::HOST;
+use crate::origin::{RESOURCES, path, tag};
+use crate::policy::{self, ABSOLUTE_MS, IDLE_MS, REALM};
+use crate::queue::Event;
+use crate::request::Kind;
+use crate::world::World;
+use redis_bridge::core::{AdminOp, AdminReply, Keys, NewSession, RequestId};
+use tidegate::cache::Url;
+use tidegate::session::token;
+
+/// Users.
+const USERS: usize = 5;
+
+/// An admin operation on its way.
+#[derive(Clone)]
+pub struct Admin {
+    op: AdminOp,
+    /// At which bridge.
+    pub bridge: usize,
+    asked: u64,
+    /// What it ends: indices of sessions.
+    sessions: Vec<usize>,
+    /// What it invalidates.
+    resources: Vec<usize>,
+}
+
+impl World {
+    /// Somebody asks for something.
+    pub fn administer(&mut self) {
+        match self.rng.between(0, 9) {
+            0..4 => self.log_in(),
+            4 | 5 => self.log_out(),
+            6 => self.log_user_out(),
+            7 | 8 => self.purge_url(),
+            _ => self.purge_tag(),
+        }
+    }
+
+    /// Asks for a session.
+    pub fn log_in(&mut self) {
+        let uid = format!("user-{}", self.rng.index(USERS));
+        let new = NewSession {
+            realm: REALM.to_owned(),
+            uid,
+            roles: vec!["member".to_owned()],
+            data: serde_json::Value::Null,
+            idle_ms: IDLE_MS,
+            absolute_ms: ABSOLUTE_MS,
+            secret: self.rng.bytes(),
+            nonce: self.rng.bytes(),
+        };
+        self.ask(AdminOp::CreateSession(new), Vec::new(), Vec::new());
+    }
+
+    /// An operation reaches its bridge.
+    pub fn admin_at_bridge(&mut self, request: RequestId) {
+        let Some(admin) = self.admin.get(&request) else {
+            return;
+        };
+        let (bridge, op) = (admin.bridge, admin.op.clone());
+        if self.bridges[bridge].up {
+            self.bridge(bridge, |core, now| core.handle_admin(request, &op, now));
+        }
+    }
+
+    /// A bridge answered.
+    pub fn admin_answered(&mut self, request: RequestId, reply: AdminReply) {
+        let Some(admin) = self.admin.remove(&request) else {
+            return self.violated(format!(
+                "X1: admin operation {} is answered twice",
+                request.0
+            ));
+        };
+        match (admin.op, reply) {
+            (
+                AdminOp::CreateSession(new),
+                AdminReply::Created {
+                    user,
+                    hash,
+                    deadline_us,
+                },
+            ) => {
+                let Some(keys) = policy::keys() else {
+                    return self.violated("the token keys do not parse".to_owned());
+                };
+                if user != vault().user_tag(REALM, &new.uid) {
+                    self.violated("S12: a session of another user was created".to_owned());
+                }
+                let deadline_s = deadline_us / 1_000_000;
+                self.sessions.all.push(Session {
+                    token: token::mint(&keys, policy::realm(), user, deadline_s, new.secret),
+                    handle: token::handle(&user, &hash),
+                    key: Keys::new("tg").session(&user, &hash),
+                    created: admin.asked,
+                    deadline_us,
+                    revoke_asked: None,
+                    revoked: None,
+                    uid: new.uid,
+                });
+            }
+            (AdminOp::RevokeSession { .. } | AdminOp::RevokeUser { .. }, AdminReply::Count(_)) => {
+                self.marks.hit("revoke_acked");
+                if let Some((_, done)) = self.sessions.users_ended.get_mut(&request) {
+                    *done = Some(self.now);
+                }
+                for at in admin.sessions {
+                    let session = &mut self.sessions.all[at];
+                    session.revoked = session.revoked.or(Some(self.now));
+                }
+            }
+            (AdminOp::PurgeTag { .. } | AdminOp::PurgeUrl { .. }, AdminReply::Count(_)) => {
+                self.marks.hit("admin_purge_acked");
+                for resource in admin.resources {
+                    self.invalidated(resource, admin.asked);
+                }
+            }
+            (_, AdminReply::Failed(_)) => self.marks.hit("admin_failed"),
+            (_, reply) => self.violated(format!("an admin operation answers {reply:?}")),
+        }
+    }
+
+    /// An invalidation that was sent at `sent` is acknowledged.
+    pub fn invalidated(&mut self, resource: usize, sent: u64) {
+        let now = self.now;
+        let filling = self.requests.iter().rev().take(200).any(|request| {
+            let asks = matches!(request.kind, Kind::Get { resource: of, .. } if of == resource);
+            asks && !request.done && request.forwarded.is_some_and(|at| at < now)
+        });
+        if filling {
+            self.marks.hit("invalidate_during_fill");
+        }
+        let at = &mut self.fresh_after[resource];
+        *at = (*at).max(sent);
+    }
+
+    /// A PUT's invalidation is over and its response goes to the client.
+    pub fn purged(&mut self, no: usize) {
+        if let (Kind::Put { resource }, Some((sent, true))) =
+            (self.requests[no].kind, self.requests[no].purge)
+        {
+            self.marks.hit("put_purged");
+            self.invalidated(resource, sent);
+        }
+    }
+
+    fn log_out(&mut self) {
+        let known = self.sessions.all.len();
+        if known == 0 {
+            return;
+        }
+        let at = known - 1 - self.rng.index(known.min(8));
+        let session = &mut self.sessions.all[at];
+        session.revoke_asked = session.revoke_asked.or(Some(self.now));
+        let handle = session.handle.clone();
+        self.ask(AdminOp::RevokeSession { handle }, vec![at], Vec::new());
+    }
+
+    fn log_user_out(&mut self) {
+        let uid = format!("user-{}", self.rng.index(USERS));
+        let now = self.now;
+        let mut sessions = Vec::new();
+        for (at, session) in self.sessions.all.iter_mut().enumerate() {
+            if session.uid == uid {
+                session.revoke_asked = session.revoke_asked.or(Some(now));
+                sessions.push(at);
+            }
+        }
+        let request = RequestId(self.last_request + 1);
+        self.sessions
+            .users_ended
+            .insert(request, (uid.clone(), None));
+        let realm = REALM.to_owned();
+        self.ask(AdminOp::RevokeUser { realm, uid }, sessions, Vec::new());
+    }
+
+    fn purge_url(&mut self) {
+        let resource = self.rng.index(RESOURCES);
+        let Ok(url) = Url::new(b"https", HOST.as_bytes(), path(resource).as_bytes()) else {
+            return self.violated("a page's URL is none".to_owned());
+        };
+        self.origin.versions[resource] += 1;
+        let url = url.as_bytes().to_vec();
+        self.ask(AdminOp::PurgeUrl { url }, Vec::new(), vec![resource]);
+    }
+
+    fn purge_tag(&mut self) {
+        let tag = tag(self.rng.index(2));
+        let resources: Vec<usize> = (0..RESOURCES)
+            .filter(|resource| crate::origin::tag(*resource) == tag)
+            .collect();
+        for resource in &resources {
+            self.origin.versions[*resource] += 1;
+        }
+        let tag = tag.into_bytes();
+        self.ask(AdminOp::PurgeTag { tag }, Vec::new(), resources);
+    }
+
+    fn ask(&mut self, op: AdminOp, sessions: Vec<usize>, resources: Vec<usize>) {
+        self.last_request += 1;
+        let request = RequestId(self.last_request);
+        let bridge = self.rng.index(self.bridges.len());
+        let admin = Admin {
+            op,
+            bridge,
+            asked: self.now,
+            sessions,
+            resources,
+        };
+        self.admin.insert(request, admin);
+        let at = self.now + self.hop();
+        self.queue.at(at, Event::Admin(request));
+    }
+}

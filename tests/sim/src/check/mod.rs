@@ -1,0 +1,7 @@
+//! Checkers: the invariants of specs/invariants.md, each on what the simulated world sees.
+
+mod end;
+pub mod exchange;
+pub mod limit;
+pub mod session;
+mod verdict;

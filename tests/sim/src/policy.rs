@@ -1,0 +1,76 @@
+//! The policies workers run.
+
+use tidegate::config::{self, Errors};
+use tidegate::policy::Config;
+use tidegate::session::{Keys, RealmTag};
+
+/// Deadline of an exchange, milliseconds.
+pub const TIMEOUT_MS: u64 = 100;
+/// Idle time of a session, milliseconds.
+pub const IDLE_MS: u64 = 1_500;
+/// Longest life of a session, milliseconds.
+pub const ABSOLUTE_MS: u64 = 4_000;
+/// The realm's name.
+pub const REALM: &str = "web";
+/// The realm's cookie.
+pub const COOKIE: &str = "__Host-sid";
+
+const KEYS: &str = "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+/// Keys of all workers and of who mints.
+pub fn keys() -> Option<Keys> {
+    Keys::parse(KEYS).ok()
+}
+
+/// The realm, as tokens name it.
+pub fn realm() -> RealmTag {
+    RealmTag::of(REALM)
+}
+
+/// The policy; `variant` changes parameters of limits, hence their keys.
+///
+/// # Errors
+/// The text below is wrong.
+pub fn config(variant: u64, on_error: &str, workers: usize) -> Result<Config, Errors> {
+    let on_error = match on_error {
+        "local" => format!(r#""local", "peers": {workers}"#),
+        other => format!("{other:?}"),
+    };
+    let (few, many) = (8 + variant, 25 + variant);
+    let (idle, absolute) = (IDLE_MS, ABSOLUTE_MS);
+    let json = format!(
+        r#"{{
+  "version": 1, "namespace": "tg",
+  "bridge": {{"cluster": "redis-bridge", "timeout": "{TIMEOUT_MS}ms"}},
+  "sessions": {{"{REALM}": {{"cookie": "{COOKIE}", "idle": "{idle}ms", "absolute": "{absolute}ms"}}}},
+  "limits": {{
+    "fixed": {{"algorithm": "fixed_window", "limit": {few}, "window": "1s",
+               "key": ["header:x-key"], "on_error": {on_error}}},
+    "bucket": {{"algorithm": "token_bucket", "limit": {few}, "window": "1s", "burst": 5,
+                "key": ["header:x-key"], "on_error": {on_error}}},
+    "all": {{"algorithm": "fixed_window", "limit": {many}, "window": "1s",
+             "key": ["'all'"], "on_error": {on_error}}},
+    "user": {{"algorithm": "fixed_window", "limit": {many}, "window": "1s",
+              "key": ["session.user"], "on_error": {on_error}}}
+  }},
+  "caches": {{"pages": {{"ttl": "3s", "tags_header": "surrogate-key"}}}},
+  "policies": {{
+    "fixed": {{"limits": ["fixed"]}},
+    "bucket": {{"limits": ["bucket"]}},
+    "both": {{"limits": ["all", "fixed"]}},
+    "user": {{"session": "{REALM}", "limits": ["user"]}},
+    "pages": {{"cache": "pages"}},
+    "mine": {{"session": {{"use": "{REALM}", "required": false}}, "cache": "pages"}}
+  }},
+  "routes": [
+    {{"match": {{"path": "/fixed"}}, "policy": "fixed"}},
+    {{"match": {{"path": "/bucket"}}, "policy": "bucket"}},
+    {{"match": {{"path": "/both"}}, "policy": "both"}},
+    {{"match": {{"path_prefix": "/user"}}, "policy": "user"}},
+    {{"match": {{"path_prefix": "/pages"}}, "policy": "pages"}},
+    {{"match": {{"path_prefix": "/mine"}}, "policy": "mine"}}
+  ]
+}}"#
+    );
+    config::parse(json.as_bytes())
+}

@@ -1,0 +1,192 @@
+//! The model Redis as a process with connections: it pauses, dies, loads, refuses, forgets nothing.
+
+use crate::options::Mutant;
+use crate::queue::Event;
+use crate::rng::MS;
+use crate::world::World;
+use redis_bridge::core::{BackendError, Batch, Command, Value};
+use redis_bridge::model::ModelRedis;
+use redis_bridge::script::Script;
+
+/// Redis' clock at the start of a run, microseconds since the epoch.
+const EPOCH_US: u64 = 1_800_000_000_000_000;
+
+/// A Redis process.
+#[derive(Debug, Default)]
+pub struct Redis {
+    /// The data.
+    pub model: ModelRedis,
+    /// Dead until then.
+    pub down_until: u64,
+    /// Stopped until then.
+    pub paused_until: u64,
+    /// Loading until then.
+    pub loading_until: u64,
+    /// Refuses some commands until then.
+    pub errors_until: u64,
+}
+
+impl Redis {
+    /// Whether it answers at this time.
+    pub fn is_up(&self, now: u64) -> bool {
+        now >= self.down_until && now >= self.paused_until && now >= self.loading_until
+    }
+}
+
+impl World {
+    /// Redis' clock.
+    pub fn redis_us(&self) -> u64 {
+        EPOCH_US + self.now / 1000
+    }
+
+    /// A batch reaches Redis.
+    pub fn redis_batch(&mut self, bridge: usize, conn: u64, batch: Batch) {
+        if self.now < self.redis.paused_until {
+            let at = self.redis.paused_until | 1;
+            return self.queue.at(at, Event::Redis(bridge, conn, batch));
+        }
+        let incarnation = self.bridges[bridge].incarnation;
+        let same = self.bridges[bridge].redis_conn == conn;
+        if self.now < self.redis.down_until {
+            self.never_ran(&batch);
+            if same {
+                let down = Err(BackendError::Down);
+                let at = self.now + MS;
+                self.queue
+                    .at(at, Event::Replies(bridge, incarnation, batch.id, down));
+            }
+            return;
+        }
+        // The connection is gone; what Redis had read of it may still run.
+        if !same && self.rng.chance(500) {
+            return self.never_ran(&batch);
+        }
+        let waits = same && self.bridges[bridge].in_flight.contains(&batch.id);
+        if same && !waits {
+            self.marks.hit("redis_ran_after_timeout");
+        }
+        let mut replies = Vec::new();
+        for command in &batch.commands {
+            let reply = self.execute(bridge, command);
+            let given = reply.clone();
+            replies.push(reply);
+            self.ran(bridge, incarnation, &batch, command, &given, waits);
+        }
+        if waits {
+            let tail = self.tail();
+            let latency = self.rng.latency(MS / 5, 600 * MS, tail);
+            let at = &mut self.bridges[bridge];
+            at.reply_last = (self.now + latency).max(at.reply_last + 2);
+            let event = Event::Replies(bridge, incarnation, batch.id, Ok(replies));
+            self.queue.at(at.reply_last, event);
+        }
+    }
+
+    /// Cuts a bridge's connection; its replies are lost.
+    pub fn reset_redis(&mut self, bridge: usize) {
+        let at = &mut self.bridges[bridge];
+        at.redis_conn += 1;
+        at.redis_last = 0;
+        at.reply_last = 0;
+        let incarnation = at.incarnation;
+        let lost: Vec<_> = std::mem::take(&mut at.in_flight).into_iter().collect();
+        for batch in lost {
+            self.bridges[bridge].in_flight.insert(batch);
+            self.replies_at_bridge(bridge, incarnation, batch, Err(BackendError::Down));
+        }
+    }
+
+    fn execute(&mut self, bridge: usize, command: &Command) -> Value {
+        if self.now < self.redis.loading_until {
+            self.marks.hit("loading");
+            return Value::error("LOADING Redis is loading the dataset in memory");
+        }
+        if self.now < self.redis.errors_until && self.rng.chance(300) {
+            self.marks.hit("redis_command_failed");
+            let line = [
+                "OOM command not allowed",
+                "READONLY You can't write",
+                "MISCONF Errors",
+            ];
+            return Value::error(line[self.rng.index(3)]);
+        }
+        let now_us = match self.options.mutant {
+            Some(Mutant::BridgeClock) => self.redis_us() + self.bridges[bridge].origin / 1000,
+            _ => self.redis_us(),
+        };
+        match (self.options.mutant, command.script) {
+            (Some(Mutant::AckRevokeUndone), Script::SessionRevoke | Script::SessionRevokeUser) => {
+                return Value::Integer(1);
+            }
+            (Some(Mutant::AckInvalidateUndone), Script::CacheInvalidate) => {
+                return Value::Integer(1);
+            }
+            (Some(Mutant::ForgetWindow), Script::LimitTake)
+                if is(command, b"fixed_window") && self.rng.chance(50) =>
+            {
+                self.redis.model.store.entries.remove(&command.keys[0]);
+            }
+            (Some(Mutant::ForgetBucket), Script::LimitTake)
+                if is(command, b"token_bucket") && self.rng.chance(50) =>
+            {
+                self.redis.model.store.entries.remove(&command.keys[0]);
+            }
+            (Some(Mutant::Uncharged), Script::LimitTake) if self.rng.chance(100) => {
+                return self.redis.model.clone().call(now_us, command);
+            }
+            (Some(Mutant::StoreWithoutLease), Script::CachePut) => self.grant(command, now_us),
+            (Some(Mutant::SessionsNeverEnd), Script::SessionGet) => self.keep(command),
+            _ => {}
+        }
+        let reply = self.redis.model.call(now_us, command);
+        if self.options.mutant == Some(Mutant::WithoutTtl) && self.rng.chance(20) {
+            for key in &command.keys {
+                if let Some(entry) = self.redis.model.store.entries.get_mut(key) {
+                    entry.expires_ms = None;
+                }
+            }
+        }
+        for key in &command.keys {
+            let entry = self.redis.model.store.entries.get(key);
+            if entry.is_some_and(|entry| entry.expires_ms.is_none()) {
+                let key = String::from_utf8_lossy(key).into_owned();
+                self.violated(format!("X11: {key} has no TTL after {:?}", command.script));
+            }
+        }
+        reply
+    }
+
+    /// The mutant's lease for a store.
+    fn grant(&mut self, command: &Command, now_us: u64) {
+        use redis_bridge::model::{Data, Entry};
+        use std::collections::BTreeMap;
+        let entries = &mut self.redis.model.store.entries;
+        let fresh = || Entry {
+            data: Data::Hash(BTreeMap::new()),
+            expires_ms: Some(now_us / 1000 + 60_000),
+        };
+        let entry = entries.entry(command.keys[0].clone()).or_insert_with(fresh);
+        if let Data::Hash(fields) = &mut entry.data {
+            let id = String::from_utf8_lossy(&command.args[3]).into_owned();
+            let lease = format!("{id} {} {now_us}", now_us + 60_000_000);
+            fields.insert(b"u".to_vec(), command.args[0].clone());
+            fields.insert(b"l".to_vec(), lease.into_bytes());
+        }
+    }
+
+    /// The mutant's session without an end.
+    fn keep(&mut self, command: &Command) {
+        use redis_bridge::model::Data;
+        if let Some(entry) = self.redis.model.store.entries.get_mut(&command.keys[0]) {
+            entry.expires_ms = Some(u64::MAX / 2000);
+            if let Data::Hash(fields) = &mut entry.data {
+                fields.insert(b"d".to_vec(), b"4000000000000000".to_vec());
+            }
+        }
+    }
+}
+
+/// Whether a take's first limit is of this algorithm.
+fn is(command: &Command, algorithm: &[u8]) -> bool {
+    command.args.first().is_some_and(|named| named == algorithm)
+}

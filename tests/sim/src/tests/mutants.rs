@@ -1,0 +1,116 @@
+//! Each mutant must be caught by its checker within some seeds, or that checker proves nothing.
+
+use super::story;
+use crate::{Mutant, Options, run};
+
+/// Seeds a mutant may survive.
+const WITHIN: u64 = 20;
+
+fn caught(mutant: Mutant, by: &[&str]) {
+    let mut others = Vec::new();
+    for seed in 0..WITHIN {
+        let report = run(Options {
+            mutant: Some(mutant),
+            ..Options::of_seed(seed)
+        });
+        let Some(violation) = &report.violation else {
+            continue;
+        };
+        if by.iter().any(|by| violation.starts_with(by)) {
+            return;
+        }
+        others.push(story(&report));
+    }
+    panic!("{mutant:?} survived {by:?} for {WITHIN} seeds; others saw {others:#?}");
+}
+
+#[test]
+fn r1_a_forgotten_window() {
+    caught(Mutant::ForgetWindow, &["R1"]);
+}
+
+#[test]
+fn r2_a_forgotten_bucket() {
+    caught(Mutant::ForgetBucket, &["R2"]);
+}
+
+#[test]
+fn r1_a_charge_that_is_not_kept() {
+    caught(Mutant::Uncharged, &["R1"]);
+}
+
+#[test]
+fn r13_a_clock_of_the_bridge() {
+    let differs = (0..WITHIN).any(|seed| {
+        let options = Options {
+            mutant: Some(Mutant::BridgeClock),
+            ..Options::of_seed(seed)
+        };
+        let other = Options {
+            clocks: seed + 1000,
+            ..options.clone()
+        };
+        run(options).verdicts != run(other).verdicts
+    });
+    assert!(differs);
+}
+
+#[test]
+fn s1_sessions_without_an_end() {
+    caught(Mutant::SessionsNeverEnd, &["S1"]);
+}
+
+#[test]
+fn s2_a_revocation_acknowledged_undone() {
+    caught(Mutant::AckRevokeUndone, &["S2"]);
+}
+
+#[test]
+fn s4_unknown_told_as_absent() {
+    caught(Mutant::UnknownIsAbsent, &["S4"]);
+}
+
+#[test]
+fn c1_an_invalidation_acknowledged_undone() {
+    caught(Mutant::AckInvalidateUndone, &["C1"]);
+}
+
+#[test]
+fn c3_a_store_without_its_lease() {
+    caught(Mutant::StoreWithoutLease, &["C1"]);
+}
+
+#[test]
+fn c4_the_body_of_another_request() {
+    caught(Mutant::SwapBodies, &["C4"]);
+}
+
+#[test]
+fn c6_a_body_cut_short() {
+    caught(Mutant::TruncatedIsComplete, &["C6"]);
+}
+
+#[test]
+fn x1_a_reply_for_another_exchange() {
+    caught(Mutant::SwapReplies, &["X1"]);
+}
+
+#[test]
+fn x8_an_exchange_sent_again() {
+    caught(Mutant::SendAgain, &["X8"]);
+}
+
+#[test]
+fn x10_a_request_resumed_twice() {
+    caught(Mutant::ResumeTwice, &["X10"]);
+}
+
+#[test]
+fn x11_a_key_without_ttl() {
+    caught(Mutant::WithoutTtl, &["X11"]);
+}
+
+#[test]
+fn l1_ticks_that_stop() {
+    caught(Mutant::TicksStop, &["L1"]);
+}
