@@ -6,6 +6,8 @@ mod demo;
 mod deployment;
 #[path = "e2e/exchange.rs"]
 mod exchange;
+#[path = "e2e/faults.rs"]
+mod faults;
 #[path = "e2e/kit.rs"]
 mod kit;
 #[path = "e2e/limits.rs"]

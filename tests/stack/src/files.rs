@@ -94,6 +94,11 @@ impl Files {
         self.dir.join("policy.json")
     }
 
+    /// The links of the fault proxies.
+    pub fn links(&self) -> PathBuf {
+        self.dir.join("links.json")
+    }
+
     /// Modules, each named by its digest.
     pub fn modules(&self) -> PathBuf {
         self.dir.join("modules")

@@ -19,6 +19,7 @@
 //! | [`apply`] | swapping a policy or a module into a stack that runs |
 //! | [`stack`] | all of it together |
 //! | [`bench`] | the paired benchmarks |
+//! | [`fault`] | what can go wrong on a link, on demand |
 //! | [`upstream`] | the sample upstream |
 //! | [`http`] | a small blocking HTTP/1.1 client that sends what it is told, byte for byte |
 
@@ -28,6 +29,7 @@ pub mod bridge;
 pub mod endpoints;
 pub mod envoy;
 pub mod error;
+pub mod fault;
 pub mod files;
 pub mod http;
 pub mod policy;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tidegate_stack::apply::{Applier, Watch};
-use tidegate_stack::{Error, Result, Stack, StackSpec, bench, upstream};
+use tidegate_stack::{Error, Result, Stack, StackSpec, bench, fault, upstream};
 
 const USAGE: &str = "\
 usage: stack run                start everything, apply a saved policy file, end with Ctrl-C
@@ -16,6 +16,7 @@ usage: stack run                start everything, apply a saved policy file, end
        stack apply FILE         check a policy file and swap it into the running stack
        stack bench              measure: paired rows, requests/s and processor time of each request
        stack upstream ADDRESS   serve the sample upstream
+       stack faults FILE ADDR   serve the links in FILE, their control on ADDRESS
        stack watch              swap the running stack's policy file in whenever it is saved
 
 variables: STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
         ["down"] => down(),
         ["apply", file] => apply(Path::new(file)),
         ["watch"] => watch(),
+        ["faults", links, address] => {
+            runtime().and_then(|runtime| runtime.block_on(fault::serve(Path::new(links), address)))
+        }
         ["bench"] => measure(),
         ["upstream", address] => serve_upstream(address),
         ["help" | "--help" | "-h"] => {

@@ -7,6 +7,7 @@ mod start;
 use crate::apply::Applier;
 use crate::bridge::Secrets;
 use crate::endpoints::{self, Endpoints};
+use crate::fault::Control;
 use crate::files::Files;
 use crate::http::{Client, Request, Response};
 use crate::policy::Policy;
@@ -174,7 +175,9 @@ impl Stack {
             admin_token_file: self.files.admin_token().display().to_string(),
             logs: self.files.logs().display().to_string(),
             pids,
-            faults: None,
+            faults: spec
+                .faults
+                .then(|| format!("http://{}", local(spec.faults_port()))),
         })
     }
 
@@ -195,6 +198,11 @@ impl Stack {
             client,
             token: self.secrets.admin_token.clone(),
         }
+    }
+
+    /// The fault proxies, with `FAULTS=on`.
+    pub fn faults(&self) -> Control {
+        Control::new(&format!("127.0.0.1:{}", self.spec.faults_port()))
     }
 
     /// The first server of the state role.

@@ -12,7 +12,7 @@ use std::time::Duration;
 const READY: Duration = Duration::from_secs(30);
 
 impl Stack {
-    /// The names of all parts: `envoy-0`, `bridge-0`, `redis-state-0`, `redis-cache-0`, `sentinel-0`, `upstream`.
+    /// The names of all parts: `envoy-0`, `bridge-0`, `redis-state-0`, `redis-cache-0`, `sentinel-0`, `upstream`, `faults`.
     pub fn names(&self) -> Vec<String> {
         self.parts.keys().cloned().collect()
     }
@@ -160,6 +160,7 @@ impl Stack {
             "redis-state" => pong(self.spec.state_port(i)),
             "redis-cache" => pong(self.spec.cache_port()),
             "sentinel" => pong(self.spec.sentinel_port(i)),
+            "faults" => is(status(self.spec.faults_port(), "/links")? == 200),
             "upstream" => is(status(self.spec.upstream_port(), "/__stats")? == 200),
             // A part without a port is ready once it runs.
             _ => Ok(()),

@@ -5,7 +5,7 @@ use crate::bridge::{self, Secrets};
 use crate::files::Files;
 use crate::proc::{self, Guard, Launch};
 use crate::spec::RedisKind;
-use crate::{Error, Result, StackSpec, envoy, files, policy, redis};
+use crate::{Error, Result, StackSpec, envoy, fault, files, policy, redis};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 
@@ -40,6 +40,14 @@ pub(super) fn start(spec: StackSpec, mut say: impl FnMut(&str)) -> Result<Stack>
         guard,
     };
 
+    if stack.spec.faults {
+        say(&format!(
+            "start the fault proxies, control on 127.0.0.1:{}",
+            stack.spec.faults_port()
+        ));
+        let launch = faults(&stack)?;
+        start_all(&mut stack, vec![launch])?;
+    }
     start_redis(&mut stack, &mut say)?;
     if stack.spec.upstream.is_none() {
         say(&format!(
@@ -113,6 +121,25 @@ fn upstream(stack: &Stack) -> Result<Launch> {
     })
 }
 
+/// `stack faults`: first of all, so that Redis nodes find each other through it.
+fn faults(stack: &Stack) -> Result<Launch> {
+    let links = fault::links(&stack.spec, &stack.files);
+    let text = serde_json::to_vec_pretty(&links).map_err(|e| Error::Answer {
+        what: "encode the links".into(),
+        got: e.to_string(),
+    })?;
+    let file = stack.files.links();
+    files::replace(&file, &text)?;
+    let address = format!("127.0.0.1:{}", stack.spec.faults_port());
+    Ok(Launch {
+        name: "faults".into(),
+        program: program()?,
+        args: vec!["faults".into(), file.display().to_string(), address],
+        log: stack.files.log("faults"),
+        ..Launch::default()
+    })
+}
+
 /// `stack watch` for a stack that runs in the background.
 pub(super) fn watcher(stack: &Stack) -> Result<Launch> {
     let spec = &stack.spec;
@@ -148,6 +175,12 @@ fn free_ports(spec: &StackSpec) -> Result<()> {
     ports.extend((0..spec.envoys).flat_map(|i| [spec.proxy_port(i), spec.envoy_admin_port(i)]));
     if spec.upstream.is_none() {
         ports.push(spec.upstream_port());
+    }
+    if spec.faults {
+        ports.push(spec.faults_port());
+        ports.push(spec.cache_fault_port());
+        ports.extend((0..spec.envoys).map(|i| spec.listener_port(i)));
+        ports.extend((0..spec.state_servers()).map(|i| spec.state_fault_port(i)));
     }
     for port in ports {
         TcpListener::bind(("127.0.0.1", port)).map_err(Error::io(format!(

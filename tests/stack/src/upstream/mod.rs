@@ -17,7 +17,7 @@
 //! | `/__stats` | how often each path was asked for; DELETE starts anew |
 
 mod connection;
-mod request;
+pub(crate) mod request;
 mod routes;
 mod state;
 

@@ -5,25 +5,25 @@ const FIELDS_MAX: usize = 256;
 
 /// The head of a request.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
     /// Names in lower case.
-    pub(super) fields: Vec<(String, Vec<u8>)>,
+    pub(crate) fields: Vec<(String, Vec<u8>)>,
     /// Bytes of the head.
-    pub(super) length: usize,
+    pub(crate) length: usize,
 }
 
 /// How the body after a head is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     Length(usize),
     Chunked,
 }
 
 impl Request {
     /// The head at the start of `bytes`; `Ok(None)` when it is not whole yet.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, httparse::Error> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, httparse::Error> {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut request = httparse::Request::new(&mut fields);
         let httparse::Status::Complete(length) = request.parse(bytes)? else {
@@ -42,12 +42,12 @@ impl Request {
     }
 
     /// The target without its query.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
     /// The parameters of the query, decoded, in order.
-    pub(super) fn query(&self) -> Vec<(String, String)> {
+    pub(crate) fn query(&self) -> Vec<(String, String)> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         pairs
@@ -59,7 +59,7 @@ impl Request {
     }
 
     /// The first parameter of that name.
-    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         self.query()
             .into_iter()
             .find(|(n, _)| n == name)
@@ -67,20 +67,20 @@ impl Request {
     }
 
     /// The same as a number; absent or not a number is `default`.
-    pub(super) fn number(&self, name: &str, default: u64) -> u64 {
+    pub(crate) fn number(&self, name: &str, default: u64) -> u64 {
         self.parameter(name)
             .and_then(|text| text.parse().ok())
             .unwrap_or(default)
     }
 
     /// The first value of a field, as text.
-    pub(super) fn field(&self, name: &str) -> Option<String> {
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
         let found = self.fields.iter().find(|(n, _)| n == name);
         found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     }
 
     /// How its body is framed.
-    pub(super) fn framing(&self) -> Framing {
+    pub(crate) fn framing(&self) -> Framing {
         if self.field("transfer-encoding").is_some() {
             return Framing::Chunked;
         }

@@ -1,0 +1,51 @@
+//! What a link may be told to do.
+
+use serde::{Deserialize, Serialize};
+
+/// What a link does to what passes; the default passes everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// What happens to new connections.
+    pub accept: Accept,
+    /// From the client to the server.
+    pub up: Direction,
+    /// From the server to the client.
+    pub down: Direction,
+}
+
+/// What happens to new connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accept {
+    /// They are passed on.
+    #[default]
+    Pass,
+    /// Nobody listens.
+    Refuse,
+    /// They are accepted and nothing is ever read from them.
+    Hold,
+    /// They are accepted and reset.
+    Reset,
+}
+
+/// What happens to the bytes of one direction. Byte counts begin when the fault is set, for each connection
+/// (for later ones: when they begin).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Direction {
+    /// Every byte arrives that much later, milliseconds.
+    pub delay_ms: u64,
+    /// And up to that much more, drawn for each piece; order is kept.
+    pub jitter_ms: u64,
+    /// Nothing passes until this is false again; the sockets stay open.
+    pub stall: bool,
+    /// Each byte is written by itself.
+    pub slice: bool,
+    /// After that many bytes the rest vanishes; the sockets stay open.
+    pub drop_after: Option<u64>,
+    /// After that many bytes both sides are reset.
+    pub reset_after: Option<u64>,
+    /// The byte at that offset is inverted.
+    pub corrupt_at: Option<u64>,
+}

@@ -1,0 +1,151 @@
+//! One direction of one connection: bytes in, faults on them, bytes out.
+
+use super::faults::{Direction, Faults};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// Which setting of faults: grows with each.
+pub(super) type Generation = u64;
+
+/// Pieces that are under way at once, so that a delay does not become a limit of throughput.
+const PIECES: usize = 1024;
+
+/// The connection must not go on.
+#[derive(Debug)]
+pub(super) struct Ended;
+
+/// Passes bytes from one side to the other until the first ends; then ends the other in order.
+///
+/// # Errors
+/// [`Ended`] when either socket failed or a fault says so.
+pub(super) async fn pump<R, W>(
+    mut from: R,
+    mut to: W,
+    faults: watch::Receiver<(Generation, Faults)>,
+    which: fn(&Faults) -> &Direction,
+) -> Result<(), Ended>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (send, mut receive) = mpsc::channel::<(Instant, Vec<u8>)>(PIECES);
+    let reading = faults.clone();
+    let read = async move {
+        loop {
+            let mut piece = vec![0; 16 * 1024];
+            let length = from.read(&mut piece).await.map_err(|_| Ended)?;
+            if length == 0 {
+                return Ok(());
+            }
+            piece.truncate(length);
+            let delay = {
+                let faults = reading.borrow();
+                let now = which(&faults.1);
+                Duration::from_millis(now.delay_ms + random_below(now.jitter_ms))
+            };
+            send.send((Instant::now() + delay, piece))
+                .await
+                .map_err(|_| Ended)?;
+        }
+    };
+    let write = async move {
+        let mut writer = Writer {
+            faults,
+            which,
+            generation: 0,
+            passed: 0,
+        };
+        while let Some((due, piece)) = receive.recv().await {
+            tokio::time::sleep_until(due).await;
+            writer.write(&mut to, piece).await?;
+        }
+        // The end of the stream waits like its bytes do.
+        writer.free().await?;
+        to.shutdown().await.map_err(|_| Ended)
+    };
+    tokio::try_join!(read, write).map(|_| ())
+}
+
+struct Writer {
+    faults: watch::Receiver<(Generation, Faults)>,
+    which: fn(&Faults) -> &Direction,
+    generation: Generation,
+    /// Bytes since this generation began.
+    passed: u64,
+}
+
+impl Writer {
+    async fn write(
+        &mut self,
+        to: &mut (impl AsyncWrite + Unpin),
+        piece: Vec<u8>,
+    ) -> Result<(), Ended> {
+        let mut rest = piece.as_slice();
+        while !rest.is_empty() {
+            let now = self.free().await?;
+            // Up to where the next fault is due, so that each is looked at exactly there.
+            let due = [now.drop_after, now.reset_after, now.corrupt_at];
+            let until = due
+                .into_iter()
+                .flatten()
+                .filter(|at| *at > self.passed)
+                .min();
+            let room = until.map_or(usize::MAX, |at| {
+                usize::try_from(at - self.passed).unwrap_or(usize::MAX)
+            });
+            let length = if now.slice { 1 } else { rest.len().min(room) };
+            let (head, tail) = rest.split_at(length);
+            rest = tail;
+            if now.reset_after.is_some_and(|at| self.passed >= at) {
+                return Err(Ended);
+            }
+            if now.drop_after.is_none_or(|at| self.passed < at) {
+                let mut head = head.to_vec();
+                if now.corrupt_at == Some(self.passed)
+                    && let Some(first) = head.first_mut()
+                {
+                    *first = !*first;
+                }
+                to.write_all(&head).await.map_err(|_| Ended)?;
+                to.flush().await.map_err(|_| Ended)?;
+            }
+            self.passed += u64::try_from(length).unwrap_or(u64::MAX);
+        }
+        // A reset due exactly at the end of what was sent must not wait for more.
+        let now = self.free().await?;
+        if now.reset_after.is_some_and(|at| self.passed >= at) {
+            Err(Ended)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits while the direction is stalled; what it does now.
+    async fn free(&mut self) -> Result<Direction, Ended> {
+        loop {
+            let (generation, now) = {
+                let faults = self.faults.borrow_and_update();
+                (faults.0, (self.which)(&faults.1).clone())
+            };
+            if generation != self.generation {
+                self.generation = generation;
+                self.passed = 0;
+            }
+            if !now.stall {
+                return Ok(now);
+            }
+            self.faults.changed().await.map_err(|_| Ended)?;
+        }
+    }
+}
+
+/// 0 for 0. No randomness is no jitter.
+fn random_below(bound: u64) -> u64 {
+    let mut bytes = [0; 8];
+    match (bound, getrandom::fill(&mut bytes)) {
+        (0, _) | (_, Err(_)) => 0,
+        (bound, Ok(())) => u64::from_le_bytes(bytes) % bound,
+    }
+}
