@@ -80,12 +80,14 @@ impl Shared {
 
     /// The request in `context` is over.
     pub(super) fn done(&mut self, context: u32) {
+        // Called twice for most requests: at the log, and when the context is dropped.
+        let Some(mut stream) = self.streams.remove(&context) else {
+            return;
+        };
         let now = clock::now();
         self.late.remove(&context);
-        if let Some(mut stream) = self.streams.remove(&context) {
-            let _ = stream.handle(context, Input::Done, now, &mut self.vm);
-            self.pump(now, None);
-        }
+        let _ = stream.handle(context, Input::Done, now, &mut self.vm);
+        self.pump(now, None);
         if now.saturating_sub(self.flushed) >= FLUSH_EVERY {
             self.flush(now);
         }
