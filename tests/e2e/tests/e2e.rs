@@ -1,5 +1,9 @@
 //! End to end, on real processes. One module for each area.
 
+#[path = "e2e/cache.rs"]
+mod cache;
+#[path = "e2e/cache_kit.rs"]
+mod cache_kit;
 #[path = "e2e/demo.rs"]
 mod demo;
 #[path = "e2e/deployment.rs"]
@@ -8,6 +12,10 @@ mod deployment;
 mod exchange;
 #[path = "e2e/faults.rs"]
 mod faults;
+#[path = "e2e/faults_kit.rs"]
+mod faults_kit;
+#[path = "e2e/invalidation.rs"]
+mod invalidation;
 #[path = "e2e/kit.rs"]
 mod kit;
 #[path = "e2e/limits.rs"]
@@ -18,6 +26,8 @@ mod policy;
 mod program;
 #[path = "e2e/proxy.rs"]
 mod proxy;
+#[path = "e2e/redis_faults.rs"]
+mod redis_faults;
 #[path = "e2e/secrets.rs"]
 mod secrets;
 #[path = "e2e/sessions.rs"]
@@ -26,3 +36,7 @@ mod sessions;
 mod sessions_down;
 #[path = "e2e/stack.rs"]
 mod stack;
+#[path = "e2e/swaps.rs"]
+mod swaps;
+#[path = "e2e/ttl.rs"]
+mod ttl;
