@@ -1,7 +1,7 @@
 //! What becomes of calls when streams end, and how new ones are found.
 
 use super::harness::{Harness, bulk, config, ms};
-use crate::exchange::{CallError, ClientConfig, Owner};
+use crate::exchange::{CallError, ClientConfig, Owner, Transmit};
 use crate::wire::{FromBridge, Value};
 use core::time::Duration;
 
@@ -309,4 +309,27 @@ fn a_client_without_fallback_says_unreachable() {
     h.kill(0);
     assert_eq!(h.submit(3), Err(CallError::Unreachable));
     assert_eq!(h.client.counters().error, 2);
+}
+
+/// Found by simulation (seed 244): both streams lost in one tick. The call moved to the second one and
+/// ended with it, and was sent there all the same: a charge for nobody.
+#[test]
+fn x8_a_call_that_ended_is_not_sent_any_more() {
+    let mut h = Harness::linked(2);
+    for bridge in &mut h.bridges {
+        bridge.holds = true;
+    }
+    let call = h.submit(1).unwrap();
+    let mut ended = Vec::new();
+    for link in 0..2 {
+        h.streams[link] = None;
+        ended.extend(h.client.handle_closed(link, h.now));
+    }
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].call, call);
+    assert_eq!(ended[0].result, Err(CallError::Closed));
+    assert_eq!(h.client.counters().retried, 1);
+    while let Some(transmit) = h.client.poll_transmit() {
+        assert!(!matches!(transmit, Transmit::Send { .. }), "{transmit:?}");
+    }
 }
