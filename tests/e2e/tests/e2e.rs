@@ -1,5 +1,7 @@
 //! End to end, on real processes. One module for each area.
 
+#[path = "e2e/bridge_faults.rs"]
+mod bridge_faults;
 #[path = "e2e/cache.rs"]
 mod cache;
 #[path = "e2e/cache_kit.rs"]
@@ -14,10 +16,14 @@ mod exchange;
 mod faults;
 #[path = "e2e/faults_kit.rs"]
 mod faults_kit;
+#[path = "e2e/garbage.rs"]
+mod garbage;
 #[path = "e2e/invalidation.rs"]
 mod invalidation;
 #[path = "e2e/kit.rs"]
 mod kit;
+#[path = "e2e/liar.rs"]
+mod liar;
 #[path = "e2e/limits.rs"]
 mod limits;
 #[path = "e2e/policy.rs"]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegate_e2e::{Lab, Load, Request, wait};
+use tidegate_e2e::{Lab, Load, Request, Tally, wait};
 
 /// One route for each thing a limit can do when Redis cannot be asked, and one that needs a session.
 /// `local`: each of the two workers enforces half of it.
@@ -33,12 +33,19 @@ routes:
 ";
 
 /// Clients of the load, and so the most requests in flight.
-const CLIENTS: usize = 16;
+pub(crate) const CLIENTS: usize = 16;
 
 /// Requests that need Redis' answer: each that does not get it is a 503.
 pub(crate) fn load(lab: &Lab) -> Load {
     let address = format!("127.0.0.1:{}", lab.spec().proxy_port(0));
     Load::start(&[address], CLIENTS, |_, _| Request::get("/deny"))
+}
+
+/// The load for a while.
+pub(crate) fn load_for(lab: &Lab, time: Duration) -> Tally {
+    let load = load(lab);
+    std::thread::sleep(time);
+    load.stop()
 }
 
 /// How many of `n` requests had each status, each on a connection of its own, so that both workers are asked.
