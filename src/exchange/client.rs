@@ -273,13 +273,14 @@ impl Client {
         for index in 0..LINKS {
             let idle = self.on_link.get(index).is_none_or(|n| *n == 0);
             let twin = self.has_twin(index);
+            let spare = self.is_spare(index);
             let Some(link) = self.links.get_mut(index) else {
                 continue;
             };
             if stalled {
                 link.stalled(now);
             }
-            match link.wish(now, idle, twin) {
+            match link.wish(now, idle, twin, spare) {
                 Wish::Dial => self.dial(index, now),
                 Wish::GiveUp => self.give_up(index, now, &mut answers),
                 Wish::Nothing => {}

@@ -82,6 +82,11 @@ impl Link {
         self.generation
     }
 
+    /// Whether a stream was welcomed, of a bridge that may be leaving: until it ends, it answers.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready(_))
+    }
+
     /// Whether new calls may be put on it.
     pub(super) fn usable(&self) -> bool {
         matches!(&self.state, State::Ready(ready) if !ready.leaving)
@@ -208,8 +213,8 @@ impl Link {
     }
 
     /// What it wants now. `idle`: nothing is pending on it; `twin`: another usable link is on the same
-    /// bridge.
-    pub(super) fn wish(&mut self, now: Duration, idle: bool, twin: bool) -> Wish {
+    /// bridge; `spare`: it can be done without while another stream is opened.
+    pub(super) fn wish(&mut self, now: Duration, idle: bool, twin: bool, spare: bool) -> Wish {
         if let State::Ready(ready) = &mut self.state
             && ready.redial_at.is_some_and(|at| now >= at)
         {
@@ -222,7 +227,7 @@ impl Link {
             State::Idle { .. } => Wish::Nothing,
             State::Opening { since } if now.saturating_sub(*since) > HANDSHAKE => Wish::GiveUp,
             State::Opening { .. } => Wish::Nothing,
-            State::Ready(ready) if ready.leaving && idle => Wish::Retire,
+            State::Ready(ready) if ready.leaving && idle && spare => Wish::Retire,
             State::Ready(ready) if now.saturating_sub(ready.heard) > SILENCE => Wish::GiveUp,
             State::Ready(ready) if now.saturating_sub(ready.pinged) >= PING_EVERY => {
                 ready.pinged = now;

@@ -23,11 +23,17 @@ impl Client {
             self.decision_links()
                 .filter(|(_, link)| link.usable() && elsewhere(link))
         };
+        // All bridges leave: the first link goes on, so that the others can look for a new bridge.
+        let last_resort = || {
+            self.decision_links()
+                .find(|(_, link)| link.is_ready() && elsewhere(link))
+        };
         let sound = || links().filter(|(_, link)| !link.is_suspect());
         sound()
             .find(|(index, _)| load(*index) < SPILL)
             .or_else(|| sound().min_by_key(|(index, _)| load(*index)))
             .or_else(|| links().min_by_key(|(index, _)| load(*index)))
+            .or_else(last_resort)
             .map(|(index, link)| Place::Link {
                 link: index,
                 generation: link.generation(),
@@ -70,6 +76,14 @@ impl Client {
             && self
                 .decision_links()
                 .any(|(other, link)| other != index && link.usable() && link.bridge() == bridge)
+    }
+
+    /// Whether decisions have another stream than this link's, welcomed, so that it can be closed.
+    pub(super) fn is_spare(&self, index: usize) -> bool {
+        index == BULK
+            || self
+                .decision_links()
+                .any(|(other, link)| other != index && link.is_ready())
     }
 
     /// Opens a stream, as far as the allowance for dialling goes.

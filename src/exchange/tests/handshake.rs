@@ -156,6 +156,36 @@ fn bye_moves_new_calls_and_what_is_pending_is_still_answered() {
     );
 }
 
+/// Found by a rolling restart: when the bridges of all streams left at once, every stream was closed
+/// before another one was open; calls fell back until that was used up, and the breaker opened.
+#[test]
+fn when_all_bridges_leave_a_stream_is_kept_until_another_one_is_welcomed() {
+    let mut h = Harness::linked(2);
+    h.bridges.iter_mut().for_each(|bridge| bridge.up = false);
+    h.say(0, &FromBridge::Bye);
+    h.say(1, &FromBridge::Bye);
+    let mut calls = Vec::new();
+    let mut ask = |h: &mut Harness, times: u32| {
+        for owner in 0..times {
+            calls.push((h.submit(owner).unwrap(), owner));
+            h.run(ms(10));
+        }
+    };
+    // Nowhere else to go: one of the two still answers.
+    ask(&mut h, 100);
+    assert!(h.client.is_linked());
+    assert!(h.bridge_of(0).is_some() != h.bridge_of(1).is_some());
+    // Now there is: both streams move there, and no call was lost.
+    h.bridges.iter_mut().for_each(|bridge| bridge.up = true);
+    ask(&mut h, 200);
+    assert!(h.bridge_of(0).is_some() && h.bridge_of(1).is_some());
+    for (call, owner) in calls {
+        assert_eq!(h.result(call), Some(&Ok(owner.to_string().into_bytes())));
+    }
+    assert!(h.posts.is_empty());
+    assert_eq!(h.client.counters().retried, 0);
+}
+
 /// Found by reading: BYE before WELCOME was forgotten, and the link used.
 #[test]
 fn a_bridge_that_leaves_before_it_welcomes_is_not_used() {

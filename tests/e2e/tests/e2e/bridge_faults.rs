@@ -157,3 +157,17 @@ fn a_frozen_bridge_is_left_and_what_it_says_late_goes_to_nobody() {
         spread(&lab);
     }
 }
+#[test]
+fn a_rolling_restart_of_the_bridges_fails_no_request() {
+    let mut lab = Lab::new(POLICY);
+    let running = load(&lab);
+    for _ in 0..2 {
+        for bridge in ["bridge-0", "bridge-1"] {
+            assert!(lab.end(bridge).unwrap(), "{bridge} did not end by itself");
+            lab.revive(bridge).unwrap();
+        }
+    }
+    let tally = running.stop();
+    assert!(tally.total > 200, "{tally:?}");
+    assert_eq!(tally.other_than(200), 0, "{tally:?}");
+}
