@@ -15,17 +15,25 @@ if not call('SET', marker, '1', 'PX', '60000', 'NX') then
   return 0
 end
 for i = 1, #KEYS - 1 do
-  local at = (i - 1) * 5
-  local algorithm = algorithms[ARGV[at + 1]]
-  local a = {
-    limit = tonumber(ARGV[at + 2]),
-    window = tonumber(ARGV[at + 3]),
-    cost = tonumber(ARGV[at + 4]),
-  }
-  local seen = algorithm.look(KEYS[i], now, a)
-  local value = algorithm.undo(seen, now, a, tonumber(ARGV[at + 5]))
-  if value then
-    call('SET', KEYS[i], value, 'PX', ttl(algorithm.left(seen, now, a)))
+  local key, at = KEYS[i], i * 5
+  local window, cost, mark = tonumber(ARGV[at - 2]), tonumber(ARGV[at - 1]), tonumber(ARGV[at])
+  if ARGV[at - 4] == 'fixed_window' then
+    -- Only in the window it was charged in.
+    local found, id, used = window_at(key, now, window)
+    local ends = (id + 1) * window
+    if found and ends == mark and used > 0 then
+      used = used > cost and used - cost or 0
+      call('SET', key, format('%.0f:%.0f', id, used), 'PX', ttl(ends - now))
+    end
+  else
+    -- What has flowed in since it was charged is there already and not given back again. `mark` is the
+    -- TAT after the charge.
+    local found, tat = tat_at(key, now)
+    local give = math.min(cost * ceil(window / tonumber(ARGV[at - 3])), mark - now)
+    if found and give > 0 then
+      tat = math.max(tat - give, now)
+      call('SET', key, tat, 'PX', ttl(tat - now))
+    end
   end
 end
 return 1

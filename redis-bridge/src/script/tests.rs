@@ -2,46 +2,46 @@ use super::*;
 
 /// What is live in Redis is named by these. A line changes only with a change of a script on purpose.
 const GOLDEN: [(Script, &str); Script::ALL.len()] = [
-    (Script::CacheGet, "9e76c6d1b8890e8ec598a01e2526c562298ce9fb"),
+    (Script::CacheGet, "d44671aed98ed9f1128dc41a788230ac2c512ff2"),
     (
         Script::CacheInvalidate,
-        "faace0760a04126ef810a84fd827b6581b85d08d",
+        "5445ee3fb47e4766927487105cb54244bc6ae815",
     ),
-    (Script::CachePut, "3f61b904e7096069e58313cca76dbb2782b45ee6"),
+    (Script::CachePut, "18f66769f457b366b24d2920affd5e91882669fb"),
     (
         Script::LimitReset,
-        "e9e833d3b1c5ac852d8655c7c5e9e5788865dc4a",
+        "8dc969470880dd1b84832f0895455cf14c054a0b",
     ),
     (
         Script::LimitReturn,
-        "cf0b2c993529884f3ea1cb93373e28695d4d1a61",
+        "1dbc18e92026a79078705353cf8cdd2c2d9fed0e",
     ),
     (
         Script::LimitTake,
-        "cbb1ac4cccdd79ec5ab08f13edc6e15a13c5ff25",
+        "e93a50a9cc0cfac6177fa7666a7e2a61f11f950d",
     ),
     (
         Script::SessionCreate,
-        "30f721dc81435a387705c476dc23eac4355deb10",
+        "61091b53ac948d8746e5fc9928c57b22d568440d",
     ),
     (
         Script::SessionGet,
-        "c53c827ec136546db0611fbcf3cb4c15dd3adc89",
+        "598ee58a897b81f3e243e21324beb79740da3423",
     ),
     (
         Script::SessionList,
-        "7d1e208f52a5de284de4748f43a034b669df26ac",
+        "1b98817e9df13985ed1dfc3a2003f233b4f2e67d",
     ),
     (
         Script::SessionRevoke,
-        "8d4e290109c3ed41bd5316e3f4f0929e964b3414",
+        "01fcaf46d7d0ccb2a7666dfd18530bd5b4c0f92e",
     ),
     (
         Script::SessionRevokeUser,
-        "74381e572a7ece55c0c83b74b03c1f0105c6da8b",
+        "fc156218e11ca669bdd89a099580a3e3a1ebe6e5",
     ),
-    (Script::TagAdd, "17d706dbbad287cfd8a28a3d6aece575e2db0197"),
-    (Script::TagTake, "914fce870e5d063c412d546e2dbdeb1b9c3ba87c"),
+    (Script::TagAdd, "0cd0608805e965ccdda9122c7abc52afaf73df48"),
+    (Script::TagTake, "005614186f2f058a8753a03541c65b653471147e"),
 ];
 
 #[test]
