@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 case "${BACKEND:-local}" in
 local)
-  cargo build --quiet --workspace --bins >&2
+  cargo build --quiet --workspace --all-targets >&2
   exec cargo test --workspace --test e2e
   ;;
 docker) exec tests/scripts/docker.sh ;;

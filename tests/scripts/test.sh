@@ -15,8 +15,8 @@ step() {
 
 step "formatting and clippy" tests/scripts/lint.sh
 step "the filter" tests/scripts/wasm.sh
-# The same package selection and profile as the tests, so that nothing is compiled twice.
-step "programs" cargo build --quiet --workspace --bins
+# All targets: without the tests' own dependencies the programs would be built with other features, twice.
+step "programs" cargo build --quiet --workspace --all-targets
 step "tests" cargo test --workspace --no-fail-fast
 
 awk -v broken="$broken" -f tests/scripts/sum.awk "$log"
