@@ -1,6 +1,6 @@
 //! What a swap of the policy keeps and what it starts anew.
 
-use crate::kit::{SOON, early_in_the_window, with_cookie};
+use crate::kit::{SOON, early_in_the_window, eventually, with_cookie};
 use std::time::Duration;
 use tidegate_e2e::{Lab, Load, Request, wait};
 
@@ -123,7 +123,9 @@ fn a_cluster_that_does_not_exist_is_on_error_and_not_a_hang() {
         "{:?}: nobody waits for a time-out",
         start.elapsed()
     );
-    assert!(lab.stat("tidegate.exchange.error").unwrap() > 0);
+    eventually("counted", true, || {
+        lab.stat("tidegate.exchange.error").unwrap() > 0
+    });
     lab.swap(POLICY).unwrap();
     assert_eq!(lab.live_workers().unwrap(), (2, 2));
     wait::until("all is well", SOON, || {
