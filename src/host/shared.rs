@@ -275,11 +275,13 @@ impl Shared {
     }
 
     fn flush(&mut self, now: Duration) {
-        self.flushed = now;
         self.vm.metrics.absorb(self.vm.client.counters());
         if !self.vm.metrics.is_dirty() {
             return;
         }
+        // Only a flush that wrote something holds the next one back: the counts of a lone request are
+        // there when it has been logged.
+        self.flushed = now;
         let counters = &self.counters;
         self.vm.metrics.drain(|index, n| {
             if let Some(id) = counters.get(index).copied().flatten() {
