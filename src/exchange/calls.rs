@@ -39,6 +39,8 @@ pub(super) enum Place {
     },
     /// A unary call.
     Unary,
+    /// Not sent yet: the first stream is being opened.
+    Waiting,
 }
 
 /// A part of what is pending.
@@ -119,7 +121,11 @@ impl Calls {
 
     /// The calls on one generation of a link, in the order they were made.
     pub(super) fn on_link(&self, link: usize, generation: u64) -> Vec<CallId> {
-        let place = Place::Link { link, generation };
+        self.at(Place::Link { link, generation })
+    }
+
+    /// The calls at a place, in the order they were made.
+    pub(super) fn at(&self, place: Place) -> Vec<CallId> {
         let mut ids: Vec<_> = self
             .table
             .iter()
@@ -128,13 +134,6 @@ impl Calls {
             .collect();
         ids.sort_unstable();
         ids
-    }
-
-    /// How many travel by unary calls.
-    #[cfg(test)]
-    pub(super) fn on_unary(&self) -> usize {
-        let unary = |pending: &&Pending| pending.place == Place::Unary;
-        self.table.values().filter(unary).count()
     }
 
     /// Removes and returns a call whose deadline has passed.

@@ -34,6 +34,8 @@ pub struct Client {
     on_link: [usize; LINKS],
     fallback: Fallback,
     dials: Dials,
+    /// No stream for decisions was welcomed yet, and the first ones have not all failed.
+    starting: bool,
     last_tick: Duration,
     refusal: Option<String>,
     /// Redis' clock minus our monotonic one, microseconds, as last heard.
@@ -55,6 +57,7 @@ impl Client {
             on_link: [0; LINKS],
             fallback,
             dials: Dials::default(),
+            starting: true,
             last_tick: Duration::ZERO,
             refusal: None,
             fleet_offset_us: None,
@@ -350,6 +353,7 @@ impl Client {
         let place = match self.best_link() {
             Some(link) => link,
             None if self.fallback.take() => Place::Unary,
+            None if self.starting => Place::Waiting,
             None => return Err(CallError::Unreachable),
         };
         let call = self.calls.insert(Pending {
@@ -396,6 +400,7 @@ impl Client {
                     timeout_ms: left_ms,
                 });
             }
+            Place::Waiting => {}
         }
     }
 

@@ -18,6 +18,8 @@
 //!   deadline (X8). A retry may charge twice, never too little.
 //! * Each call ends within its deadline plus one tick (X3, L1).
 //! * Pending calls and their bytes are bounded (X4).
+//! * A fresh client's calls wait for its first stream, so that a swap of policy or module fails none
+//!   (L8); when none of the first streams can be opened, they end at once.
 
 mod allowance;
 mod breaker;

@@ -116,7 +116,24 @@ impl Client {
             link.reached_another_bridge();
         }
         link.welcomed(bridge, shared, now);
+        if index != BULK && self.starting {
+            self.starting = false;
+            self.send_waiting(now);
+        }
         true
+    }
+
+    /// Sends the calls that waited for the first stream.
+    fn send_waiting(&mut self, now: Duration) {
+        for call in self.calls.at(Place::Waiting) {
+            let Some(place) = self.best_link() else {
+                return;
+            };
+            if let Some(pending) = self.calls.get_mut(call) {
+                pending.place = place;
+            }
+            self.send(call, now);
+        }
     }
 
     /// Closes a stream from our side.
@@ -148,6 +165,12 @@ impl Client {
         for call in self.calls.on_link(index, generation) {
             if self.retry(call, bridge.as_deref(), now).is_none() {
                 self.fail(call, CallError::Closed, now, answers);
+            }
+        }
+        if self.starting && index != BULK && !self.decision_links().any(|(_, l)| l.is_open()) {
+            self.starting = false;
+            for call in self.calls.at(Place::Waiting) {
+                self.fail(call, CallError::Unreachable, now, answers);
             }
         }
     }
@@ -199,7 +222,7 @@ impl Client {
             placed += here.len();
         }
         assert_eq!(
-            placed + self.calls.on_unary(),
+            placed + self.calls.at(Place::Unary).len() + self.calls.at(Place::Waiting).len(),
             self.calls.len(),
             "calls on old streams"
         );

@@ -186,6 +186,59 @@ fn when_all_bridges_leave_a_stream_is_kept_until_another_one_is_welcomed() {
     assert_eq!(h.client.counters().retried, 0);
 }
 
+/// Found by swapping policies under load: a fresh VM's first calls used the fall-back up and opened the
+/// breaker, while its first stream was being opened.
+#[test]
+fn the_first_calls_wait_for_the_first_stream() {
+    let mut h = Harness::new(2, config(), 3);
+    let calls: Vec<_> = (0..100).map(|owner| h.submit(owner).unwrap()).collect();
+    let posts = h.posts.len();
+    assert!(posts < 30, "the fall-back is as bounded as ever");
+    h.run(ms(20));
+    for (owner, call) in calls.into_iter().enumerate().skip(posts) {
+        assert_eq!(h.result(call), Some(&Ok(owner.to_string().into_bytes())));
+    }
+    let counters = h.client.counters();
+    assert_eq!(
+        (counters.opened, counters.error, counters.retried),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn the_first_calls_end_with_the_first_streams_when_none_can_be_opened() {
+    let mut h = Harness::new(2, config(), 3);
+    h.bridges.iter_mut().for_each(|bridge| bridge.up = false);
+    let calls: Vec<_> = (0..100).map(|owner| h.submit(owner).unwrap()).collect();
+    let posts = h.posts.len();
+    h.run(ms(10));
+    for call in calls.into_iter().skip(posts) {
+        assert_eq!(h.result(call), Some(&Err(CallError::Unreachable)));
+    }
+    // And nobody waits again.
+    assert!((0..100).any(|owner| h.submit(owner).is_err()));
+    h.run(ms(10));
+}
+
+/// One bridge is dead: who reaches the other one decides.
+#[test]
+fn the_first_calls_wait_as_long_as_one_stream_may_come() {
+    let mut h = Harness::new(1, config(), 3);
+    h.bridges[0].welcomes = false;
+    let calls: Vec<_> = (0..60).map(|owner| h.submit(owner).unwrap()).collect();
+    let posts = h.posts.len();
+    h.run(ms(20));
+    h.close(0);
+    assert_eq!(h.result(calls[posts]), None);
+    let (mut out, bridge) = (Vec::new(), &b"b"[..]);
+    FromBridge::Welcome { bridge, time_us: 0 }.encode(&mut out);
+    h.message(1, &out);
+    h.run(ms(10));
+    for call in calls.into_iter().skip(posts) {
+        assert!(h.result(call).is_some_and(Result::is_ok));
+    }
+}
+
 /// Found by reading: BYE before WELCOME was forgotten, and the link used.
 #[test]
 fn a_bridge_that_leaves_before_it_welcomes_is_not_used() {
