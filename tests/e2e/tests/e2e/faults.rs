@@ -1,5 +1,6 @@
 //! The fault proxies are on every link and do what they are told; what the parts then do is other modules' matter.
 
+use crate::kit::eventually;
 use std::time::{Duration, Instant};
 use tidegate_e2e::{Lab, RedisKind, SAMPLE};
 use tidegate_stack::fault::{Accept, Direction, Faults};
@@ -49,7 +50,9 @@ fn every_link_is_used_and_heals() {
         .unwrap();
     let errors = lab.stat("tidegate.limit.per-ip.error").unwrap();
     lab.client(0).get("/api/cart").unwrap();
-    assert!(lab.stat("tidegate.limit.per-ip.error").unwrap() > errors);
+    eventually("counted", true, || {
+        lab.stat("tidegate.limit.per-ip.error").unwrap() > errors
+    });
     lab.faults().heal("").unwrap();
     tidegate_e2e::wait::until("decisions again", Duration::from_secs(10), || {
         let answer = lab.client(0).get("/api/cart").map_err(|e| e.to_string())?;

@@ -1,5 +1,6 @@
 //! Changing the policy and the module of a running Envoy.
 
+use crate::kit::eventually;
 use crate::program::program;
 use serde_json::json;
 use std::fs;
@@ -93,7 +94,9 @@ fn a_policy_that_route_metadata_names_but_nobody_wrote_refuses_the_request() {
         lab.client(0).get("/routed-by-metadata").unwrap().status,
         500
     );
-    assert!(lab.stat("tidegate.policy_unknown").unwrap() > 0);
+    eventually("counted", true, || {
+        lab.stat("tidegate.policy_unknown").unwrap() > 0
+    });
     assert_eq!(lab.client(0).get("/echo").unwrap().status, 200);
 }
 
