@@ -3,6 +3,7 @@
 use super::control::ResponseControl;
 use super::list;
 use crate::http::Headers;
+use crate::session::is_reserved;
 
 /// The fields to store: everything but
 ///
@@ -29,16 +30,6 @@ pub(super) fn kept(headers: &Headers, control: &ResponseControl) -> Headers {
     kept
 }
 
-/// Whether a field is between an upstream and the filter, about the session.
-pub(super) fn is_session(name: &str) -> bool {
-    let own = b"x-session-";
-    name.len() >= own.len()
-        && name
-            .bytes()
-            .zip(own)
-            .all(|(a, b)| a == *b || (a == b'_' && *b == b'-'))
-}
-
 fn dropped(name: &str) -> bool {
     let exact = matches!(
         name,
@@ -52,7 +43,7 @@ fn dropped(name: &str) -> bool {
             | "upgrade"
     );
     let prefixes = [":", "proxy-", "ratelimit", "x-envoy-", "x-ratelimit-"];
-    exact || is_session(name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
+    exact || is_reserved(name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use super::record::{MAX_HEADERS, Record};
 use super::request::{self, RequestMeta};
 use super::vary::Vary;
 use super::{fields, tags};
-use crate::http::Headers;
+use crate::http::{Headers, cookie};
 use crate::policy::{self, Credential};
+use crate::session::is_reserved;
 use crate::wire::op::MAX_TTL_MS;
 
 /// Statuses that may be stored without freshness of their own (RFC 9110, 15.1), less those that
@@ -191,7 +192,7 @@ fn checked_sharing(
     headers: &Headers,
     cache: &policy::Cache,
 ) -> Result<(), NotStored> {
-    if headers.iter().any(|(name, _)| fields::is_session(name)) {
+    if headers.iter().any(|(name, _)| is_reserved(name)) {
         return Err(NotStored::Session);
     }
     let allowed = control.public || control.s_maxage.is_some() || control.must_revalidate;
@@ -263,13 +264,9 @@ fn sets_own_cookie(request: &RequestMeta<'_>, headers: &Headers) -> bool {
     let Some(Credential::Cookie(own)) = request.credential else {
         return false;
     };
-    headers.all("set-cookie").any(|line| {
-        let name = line
-            .split(|b| matches!(b, b'=' | b';'))
-            .next()
-            .unwrap_or_default();
-        name.trim_ascii() == own.as_bytes()
-    })
+    headers
+        .all("set-cookie")
+        .any(|line| cookie::set_name(line) == own.as_bytes())
 }
 
 #[cfg(test)]

@@ -9,6 +9,14 @@ pub fn values<'a>(line: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = &'a [u
     segments(line).filter_map(move |segment| value_of(segment, name))
 }
 
+/// The name a `Set-Cookie` line sets (RFC 6265, 5.2: up to the first `=`, without white space around).
+pub fn set_name(line: &[u8]) -> &[u8] {
+    line.split(|b| matches!(b, b'=' | b';'))
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+}
+
 /// What is left of a line without a cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Without {

@@ -7,7 +7,7 @@ use crate::cache::status::Status;
 use crate::cache::store::ResponseMeta;
 use crate::cache::{NotStored, Storing, Url, invalidate, storable};
 use crate::exchange::CallError;
-use crate::http::Headers;
+use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
 use crate::session::is_reserved;
@@ -261,13 +261,7 @@ fn drop_own_cookie(policy: Option<&Policy>, config: &Config, headers: &mut Heade
     let Some(Credential::Cookie(own)) = realm.map(|realm| &realm.credential) else {
         return false;
     };
-    headers.remove_if(|name, line| {
-        let cookie = line
-            .split(|b| matches!(b, b'=' | b';'))
-            .next()
-            .unwrap_or_default();
-        name == "set-cookie" && cookie.trim_ascii() == own.as_bytes()
-    })
+    headers.remove_if(|name, line| name == "set-cookie" && cookie::set_name(line) == own.as_bytes())
 }
 
 fn status_of(headers: &Headers) -> u16 {
