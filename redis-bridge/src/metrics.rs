@@ -149,6 +149,7 @@ impl Metrics {
             ("CACHE.GET", ops.cache_get),
             ("CACHE.INVALIDATE", ops.cache_invalidate),
             ("CACHE.PUT", ops.cache_put),
+            ("LIMIT.RETURN", ops.limit_return),
             ("LIMIT.TAKE", ops.limit_take),
             ("SESSION.GET", ops.session_get),
             ("admin", core.admin),

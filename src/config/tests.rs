@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{Algorithm, Credential, KeyPart, LimitHeaders, OnError, Target};
+use crate::policy::{Algorithm, Cost, Credential, KeyPart, LimitHeaders, OnError, Target};
 
 /// The spine of the design, as Envoy sends it: every number a double.
 const SPINE: &str = r#"{
@@ -69,8 +69,8 @@ fn the_spine_compiles() {
         ("per-ip", Algorithm::FixedWindow)
     );
     assert_eq!(
-        (per_ip.limit, per_ip.window_us, per_ip.burst, per_ip.cost),
-        (100, 60_000_000, 100, 1)
+        (per_ip.limit, per_ip.window_us, per_ip.burst, &per_ip.cost),
+        (100, 60_000_000, 100, &Cost::Fixed(1))
     );
     assert_eq!(
         (per_ip.on_error, per_ip.headers, per_ip.shadow),
@@ -79,8 +79,8 @@ fn the_spine_compiles() {
     assert_eq!(per_ip.key, [KeyPart::ClientIp]);
     let per_user = &config.limits[1];
     assert_eq!(
-        (per_user.algorithm, per_user.burst, per_user.cost),
-        (Algorithm::TokenBucket, 100, 2)
+        (per_user.algorithm, per_user.burst, &per_user.cost),
+        (Algorithm::TokenBucket, 100, &Cost::Fixed(2))
     );
     assert_eq!(per_user.on_error, OnError::Local { peers: 4 });
     assert_eq!(

@@ -38,6 +38,7 @@ pub struct Client {
     starting: bool,
     last_tick: Duration,
     refusal: Option<String>,
+    forget: Vec<[u8; 16]>,
     /// Redis' clock minus our monotonic one, microseconds, as last heard.
     fleet_offset_us: Option<u64>,
 }
@@ -60,6 +61,7 @@ impl Client {
             starting: true,
             last_tick: Duration::ZERO,
             refusal: None,
+            forget: Vec::new(),
             fleet_offset_us: None,
         }
     }
@@ -188,6 +190,7 @@ impl Client {
                     }
                     self.finish(call, values, now, &mut answers);
                 }
+                FromBridge::Forget { subject } => self.forget.push(*subject),
                 FromBridge::Pong { time_us, .. } => self.learn_time(time_us, now),
                 FromBridge::Welcome { bridge, time_us } => {
                     if !self.links.get(link).is_some_and(Link::is_opening) {
@@ -312,6 +315,11 @@ impl Client {
     /// Why a bridge refused a stream, once.
     pub fn take_refusal(&mut self) -> Option<String> {
         self.refusal.take()
+    }
+
+    /// Subjects of limits of which nothing remembered holds any more, once.
+    pub fn take_forget(&mut self) -> Vec<[u8; 16]> {
+        core::mem::take(&mut self.forget)
     }
 
     /// What happened so far.

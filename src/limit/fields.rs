@@ -83,7 +83,7 @@ pub fn retry_after_s<'a>(taken: impl IntoIterator<Item = (&'a Limit, &'a Taken)>
         match taken.state {
             TakeState::Ok => {}
             TakeState::Never => return None,
-            TakeState::Denied => {
+            TakeState::Busy | TakeState::Denied => {
                 let wait = seconds(taken.retry_us.max(taken.reset_us)).max(1);
                 longest = longest.max(Some(wait));
             }

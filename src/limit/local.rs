@@ -29,8 +29,10 @@ pub struct LocalLimits {
 /// One limit to take from.
 #[derive(Debug, Clone, Copy)]
 pub struct LocalTake<'a> {
-    /// The limit; its cost is taken.
+    /// The limit.
     pub limit: &'a Limit,
+    /// Units to take.
+    pub cost: u64,
     /// Workers of the whole fleet; 0 counts as 1.
     pub peers: u32,
     /// Whom it counts.
@@ -65,16 +67,16 @@ impl LocalLimits {
             let pending = charged.iter().rev().find(|(other, _)| *other == slot);
             let stored = pending.map(|(_, state)| *state).or_else(|| self.load(slot));
             let before = share.current(stored, now_us);
-            let (state, after) = share.take(before, take.limit.cost, now_us);
+            let (state, after) = share.take(before, take.cost, now_us);
             charged.push((slot, after));
-            verdicts.push((share, take.limit.cost, state, before, after));
+            verdicts.push((share, take.cost, state, before, after));
         }
         let admitted = verdicts
             .iter()
             .all(|(_, _, state, ..)| *state == TakeState::Ok);
         if admitted {
             for ((slot, state), take) in charged.into_iter().zip(takes) {
-                if take.limit.cost > 0 {
+                if take.cost > 0 {
                     self.store(slot, state);
                 }
             }
@@ -216,8 +218,8 @@ impl Share {
         } = *take.limit;
         let peers = u64::from(take.peers).max(1);
         let whole = match algorithm {
-            Algorithm::FixedWindow => limit,
             Algorithm::TokenBucket => burst,
+            _ => limit,
         };
         let emission = u128::from(window_us)
             .saturating_mul(peers.into())
@@ -239,7 +241,7 @@ impl Share {
         ) {
             (_, Some(live)) => live,
             (Algorithm::TokenBucket, None) => State::Bucket { tat_us: now_us },
-            (Algorithm::FixedWindow, None) => {
+            (_, None) => {
                 let past = now_us.checked_rem(self.window_us).unwrap_or(0);
                 let ends_us = now_us.saturating_sub(past).saturating_add(self.window_us);
                 State::Window { ends_us, used: 0 }
@@ -295,12 +297,7 @@ impl Share {
         } else {
             0
         };
-        Taken {
-            state: verdict,
-            available,
-            reset_us,
-            retry_us,
-        }
+        Taken::new(verdict, available, reset_us, retry_us)
     }
 
     /// How far ahead of now the arrival time may be: the burst, in time.

@@ -3,8 +3,13 @@
 //! References are indices into [`Config`]'s tables, so nothing is looked up by name on the request
 //! path, and every index was checked when the configuration was compiled.
 
+mod limit;
 mod router;
 
+pub use limit::{
+    ALL_KEYS, Algorithm, Apply, Calendar, CalendarUnit, Cost, KeyPart, Limit, LimitHeaders,
+    OnDenied, OnError, StatusRule,
+};
 pub use router::{HostRule, PathRule, Router, Rule, Target, canonical_host};
 
 /// A whole compiled configuration.
@@ -82,114 +87,6 @@ pub enum Credential {
     Bearer,
     /// A cookie of this name.
     Cookie(String),
-}
-
-/// One limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    /// Its name.
-    pub name: String,
-    /// How it counts.
-    pub algorithm: Algorithm,
-    /// Units per `window_us`.
-    pub limit: u64,
-    /// The window, microseconds.
-    pub window_us: u64,
-    /// Capacity of a bucket, units; equals `limit` where the algorithm has no burst.
-    pub burst: u64,
-    /// Units one request takes; 0 only looks.
-    pub cost: u64,
-    /// What the limit counts by; not empty.
-    pub key: Vec<KeyPart>,
-    /// What happens when Redis cannot be asked.
-    pub on_error: OnError,
-    /// Which response fields are sent.
-    pub headers: LimitHeaders,
-    /// Evaluated and counted, never enforced.
-    pub shadow: bool,
-    /// Hash of everything that changes the meaning of a counter (name, algorithm, limit, window,
-    /// burst, key parts), so a changed limit starts fresh state (specs/limits.md, invariant 13).
-    pub id: [u8; 8],
-}
-
-/// How a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// `limit` per window aligned to the epoch.
-    FixedWindow,
-    /// GCRA: `limit` per window of refill, `burst` capacity.
-    TokenBucket,
-}
-
-impl Algorithm {
-    /// Its name in configuration and on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FixedWindow => "fixed_window",
-            Self::TokenBucket => "token_bucket",
-        }
-    }
-
-    /// The reverse of [`Algorithm::name`].
-    pub fn from_name(name: &[u8]) -> Option<Self> {
-        match name {
-            b"fixed_window" => Some(Self::FixedWindow),
-            b"token_bucket" => Some(Self::TokenBucket),
-            _ => None,
-        }
-    }
-}
-
-/// One part of a limit's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyPart {
-    /// The client's address, grouped by [`ClientIp`].
-    ClientIp,
-    /// A request cookie.
-    Cookie(String),
-    /// A request header, lower-cased name.
-    Header(String),
-    /// The request's host, lower-cased, without port.
-    Host,
-    /// A fixed text.
-    Literal(String),
-    /// The request method.
-    Method,
-    /// The path without its query.
-    Path,
-    /// A query parameter.
-    Query(String),
-    /// The matched route.
-    Route,
-    /// The session itself.
-    SessionId,
-    /// The session's user.
-    SessionUser,
-}
-
-/// What a limit does when Redis cannot be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    /// Let the request pass, counted.
-    Allow,
-    /// Refuse it with 503.
-    Deny,
-    /// Enforce this worker's fair share, `limit / peers`, in memory.
-    Local {
-        /// Workers of the whole fleet; >= 1.
-        peers: u32,
-    },
-}
-
-/// Which fields tell a client about its limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitHeaders {
-    /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11.
-    Draft11,
-    /// `X-RateLimit-Limit`, `-Remaining`, `-Reset`.
-    Legacy,
-    /// None.
-    None,
 }
 
 /// One cache.

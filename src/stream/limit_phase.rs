@@ -7,8 +7,8 @@ use crate::http::problem::{Problem, Reason};
 use crate::limit::key::resolve;
 use crate::limit::{Client, LocalTake, RequestView, SessionKey, fields};
 use crate::metrics::{LimitEvent, Metric};
-use crate::policy::{Config, Limit, OnError, Policy, Target};
-use crate::wire::op::Take;
+use crate::policy::{Config, Cost, Limit, OnError, Policy, Target};
+use crate::wire::op::{Take, TakeOptions};
 use crate::wire::reply::{LimitReply, TakeState, Taken};
 use crate::wire::{Op, Value};
 use std::rc::Rc;
@@ -213,6 +213,7 @@ fn without_answer(
             OnError::Local { peers } => {
                 shares.push(LocalTake {
                     limit,
+                    cost: cost(limit),
                     peers,
                     subject: claim.subject,
                 });
@@ -285,6 +286,15 @@ fn take<'a>(limit: &'a Limit, claim: &'a Claim) -> Take<'a> {
         limit: limit.limit,
         window_us: limit.window_us,
         burst: limit.burst,
-        cost: limit.cost,
+        cost: cost(limit),
+        options: TakeOptions::default(),
+    }
+}
+
+fn cost(limit: &Limit) -> u64 {
+    match limit.cost {
+        Cost::Fixed(units) => units,
+        Cost::RequestHeader { default, .. } => default,
+        Cost::ResponseHeader { reserve, .. } => reserve,
     }
 }

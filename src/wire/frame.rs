@@ -49,6 +49,12 @@ pub struct Hello<'a> {
 pub enum FromBridge<'a> {
     /// The bridge is leaving: open another stream; what is pending here will still be answered.
     Bye,
+    /// Whatever is remembered of this subject's limits no longer holds: somebody reset one, or gave it
+    /// a limit of its own. `FORGET subject`
+    Forget {
+        /// Whom the limits count.
+        subject: &'a [u8; 16],
+    },
     /// The bridge will not serve this stream, and why.
     Refused {
         /// One line for the log.
@@ -209,6 +215,11 @@ impl<'a> FromBridge<'a> {
                 resp::array(out, 1);
                 resp::simple(out, b"BYE");
             }
+            Self::Forget { subject } => {
+                resp::array(out, 2);
+                resp::simple(out, b"FORGET");
+                resp::bulk(out, *subject);
+            }
             Self::Refused { reason } => {
                 resp::array(out, 2);
                 resp::simple(out, b"REFUSED");
@@ -255,6 +266,9 @@ impl<'a> FromBridge<'a> {
                 reason: reason.as_bytes()?,
             }),
             (b"BYE", []) => Some(Self::Bye),
+            (b"FORGET", [subject]) => Some(Self::Forget {
+                subject: subject.as_bytes()?.try_into().ok()?,
+            }),
             _ => None,
         })
         .map(|frames| {

@@ -4,6 +4,8 @@
 //! (invariants X7 and X11). An operation that does not parse is answered with an error of its own and
 //! nothing is sent to Redis for it.
 
+mod take;
+
 use super::resp::{self, Value};
 use core::fmt;
 
@@ -17,6 +19,8 @@ pub const MAX_TAGS: usize = 64;
 pub const MAX_URL: usize = 8192;
 /// Longest TTL, milliseconds: a year.
 pub const MAX_TTL_MS: u64 = 366 * 86_400_000;
+/// Longest name of a limit, bytes.
+pub const MAX_NAME: usize = 64;
 /// Integers stay exact in Lua's doubles.
 pub const MAX_EXACT: u64 = 1 << 53;
 
@@ -33,7 +37,10 @@ pub enum Op<'a> {
     },
     /// `CACHE.PUT`
     CachePut(CachePut<'a>),
-    /// `LIMIT.TAKE n (algorithm subject id limit window_us burst cost)*n`: all or nothing.
+    /// `LIMIT.RETURN id n (mark take)*n`: gives back what takes have charged, once.
+    /// Reply: one integer per take, the units that were really given back.
+    LimitReturn(LimitReturn<'a>),
+    /// `LIMIT.TAKE n take*n`: all or nothing. Reply: [`super::reply::LimitReply`].
     LimitTake(Vec<Take<'a>>),
     /// `SESSION.GET`
     SessionGet(SessionGet<'a>),
@@ -77,7 +84,9 @@ pub struct CachePut<'a> {
     pub tags: Vec<&'a [u8]>,
 }
 
-/// One limit of a `LIMIT.TAKE`.
+/// One limit of a `LIMIT.TAKE`:
+/// `algorithm subject id limit window_us burst cost` and the options that are set, in the order of
+/// [`TakeOptions`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Take<'a> {
     /// `fixed_window`, `token_bucket`, ...
@@ -86,14 +95,55 @@ pub struct Take<'a> {
     pub subject: &'a [u8; 16],
     /// Hash of the limit and its parameters.
     pub id: &'a [u8; 8],
-    /// Units per window, > 0.
+    /// Units per window, or slots; > 0.
     pub limit: u64,
-    /// Window, microseconds, > 0; the TTL follows from it.
+    /// Window, or life of a slot, microseconds, > 0; the TTL follows from it. Of a calendar window its
+    /// longest one.
     pub window_us: u64,
-    /// Capacity of a bucket, units, > 0.
+    /// `token_bucket`: its capacity, units, > 0. `leaky_bucket`: the longest wait, microseconds. Of the
+    /// others: `limit`.
     pub burst: u64,
-    /// Units to take; 0 looks.
+    /// Units to charge; 0 looks.
     pub cost: u64,
+    /// What most takes do without.
+    pub options: TakeOptions<'a>,
+}
+
+/// What a take may ask for beside its cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TakeOptions<'a> {
+    /// `CALENDAR unit@zone`: the window is this calendar unit in this time zone (IANA name).
+    pub calendar: Option<&'a [u8]>,
+    /// `FORCE`: charged whatever is available, and never a reason to deny the others: it pays for what
+    /// has been done already.
+    pub force: bool,
+    /// `LEASE n`: up to so many units more, > 0, charged with the rest, that the caller will spend
+    /// itself. Fewer are granted when fewer are left.
+    pub lease: Option<u64>,
+    /// `NEED n`: units that must be available; without it, as many as the cost.
+    pub need: Option<u64>,
+    /// `OVERRIDE name`: the key may have a limit of its own, stored under this limit's name.
+    pub overridable: Option<&'a [u8]>,
+    /// `SLOT id`: names the slot (`concurrency`), so that taking it twice takes it once.
+    pub slot: Option<&'a [u8; 16]>,
+}
+
+/// What a `LIMIT.RETURN` gives back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitReturn<'a> {
+    /// 16 random bytes: the same return again does nothing.
+    pub id: &'a [u8; 16],
+    /// What each limit gets back.
+    pub gives: Vec<Give<'a>>,
+}
+
+/// Units, or a slot, given back to one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Give<'a> {
+    /// What the take's reply said: which charge this is.
+    pub mark: u64,
+    /// The limit; `cost` is what is given back. A slot is named by its option.
+    pub take: Take<'a>,
 }
 
 /// `SESSION.GET realm user secret idle_ms touch`. Reply: [`super::reply::SessionReply`].
@@ -178,6 +228,7 @@ impl<'a> Op<'a> {
             b"CACHE.GET" => cache_get(args),
             b"CACHE.INVALIDATE" => cache_invalidate(args),
             b"CACHE.PUT" => cache_put(args),
+            b"LIMIT.RETURN" => limit_return(args),
             b"LIMIT.TAKE" => limit_take(args),
             b"SESSION.GET" => session_get(args),
             _ => Err(OpError::Verb),
@@ -190,6 +241,7 @@ impl<'a> Op<'a> {
             Self::CacheGet(_) => "CACHE.GET",
             Self::CacheInvalidate { .. } => "CACHE.INVALIDATE",
             Self::CachePut(_) => "CACHE.PUT",
+            Self::LimitReturn(_) => "LIMIT.RETURN",
             Self::LimitTake(_) => "LIMIT.TAKE",
             Self::SessionGet(_) => "SESSION.GET",
         }
@@ -229,18 +281,27 @@ impl<'a> Op<'a> {
                     resp::bulk(out, tag);
                 }
             }
+            Self::LimitReturn(op) => {
+                let items = op
+                    .gives
+                    .iter()
+                    .map(|give| give.take.items().saturating_add(1));
+                resp::array(out, items.fold(3, usize::saturating_add));
+                resp::bulk(out, verb);
+                resp::bulk(out, op.id);
+                resp::bulk_int(out, op.gives.len() as u64);
+                for give in &op.gives {
+                    resp::bulk_int(out, give.mark);
+                    give.take.encode(out);
+                }
+            }
             Self::LimitTake(takes) => {
-                resp::array(out, takes.len().saturating_mul(7).saturating_add(2));
+                let items = takes.iter().map(Take::items);
+                resp::array(out, items.fold(2, usize::saturating_add));
                 resp::bulk(out, verb);
                 resp::bulk_int(out, takes.len() as u64);
                 for take in takes {
-                    resp::bulk(out, take.algorithm);
-                    resp::bulk(out, take.subject);
-                    resp::bulk(out, take.id);
-                    resp::bulk_int(out, take.limit);
-                    resp::bulk_int(out, take.window_us);
-                    resp::bulk_int(out, take.burst);
-                    resp::bulk_int(out, take.cost);
+                    take.encode(out);
                 }
             }
             Self::SessionGet(op) => {
@@ -302,27 +363,32 @@ fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     }))
 }
 
-fn limit_take<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let (count, args) = args.split_first().ok_or(OpError::Arity)?;
-    let count = number(count, 1, MAX_LIMITS as u64, "count")?;
-    if u64::try_from(args.len()).ok() != count.checked_mul(7) {
+fn limit_return<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let [id, count, args @ ..] = args else {
         return Err(OpError::Arity);
-    }
-    let mut takes = Vec::new();
-    for take in args.chunks_exact(7) {
-        let &[algorithm, subject, id, limit, window_us, burst, cost] = take else {
-            return Err(OpError::Arity);
-        };
-        takes.push(Take {
-            algorithm,
-            subject: fixed(subject, "subject")?,
-            id: fixed(id, "id")?,
-            limit: number(limit, 1, MAX_EXACT, "limit")?,
-            window_us: number(window_us, 1, MAX_TTL_MS.saturating_mul(1000), "window_us")?,
-            burst: number(burst, 1, MAX_EXACT, "burst")?,
-            cost: number(cost, 0, MAX_EXACT, "cost")?,
-        });
-    }
+    };
+    let id = fixed(id, "id")?;
+    let mut args = args;
+    let gives = (0..number(count, 1, MAX_LIMITS as u64, "count")?)
+        .map(|_| {
+            let mark = next(&mut args)?;
+            Ok(Give {
+                mark: number(mark, 0, MAX_EXACT, "mark")?,
+                take: Take::parse(&mut args)?,
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    ended(args)?;
+    Ok(Op::LimitReturn(LimitReturn { id, gives }))
+}
+
+fn limit_take<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let mut args = args;
+    let count = number(next(&mut args)?, 1, MAX_LIMITS as u64, "count")?;
+    let takes = (0..count)
+        .map(|_| Take::parse(&mut args))
+        .collect::<Result<_, _>>()?;
+    ended(args)?;
     Ok(Op::LimitTake(takes))
 }
 
@@ -372,6 +438,22 @@ fn number(text: &[u8], min: u64, max: u64, name: &'static str) -> Result<u64, Op
         .and_then(|n| u64::try_from(n).ok())
         .filter(|n| (min..=max).contains(n))
         .ok_or(OpError::Argument(name))
+}
+
+/// Takes the first argument off.
+fn next<'a>(args: &mut &[&'a [u8]]) -> Result<&'a [u8], OpError> {
+    let (&first, rest) = args.split_first().ok_or(OpError::Arity)?;
+    *args = rest;
+    Ok(first)
+}
+
+/// Nothing may follow.
+fn ended(args: &[&[u8]]) -> Result<(), OpError> {
+    if args.is_empty() {
+        Ok(())
+    } else {
+        Err(OpError::Arity)
+    }
 }
 
 fn ttl(text: &[u8]) -> Result<u64, OpError> {

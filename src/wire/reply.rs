@@ -47,7 +47,8 @@ pub enum CacheReply<'a> {
     Vary(&'a [u8]),
 }
 
-/// Answer to `LIMIT.TAKE`: `[admitted now_us [state available reset_us retry_us]*]`.
+/// Answer to `LIMIT.TAKE`: `[admitted now_us [state available reset_us retry_us mark leased limit]*]`;
+/// the last two of a limit are left out when both are 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitReply {
     /// All were charged.
@@ -67,14 +68,24 @@ pub struct Taken {
     pub available: u64,
     /// Effective window of `available`, microseconds.
     pub reset_us: u64,
-    /// When the same cost would fit, microseconds from now; 0 unless denied.
+    /// Denied: when the same cost would fit, microseconds from now. Admitted by a `leaky_bucket`: how
+    /// long the request had to wait; the bridge has waited already.
     pub retry_us: u64,
+    /// Names this charge, for a `LIMIT.RETURN`.
+    pub mark: u64,
+    /// Units granted beyond the cost, for the caller to spend.
+    pub leased: u64,
+    /// Units per window of this key, when it has a limit of its own; else 0.
+    pub limit: u64,
 }
 
 /// One limit's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakeState {
-    /// It does not fit now (0).
+    /// It does not fit at this moment, and nothing says for how long (-2): slots end at any time, and a
+    /// charge that is about to be given back counts too.
+    Busy,
+    /// It does not fit before `retry_us` have passed (0).
     Denied,
     /// It can never fit: the cost is above the capacity (-1).
     Never,
@@ -182,31 +193,53 @@ impl LimitReply {
         resp::integer(out, i64::from(self.admitted));
         int(out, self.now_us);
         for taken in &self.limits {
-            resp::array(out, 4);
+            let more = taken.leased > 0 || taken.limit > 0;
+            resp::array(out, if more { 7 } else { 5 });
             resp::integer(out, taken.state.code());
             int(out, taken.available);
             int(out, taken.reset_us);
             int(out, taken.retry_us);
+            int(out, taken.mark);
+            if more {
+                int(out, taken.leased);
+                int(out, taken.limit);
+            }
         }
     }
 }
 
 impl Taken {
+    /// A verdict that names no charge, grants no lease, and is of the limit as configured.
+    pub fn new(state: TakeState, available: u64, reset_us: u64, retry_us: u64) -> Self {
+        Self {
+            state,
+            available,
+            reset_us,
+            retry_us,
+            mark: 0,
+            leased: 0,
+            limit: 0,
+        }
+    }
+
     fn parse(value: &Value<'_>) -> Result<Self, ReplyError> {
-        let [state, available, reset, retry] = array(value)? else {
+        let (base, leased, limit) = match array(value)? {
+            [base @ .., leased, limit] if base.len() == 5 => {
+                (base, unsigned(leased)?, unsigned(limit)?)
+            }
+            base => (base, 0, 0),
+        };
+        let [state, available, reset, retry, mark] = base else {
             return Err(ReplyError::Shape);
         };
-        let state = match state {
-            Value::Integer(-1) => TakeState::Never,
-            Value::Integer(0) => TakeState::Denied,
-            Value::Integer(1) => TakeState::Ok,
-            _ => return Err(ReplyError::Shape),
-        };
         Ok(Self {
-            state,
+            state: TakeState::from_code(state).ok_or(ReplyError::Shape)?,
             available: unsigned(available)?,
             reset_us: unsigned(reset)?,
             retry_us: unsigned(retry)?,
+            mark: unsigned(mark)?,
+            leased,
+            limit,
         })
     }
 }
@@ -214,9 +247,20 @@ impl Taken {
 impl TakeState {
     fn code(self) -> i64 {
         match self {
+            Self::Busy => -2,
             Self::Denied => 0,
             Self::Never => -1,
             Self::Ok => 1,
+        }
+    }
+
+    fn from_code(value: &Value<'_>) -> Option<Self> {
+        match value {
+            Value::Integer(-2) => Some(Self::Busy),
+            Value::Integer(-1) => Some(Self::Never),
+            Value::Integer(0) => Some(Self::Denied),
+            Value::Integer(1) => Some(Self::Ok),
+            _ => None,
         }
     }
 }
@@ -277,6 +321,19 @@ pub fn parse_stored(value: &Value<'_>) -> Result<bool, ReplyError> {
         Value::Simple(b"refused") => Ok(false),
         Value::Simple(b"stored") => Ok(true),
         _ => Err(ReplyError::Shape),
+    }
+}
+
+/// Reads the answer to a `LIMIT.RETURN` of `count` limits: units given back, one by one.
+pub fn parse_returned(value: &Value<'_>, count: usize) -> Result<Vec<u64>, ReplyError> {
+    let returned: Vec<u64> = array(value)?
+        .iter()
+        .map(unsigned)
+        .collect::<Result<_, _>>()?;
+    if returned.len() == count {
+        Ok(returned)
+    } else {
+        Err(ReplyError::Shape)
     }
 }
 

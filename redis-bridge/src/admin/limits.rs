@@ -20,6 +20,7 @@ impl Admin {
             return Err(unexpected());
         };
         let state = match taken.state {
+            TakeState::Busy => "busy",
             TakeState::Denied => "denied",
             TakeState::Never => "never",
             TakeState::Ok => "ok",

@@ -47,6 +47,8 @@ pub struct Ops {
     pub cache_invalidate: u64,
     /// `CACHE.PUT`
     pub cache_put: u64,
+    /// `LIMIT.RETURN`
+    pub limit_return: u64,
     /// `LIMIT.TAKE`
     pub limit_take: u64,
     /// `SESSION.GET`
@@ -82,6 +84,7 @@ impl Counters {
             Op::CacheGet(_) => &mut self.ops.cache_get,
             Op::CacheInvalidate { .. } => &mut self.ops.cache_invalidate,
             Op::CachePut(_) => &mut self.ops.cache_put,
+            Op::LimitReturn(_) => &mut self.ops.limit_return,
             Op::LimitTake(_) => &mut self.ops.limit_take,
             Op::SessionGet(_) => &mut self.ops.session_get,
         };

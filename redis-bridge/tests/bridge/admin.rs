@@ -191,6 +191,7 @@ async fn a_limit_is_shown_and_reset_for_the_client_it_counts() {
         window_us: limit.window_us,
         burst: limit.burst,
         cost: 30,
+        options: tidegate::wire::op::TakeOptions::default(),
     }]);
     bridge.exchange(&[op]).await;
     let path = "/v1/limits/per-ip?key=1.2.3.4";

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::wire::frame::Hello;
-use tidegate::wire::op::{CacheGet, CachePut, Take};
+use tidegate::wire::op::{CacheGet, CachePut, Take, TakeOptions};
 use tidegate::wire::{Op, PROTOCOL, ToBridge, resp};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -499,6 +499,7 @@ pub(crate) fn take(subject: &[u8; 16], cost: u64) -> Op<'_> {
         window_us: 3_600_000_000,
         burst: 1_000_000,
         cost,
+        options: TakeOptions::default(),
     }])
 }
 

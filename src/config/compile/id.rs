@@ -5,7 +5,7 @@ use crate::policy::Limit;
 use sha2::{Digest as _, Sha256};
 
 /// First 8 bytes of the SHA-256 over everything that changes the meaning of a counter, each field
-/// preceded by its length in 4 bytes: name, algorithm, limit, window in microseconds, burst, key parts.
+/// preceded by its length in 4 bytes: name, algorithm, limit, window in microseconds, burst, calendar, key parts.
 /// Numbers are decimal. So a changed limit starts fresh state, and one that is not keeps it
 /// (specs/limits.md, invariant 13; invariant R16).
 pub(super) fn of(limit: &Limit) -> [u8; 8] {
@@ -21,6 +21,9 @@ pub(super) fn of(limit: &Limit) -> [u8; 8] {
     field(&limit.limit.to_string());
     field(&limit.window_us.to_string());
     field(&limit.burst.to_string());
+    if let Some(calendar) = &limit.calendar {
+        field(&calendar.to_wire());
+    }
     for part in &limit.key {
         field(&key::canonical(part));
     }

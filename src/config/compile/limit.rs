@@ -6,7 +6,7 @@ use super::super::raw;
 use super::super::scalar::Whole;
 use super::value::{count, is_bearable, lasting_us, list, within};
 use super::{id, key};
-use crate::policy::{Algorithm, KeyPart, Limit, LimitHeaders, OnError};
+use crate::policy::{Algorithm, Cost, KeyPart, Limit, LimitHeaders, OnError};
 
 /// Parts of one key, at most.
 const MAX_PARTS: usize = 16;
@@ -25,22 +25,18 @@ pub(super) fn limit(name: &str, raw: &raw::Limit, at: &At<'_>) -> Option<Limit> 
     let headers = headers(raw);
     let shadow = raw.shadow.value(false, |&shadow| Some(shadow));
 
-    let units = units?;
+    let (units, cost) = (units?, cost?);
     let mut limit = Limit {
-        name: name.to_owned(),
-        algorithm: algorithm?,
-        limit: units,
-        window_us: window_us?,
         burst: burst?.unwrap_or(units),
-        cost: cost?,
+        cost: Cost::Fixed(cost),
         key: key?,
         on_error: on_error?,
         headers: headers?,
         shadow: shadow?,
-        id: [0; 8],
+        ..Limit::new(name, algorithm?, units, window_us?)
     };
     check_bucket(&limit, raw, at)?;
-    if limit.cost > limit.burst {
+    if cost > limit.burst {
         at.key("cost").warn("never fits: every request is refused");
     }
     limit.id = id::of(&limit);

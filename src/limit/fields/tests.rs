@@ -1,30 +1,16 @@
 use super::*;
-use crate::policy::{Algorithm, KeyPart, OnError};
+use crate::policy::Algorithm;
 use proptest::prelude::*;
 
 fn limit(name: &str, limit: u64, window_us: u64, headers: LimitHeaders) -> Limit {
     Limit {
-        name: name.to_owned(),
-        algorithm: Algorithm::FixedWindow,
-        limit,
-        window_us,
-        burst: limit,
-        cost: 1,
-        key: vec![KeyPart::ClientIp],
-        on_error: OnError::Allow,
         headers,
-        shadow: false,
-        id: [0; 8],
+        ..Limit::new(name, Algorithm::FixedWindow, limit, window_us)
     }
 }
 
 fn taken(state: TakeState, available: u64, reset_us: u64, retry_us: u64) -> Taken {
-    Taken {
-        state,
-        available,
-        reset_us,
-        retry_us,
-    }
+    Taken::new(state, available, reset_us, retry_us)
 }
 
 fn shown(items: &[(Limit, Taken)]) -> Vec<(&'static str, String)> {

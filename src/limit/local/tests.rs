@@ -1,24 +1,29 @@
 #![allow(clippy::arithmetic_side_effects, reason = "tests")]
 
 use super::*;
-use crate::policy::{KeyPart, LimitHeaders, OnError};
+use crate::policy::Cost;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000;
 
 fn limit(algorithm: Algorithm, limit: u64, window_us: u64, burst: u64, cost: u64) -> Limit {
     Limit {
-        name: "x".to_owned(),
-        algorithm,
-        limit,
-        window_us,
         burst,
-        cost,
-        key: vec![KeyPart::ClientIp],
-        on_error: OnError::Local { peers: 1 },
-        headers: LimitHeaders::Draft11,
-        shadow: false,
+        cost: Cost::Fixed(cost),
         id: [limit as u8; 8],
+        ..Limit::new("x", algorithm, limit, window_us)
+    }
+}
+
+fn local_take(limit: &Limit, peers: u32, n: u32) -> LocalTake<'_> {
+    let Cost::Fixed(cost) = limit.cost else {
+        panic!("a fixed cost");
+    };
+    LocalTake {
+        limit,
+        cost,
+        peers,
+        subject: key(n),
     }
 }
 
@@ -33,14 +38,7 @@ fn key(n: u32) -> [u8; 16] {
 }
 
 fn take(local: &mut LocalLimits, limit: &Limit, peers: u32, n: u32, now_us: u64) -> LimitReply {
-    local.take(
-        &[LocalTake {
-            limit,
-            peers,
-            subject: key(n),
-        }],
-        now_us,
-    )
+    local.take(&[local_take(limit, peers, n)], now_us)
 }
 
 #[test]
@@ -50,12 +48,7 @@ fn a_fixed_window_admits_its_share() {
     let now = 61 * SECOND;
     for left in (0..4).rev() {
         let reply = take(&mut local, &limit, 3, 1, now);
-        let taken = Taken {
-            state: TakeState::Ok,
-            available: left,
-            reset_us: 59 * SECOND,
-            retry_us: 0,
-        };
+        let taken = Taken::new(TakeState::Ok, left, 59 * SECOND, 0);
         assert_eq!(
             reply,
             LimitReply {
@@ -67,12 +60,7 @@ fn a_fixed_window_admits_its_share() {
     }
     let reply = take(&mut local, &limit, 3, 1, now + SECOND);
     let wait = 58 * SECOND;
-    let taken = Taken {
-        state: TakeState::Denied,
-        available: 0,
-        reset_us: wait,
-        retry_us: wait,
-    };
+    let taken = Taken::new(TakeState::Denied, 0, wait, wait);
     assert_eq!((reply.admitted, reply.limits), (false, vec![taken]));
     assert!(take(&mut local, &limit, 3, 2, now).admitted, "another key");
     assert!(
@@ -92,12 +80,7 @@ fn a_bucket_refills_at_its_share_of_the_rate() {
         assert_eq!(taken.reset_us, (2 * SECOND).max(left * 2 * SECOND));
     }
     let denied = take(&mut local, &limit, 2, 1, SECOND).limits[0];
-    let taken = Taken {
-        state: TakeState::Denied,
-        available: 0,
-        reset_us: SECOND,
-        retry_us: SECOND,
-    };
+    let taken = Taken::new(TakeState::Denied, 0, SECOND, SECOND);
     assert_eq!(denied, taken);
     assert!(!take(&mut local, &limit, 2, 1, 2 * SECOND - 1).admitted);
     assert!(take(&mut local, &limit, 2, 1, 2 * SECOND).admitted);
@@ -136,11 +119,7 @@ fn costs() {
 fn a_denial_charges_none_of_several() {
     let mut local = LocalLimits::new();
     let (wide, narrow) = (fixed(10, 1), fixed(1, 1));
-    let takes = [&wide, &narrow].map(|limit| LocalTake {
-        limit,
-        peers: 1,
-        subject: key(1),
-    });
+    let takes = [&wide, &narrow].map(|limit| local_take(limit, 1, 1));
     assert!(local.take(&takes, 0).admitted);
     let denied = local.take(&takes, 0);
     assert!(!denied.admitted);
@@ -156,11 +135,7 @@ fn a_denial_charges_none_of_several() {
 fn one_limit_twice_is_charged_twice() {
     let mut local = LocalLimits::new();
     let limit = fixed(3, 2);
-    let takes = [LocalTake {
-        limit: &limit,
-        peers: 1,
-        subject: key(1),
-    }; 2];
+    let takes = [local_take(&limit, 1, 1); 2];
     assert!(!local.take(&takes, 0).admitted);
     assert!(local.is_empty(), "a denial writes nothing");
     assert!(local.take(&takes[..1], 0).admitted);
@@ -225,12 +200,12 @@ fn within_share(limit: &Limit, peers: u32, admitted: &[(u64, u64)]) -> Result<()
             sum += cost;
             let bound = match limit.algorithm {
                 Algorithm::FixedWindow if now / limit.window_us == from / limit.window_us => units,
-                Algorithm::FixedWindow => continue,
                 Algorithm::TokenBucket => {
                     let refilled = u128::from(now - from) * u128::from(limit.limit)
                         / (u128::from(limit.window_us) * u128::from(peers));
                     limit.burst.div_ceil(u64::from(peers)) + refilled as u64
                 }
+                _ => continue,
             };
             if sum > bound {
                 return Err(format!("{sum} > {bound} in {from}..={now}"));

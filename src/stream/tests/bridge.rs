@@ -1,6 +1,6 @@
 //! What a bridge is asked, and what it usually says.
 
-use crate::wire::op::{Op, Take, Touch};
+use crate::wire::op::{Give, Op, Take, Touch};
 use crate::wire::reply::{CacheReply, LimitReply, SessionReply, TakeState, Taken};
 use crate::wire::resp;
 
@@ -26,12 +26,21 @@ pub(super) enum Asked {
         record: Vec<u8>,
         tags: Vec<Vec<u8>>,
     },
+    Returns(Vec<Return>),
     Session {
         realm: Vec<u8>,
         secret: [u8; 18],
         idle_ms: u64,
         touch: Touch,
     },
+}
+
+/// What one limit gets back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Return {
+    pub(super) limit: Limit,
+    pub(super) mark: u64,
+    pub(super) slot: Option<[u8; 16]>,
 }
 
 /// One limit that is asked.
@@ -66,6 +75,7 @@ impl Asked {
                 record: put.record.to_vec(),
                 tags: put.tags.iter().map(|tag| tag.to_vec()).collect(),
             },
+            Op::LimitReturn(op) => Self::Returns(op.gives.iter().map(Return::of).collect()),
             Op::LimitTake(takes) => Self::Limits(takes.iter().map(Limit::of).collect()),
             Op::SessionGet(get) => Self::Session {
                 realm: get.realm.to_vec(),
@@ -82,6 +92,16 @@ impl Asked {
 
     pub(super) fn is_put(&self) -> bool {
         matches!(self, Self::Put { .. })
+    }
+}
+
+impl Return {
+    fn of(give: &Give<'_>) -> Self {
+        Self {
+            limit: Limit::of(&give.take),
+            mark: give.mark,
+            slot: give.take.options.slot.copied(),
+        }
     }
 }
 
@@ -103,6 +123,10 @@ pub(super) fn usual(asked: &Asked, now_us: u64) -> Vec<u8> {
         Asked::Invalidate(_) => integer(1),
         Asked::Limits(takes) => limits(true, &vec![ok(42); takes.len()], now_us),
         Asked::Put { .. } => encoded(|out| resp::simple(out, b"stored")),
+        Asked::Returns(gives) => encoded(|out| {
+            resp::array(out, gives.len());
+            gives.iter().for_each(|_| resp::integer(out, 1));
+        }),
         Asked::Session { .. } => valid("42", "admin,user", now_us),
     }
 }
@@ -154,30 +178,15 @@ pub(super) fn limits(admitted: bool, taken: &[Taken], now_us: u64) -> Vec<u8> {
 }
 
 pub(super) fn ok(available: u64) -> Taken {
-    Taken {
-        state: TakeState::Ok,
-        available,
-        reset_us: 18_000_000,
-        retry_us: 0,
-    }
+    Taken::new(TakeState::Ok, available, 18_000_000, 0)
 }
 
 pub(super) fn denied(retry_us: u64) -> Taken {
-    Taken {
-        state: TakeState::Denied,
-        available: 0,
-        reset_us: retry_us,
-        retry_us,
-    }
+    Taken::new(TakeState::Denied, 0, retry_us, retry_us)
 }
 
 pub(super) fn never() -> Taken {
-    Taken {
-        state: TakeState::Never,
-        available: 5,
-        reset_us: 18_000_000,
-        retry_us: 0,
-    }
+    Taken::new(TakeState::Never, 5, 18_000_000, 0)
 }
 
 pub(super) fn error(line: &str) -> Vec<u8> {

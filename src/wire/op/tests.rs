@@ -1,6 +1,7 @@
 use super::*;
 use crate::wire::resp::decode_all;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -12,30 +13,57 @@ struct Args {
     f16: [[u8; 16]; 2],
     f12: [u8; 12],
     f18: [u8; 18],
-    ids: Vec<([u8; 16], [u8; 8], [u64; 4])>,
+    ids: Vec<TakeArgs>,
     ttl: u64,
     age: u64,
     touch: Touch,
 }
 
+/// The same of one limit.
+#[derive(Debug, Clone)]
+struct TakeArgs {
+    algorithm: Vec<u8>,
+    subject: [u8; 16],
+    id: [u8; 8],
+    numbers: [u64; 4],
+    calendar: Option<String>,
+    force: bool,
+    lease: Option<u64>,
+    need: Option<u64>,
+    overridable: Option<String>,
+    slot: Option<[u8; 16]>,
+}
+
+impl TakeArgs {
+    fn take(&self) -> Take<'_> {
+        let [limit, window_us, burst, cost] = self.numbers;
+        Take {
+            algorithm: &self.algorithm,
+            subject: &self.subject,
+            id: &self.id,
+            limit,
+            window_us,
+            burst,
+            cost,
+            options: TakeOptions {
+                calendar: self.calendar.as_deref().map(str::as_bytes),
+                force: self.force,
+                lease: self.lease,
+                need: self.need,
+                overridable: self.overridable.as_deref().map(str::as_bytes),
+                slot: self.slot.as_ref(),
+            },
+        }
+    }
+}
+
 impl Args {
     fn ops(&self) -> Vec<Op<'_>> {
-        let [vary, record, realm, algorithm, ..] = &self.bytes[..] else {
-            panic!("four texts");
+        let [vary, record, realm, ..] = &self.bytes[..] else {
+            panic!("three texts");
         };
         let tags: Vec<&[u8]> = self.bytes.iter().map(Vec::as_slice).collect();
-        let takes = self
-            .ids
-            .iter()
-            .map(|(subject, id, [limit, window_us, burst, cost])| Take {
-                algorithm,
-                subject,
-                id,
-                limit: *limit,
-                window_us: *window_us,
-                burst: *burst,
-                cost: *cost,
-            });
+        let takes: Vec<_> = self.ids.iter().map(|id| id.take()).collect();
         vec![
             Op::CacheGet(CacheGet {
                 url: &self.url,
@@ -57,7 +85,17 @@ impl Args {
                 record,
                 tags,
             }),
-            Op::LimitTake(takes.collect()),
+            Op::LimitReturn(LimitReturn {
+                id: &self.f16[0],
+                gives: takes
+                    .iter()
+                    .map(|&take| Give {
+                        mark: take.cost,
+                        take,
+                    })
+                    .collect(),
+            }),
+            Op::LimitTake(takes),
             Op::SessionGet(SessionGet {
                 realm,
                 user: &self.f12,
@@ -82,10 +120,44 @@ fn args() -> impl Strategy<Value = Args> {
     let numbers = [
         1..=MAX_EXACT,
         1..=MAX_TTL_MS * 1000,
-        1..=MAX_EXACT,
+        0..=MAX_EXACT,
         0..=MAX_EXACT,
     ];
-    let take = (any::<[u8; 16]>(), any::<[u8; 8]>(), numbers);
+    let units = 1..=MAX_EXACT;
+    let options = (
+        option::of("[a-z]{3,5}@[A-Z][A-Za-z_/+-]{2,20}"),
+        any::<bool>(),
+        option::of(units.clone()),
+        option::of(units),
+        option::of("[a-z][a-z0-9-]{0,20}"),
+        any::<Option<[u8; 16]>>(),
+    );
+    // No algorithm is called like an option.
+    let algorithm = vec(any::<u8>(), 1..20).prop_filter("a word of ours", |name| {
+        name.iter().any(|b| !b.is_ascii_uppercase())
+    });
+    let ids = (
+        algorithm,
+        any::<[u8; 16]>(),
+        any::<[u8; 8]>(),
+        numbers,
+        options,
+    );
+    let take = ids.prop_map(|(algorithm, subject, id, numbers, options)| {
+        let (calendar, force, lease, need, overridable, slot) = options;
+        TakeArgs {
+            algorithm,
+            subject,
+            id,
+            numbers,
+            calendar,
+            force,
+            lease,
+            need,
+            overridable,
+            slot,
+        }
+    });
     (
         vec(text, 4..10),
         url,
@@ -132,7 +204,7 @@ proptest! {
 
     #[test]
     fn x6_any_arguments_return_and_what_parses_is_canonical(
-        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PUT", "LIMIT.TAKE", "SESSION.GET"]),
+        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
         args in vec(prop_oneof![
             vec(any::<u8>(), 16), vec(any::<u8>(), 8), vec(any::<u8>(), 12), vec(any::<u8>(), 18),
             vec(any::<u8>(), 0..4), "-?[0-9]{1,3}".prop_map(String::into_bytes),
@@ -150,9 +222,16 @@ proptest! {
 
     #[test]
     fn x7_an_operation_with_any_one_argument_less_or_more_is_refused(args in args()) {
-        // Without tags and with one URL, where their number is free.
+        // Without tags and with one URL, where their number is free, and without a last word that may be
+        // left out.
         for mut op in args.ops() {
             match &mut op {
+                Op::LimitReturn(LimitReturn { gives, .. }) => {
+                    gives.iter_mut().for_each(|give| give.take.options.force = false);
+                }
+                Op::LimitTake(takes) => {
+                    takes.iter_mut().for_each(|take| take.options.force = false);
+                }
                 Op::CachePut(put) => put.tags.clear(),
                 Op::CacheInvalidate { urls } => urls.truncate(1),
                 _ => {}
@@ -205,10 +284,57 @@ fn good(verb: &str) -> Vec<&'static [u8]> {
                 b"1",
                 b"1",
                 b"0",
+                b"FORCE",
             ]
         }
+        "LIMIT.RETURN" => vec![
+            b"LIMIT.RETURN",
+            F16,
+            b"1",
+            b"7",
+            b"concurrency",
+            F16,
+            F8,
+            b"1",
+            b"1",
+            b"1",
+            b"0",
+            b"SLOT",
+            F16,
+        ],
         "SESSION.GET" => vec![b"SESSION.GET", b"web", F12, F18, b"1", b"always"],
         other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn x7_options_have_one_spelling_and_bounds() {
+    let bare = &good("LIMIT.TAKE")[..9];
+    let with = |options: &[&'static [u8]]| parse_text(&[bare, options].concat());
+    let good: &[&[&'static [u8]]] = &[
+        &[b"CALENDAR", b"day@Europe/Berlin"],
+        &[b"FORCE"],
+        &[b"FORCE", b"LEASE", b"1", b"NEED", b"0"],
+        &[b"OVERRIDE", b"per-ip", b"SLOT", F16],
+    ];
+    for options in good {
+        assert_eq!(with(options), Ok(()), "{options:?}");
+    }
+    let bad: &[(&[&'static [u8]], OpError)] = &[
+        (&[b"CALENDAR", b""], OpError::Argument("calendar")),
+        (&[b"CALENDAR", b"day@{x}"], OpError::Argument("calendar")),
+        (&[b"FORCE", b"FORCE"], OpError::Arity),
+        (&[b"LEASE", b"0"], OpError::Argument("lease")),
+        (&[b"LEASE", b"-1"], OpError::Argument("lease")),
+        (&[b"NEED", b"1", b"LEASE", b"1"], OpError::Arity),
+        (&[b"NEED", b"9007199254740993"], OpError::Argument("need")),
+        (&[b"OVERRIDE", b"a:b"], OpError::Argument("override")),
+        (&[b"SLOT", b"short"], OpError::Argument("slot")),
+        (&[b"SLOT"], OpError::Arity),
+        (&[b"force"], OpError::Arity),
+    ];
+    for (options, error) in bad {
+        assert_eq!(with(options), Err(*error), "{options:?}");
     }
 }
 
@@ -294,7 +420,7 @@ fn x7_each_bad_argument_is_named() {
         (
             "LIMIT.TAKE",
             7,
-            &[b"0", b"-1", over_exact],
+            &[b"", b"-1", over_exact],
             Argument("burst"),
         ),
         (
@@ -303,6 +429,17 @@ fn x7_each_bad_argument_is_named() {
             &[b"", b"-1", b"NaN", b"1e3", over_exact],
             Argument("cost"),
         ),
+        ("LIMIT.TAKE", 2, &[b"", &[b'a'; 65]], Argument("algorithm")),
+        ("LIMIT.TAKE", 9, &[b"FORCE?"], OpError::Arity),
+        ("LIMIT.RETURN", 1, &[b"", &[0; 15]], Argument("id")),
+        ("LIMIT.RETURN", 2, &[b"", b"0", b"17"], Argument("count")),
+        (
+            "LIMIT.RETURN",
+            3,
+            &[b"", b"-1", over_exact],
+            Argument("mark"),
+        ),
+        ("LIMIT.RETURN", 12, &[b"", &[0; 15]], Argument("slot")),
         ("SESSION.GET", 1, &[b"", &[b'a'; 65]], Argument("realm")),
         (
             "SESSION.GET",

@@ -9,13 +9,21 @@ use proptest::sample::select;
 const MAX: u64 = i64::MAX as u64;
 
 fn taken() -> impl Strategy<Value = Taken> {
-    let state = select(vec![TakeState::Denied, TakeState::Never, TakeState::Ok]);
-    (state, 0..=MAX, 0..=MAX, 0..=MAX).prop_map(|(state, available, reset_us, retry_us)| Taken {
-        state,
-        available,
-        reset_us,
-        retry_us,
-    })
+    let state = select(vec![
+        TakeState::Busy,
+        TakeState::Denied,
+        TakeState::Never,
+        TakeState::Ok,
+    ]);
+    let more = prop_oneof![Just((0, 0)), (0..=MAX, 0..=MAX)];
+    (state, [0..=MAX, 0..=MAX, 0..=MAX, 0..=MAX], more).prop_map(
+        |(state, [available, reset_us, retry_us, mark], (leased, limit))| Taken {
+            mark,
+            leased,
+            limit,
+            ..Taken::new(state, available, reset_us, retry_us)
+        },
+    )
 }
 
 fn decoded(bytes: &[u8]) -> Value<'_> {

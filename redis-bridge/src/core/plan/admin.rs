@@ -6,7 +6,7 @@ use crate::core::failure::Failure;
 use crate::core::types::{Command, Role};
 use crate::script::Script;
 use tidegate::wire::OpError;
-use tidegate::wire::op::{MAX_EXACT, MAX_TTL_MS, Take};
+use tidegate::wire::op::{MAX_EXACT, MAX_TTL_MS, Take, TakeOptions};
 
 pub(super) fn begin(op: &AdminOp, cx: &Context<'_>) -> Result<Begun, Failure> {
     match op {
@@ -39,6 +39,7 @@ fn peek(limit: &Limit, cx: &Context<'_>) -> Result<Begun, Failure> {
         window_us: in_range(limit.window_us, MAX_TTL_MS * 1000, "window_us")?,
         burst: in_range(limit.burst, MAX_EXACT, "burst")?,
         cost: 0,
+        options: TakeOptions::default(),
     };
     limit::Takes::begin(&[take], cx, limit::Answer::Admin)
 }

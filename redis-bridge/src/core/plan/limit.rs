@@ -284,8 +284,11 @@ fn taken(value: &Value) -> Option<(Taken, u64)> {
         available: available.as_u64()?,
         reset_us: reset.as_u64()?,
         retry_us: retry.as_u64()?,
+        mark: mark.as_u64()?,
+        leased: 0,
+        limit: 0,
     };
-    Some((taken, mark.as_u64()?))
+    Some((taken, taken.mark))
 }
 
 /// What the scripts rely on, beyond what the wire checks.

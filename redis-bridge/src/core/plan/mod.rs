@@ -63,6 +63,7 @@ pub(super) fn begin(op: &Op<'_>, cx: &mut Context<'_>) -> Result<Begun, Failure>
         Op::CacheGet(op) => Ok(cache::Get::begin(op, cx)),
         Op::CacheInvalidate { urls } => Ok(purge::Urls::begin(urls, cx, purge::Answer::Value)),
         Op::CachePut(op) => Ok(cache::Put::begin(op, cx)),
+        Op::LimitReturn(_) => Err(Failure::Op(tidegate::wire::OpError::Verb)),
         Op::LimitTake(takes) => limit::Takes::begin(takes, cx, limit::Answer::Value),
         Op::SessionGet(op) => Ok(session::Get::begin(op, cx)),
     }

@@ -7,7 +7,7 @@ use crate::model::ModelRedis;
 use crate::vault::Vault;
 use std::time::Duration;
 use tidegate::wire::frame::{self, Hello};
-use tidegate::wire::op::{CacheGet, CachePut, SessionGet, Take, Touch};
+use tidegate::wire::op::{CacheGet, CachePut, SessionGet, Take, TakeOptions, Touch};
 use tidegate::wire::resp::{self, Value as Wire};
 use tidegate::wire::{FromBridge, Op, PROTOCOL, ToBridge};
 
@@ -184,6 +184,7 @@ pub(super) fn take<'a>(subject: &'a [u8; 16], id: &'a [u8; 8], limit: u64) -> Ta
         window_us: 60_000_000,
         burst: 1,
         cost: 1,
+        options: TakeOptions::default(),
     }
 }
 
