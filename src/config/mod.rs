@@ -28,6 +28,8 @@ pub use scalar::{Duration, Size, Whole};
 #[cfg(feature = "schema")]
 pub use schema::{Draft, json_schema};
 
+pub use compile::zones;
+
 use crate::policy;
 use at::{At, Report};
 use serde::Deserialize as _;
