@@ -24,7 +24,7 @@ mod tests;
 
 pub use error::{ConfigError, Errors};
 pub use field::Field;
-pub use scalar::{Duration, Size, Whole};
+pub use scalar::{Duration, Percent, Size, Whole, Window};
 #[cfg(feature = "schema")]
 pub use schema::{Draft, json_schema};
 
