@@ -63,6 +63,14 @@ events! {
         Error => "error",
         /// The request lacks a part of the key.
         Skipped => "skipped",
+        /// A header that should say what the request costs says something else.
+        CostInvalid => "cost_invalid",
+        /// A cost that became known with the answer was charged, or what was too much given back.
+        Settled => "settled",
+        /// The same did not reach Redis: what was charged before is what remains.
+        Unsettled => "unsettled",
+        /// A slot had expired before its request was over: more were in flight than the limit.
+        SlotExpired => "slot_expired",
     }
 }
 

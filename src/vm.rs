@@ -1,12 +1,15 @@
 //! What all requests of one worker's VM share.
 
+mod work;
+
 use crate::exchange::{CallError, Client, ClientConfig, SplitMix64};
-use crate::limit::local::LocalLimits;
-use crate::metrics::{CacheEvent, Metric, Metrics};
-use crate::policy::{Config, KeyPart};
+use crate::limit::{DeniedKeys, LocalLimits};
+use crate::metrics::{CacheEvent, LimitEvent, Metric, Metrics};
+use crate::policy::{Calendar, Config, KeyPart};
 use crate::session::{Keys, RealmTag};
 use crate::stream::VaryMemo;
-use crate::wire::{Value, reply};
+use crate::wire::reply::LimitReply;
+use crate::wire::{Op, Value, reply};
 use core::time::Duration;
 use std::rc::Rc;
 
@@ -18,8 +21,7 @@ const MAX_PENDING_BYTES: usize = 16 << 20;
 /// Unary fall-back calls per second and worker (faults.md, M3).
 const FALLBACK_PER_SECOND: u32 = 200;
 
-/// Tag of background work whose outcome is not counted.
-pub(crate) const UNCOUNTED: u32 = u32::MAX;
+pub(crate) use work::Work;
 
 /// One VM's memory: bounded, and all of it made from a configuration and a seed.
 #[derive(Debug)]
@@ -33,11 +35,16 @@ pub struct Vm {
     pub(crate) keys: Option<Keys>,
     pub(crate) realms: Vec<RealmTag>,
     pub(crate) local: LocalLimits,
+    pub(crate) denied: DeniedKeys,
+    /// Of each limit with a window of the calendar, that window as it travels.
+    pub(crate) calendars: Rc<[Option<String>]>,
     pub(crate) vary: VaryMemo,
     pub(crate) rng: SplitMix64,
     /// Some policy requires a session.
     pub(crate) protects: bool,
     wants_peer: bool,
+    /// Streams lost, as last looked at.
+    lost: u64,
 }
 
 /// What the host knows and the policy does not.
@@ -75,6 +82,12 @@ impl Vm {
                 .map(|realm| RealmTag::of(&realm.name))
                 .collect(),
             local: LocalLimits::new(),
+            denied: DeniedKeys::new(),
+            calendars: config
+                .limits
+                .iter()
+                .map(|limit| limit.calendar.as_ref().map(Calendar::to_wire))
+                .collect(),
             vary: VaryMemo::new(),
             rng,
             protects: config
@@ -85,6 +98,7 @@ impl Vm {
                 .limits
                 .iter()
                 .any(|limit| limit.key.contains(&KeyPart::ClientIp)),
+            lost: 0,
             config: Rc::new(config),
         }
     }
@@ -94,22 +108,83 @@ impl Vm {
         self.wants_peer
     }
 
-    /// Background work ended: a store of cache `tag`, or [`UNCOUNTED`].
+    /// Background work ended.
     pub fn background(&mut self, tag: u32, result: Result<Vec<Value<'_>>, CallError>) {
-        if tag == UNCOUNTED {
-            return;
-        }
-        let event = match result.as_deref() {
-            Ok([value]) => match reply::parse_stored(value) {
-                Ok(true) => CacheEvent::Stored,
-                Ok(false) => CacheEvent::Refused,
-                Err(_) => CacheEvent::Error,
-            },
-            _ => CacheEvent::Error,
+        let value = match result.as_deref() {
+            Ok([value]) => Some(value),
+            _ => None,
         };
-        if let Ok(cache) = usize::try_from(tag) {
-            self.metrics.count(Metric::Cache(cache, event));
+        let metric = match Work::of(tag) {
+            Work::Uncounted => return,
+            Work::Store(cache) => {
+                let event = match value.map(reply::parse_stored) {
+                    Some(Ok(true)) => CacheEvent::Stored,
+                    Some(Ok(false)) => CacheEvent::Refused,
+                    _ => CacheEvent::Error,
+                };
+                Metric::Cache(cache, event)
+            }
+            Work::Charge(limit) => {
+                let done = value.is_some_and(|value| LimitReply::parse(value, 1).is_ok());
+                Metric::Limit(limit, settled(done))
+            }
+            Work::Return(limit) => {
+                let done = value.is_some_and(|value| reply::parse_returned(value, 1).is_ok());
+                Metric::Limit(limit, settled(done))
+            }
+            Work::Slot(limit) => match value.map(|value| reply::parse_returned(value, 1)) {
+                Some(Ok(units)) if units == [0] => Metric::Limit(limit, LimitEvent::SlotExpired),
+                Some(Ok(_)) => return,
+                _ => Metric::Limit(limit, LimitEvent::Unsettled),
+            },
+            Work::Shadow(limit) => {
+                let event = match value.map(|value| LimitReply::parse(value, 1)) {
+                    Some(Ok(reply)) if reply.admitted => LimitEvent::Allowed,
+                    Some(Ok(_)) => LimitEvent::ShadowDenied,
+                    _ => LimitEvent::Error,
+                };
+                Metric::Limit(limit, event)
+            }
+            Work::Lease(_) => return,
+        };
+        self.metrics.count(metric);
+    }
+
+    /// What bridges say of subjects whose limits were reset or overridden is heeded: nothing remembered
+    /// of them holds any more. Costs nothing when there is no such word; called before anything that is
+    /// remembered is used.
+    pub fn heed(&mut self) {
+        if self.client.has_forget() {
+            for subject in self.client.take_forget() {
+                self.denied.forget(&subject);
+            }
         }
+        // Such a word may have been lost with the stream it would have come by.
+        let lost = self.client.counters().lost;
+        if core::mem::replace(&mut self.lost, lost) != lost {
+            self.denied.clear();
+        }
+    }
+
+    /// Sends what settles something with a limit; nobody waits for it.
+    pub(crate) fn settle(&mut self, work: Work, op: &Op<'_>, now: Duration) {
+        if !self.client.submit_settlement(work.tag(), op, None, now) {
+            self.background(work.tag(), Err(CallError::Unreachable));
+        }
+    }
+
+    /// 16 bytes that nobody else draws: names of slots, leases and returns. They need not be secret.
+    pub(crate) fn random_id(&mut self) -> [u8; 16] {
+        let (high, low) = (self.rng.next_u64(), self.rng.next_u64());
+        ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
+    }
+}
+
+fn settled(done: bool) -> LimitEvent {
+    if done {
+        LimitEvent::Settled
+    } else {
+        LimitEvent::Unsettled
     }
 }
 

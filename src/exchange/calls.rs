@@ -1,9 +1,10 @@
 //! The table of pending calls.
 
 use super::{CallId, Owner};
+use core::cmp::Reverse;
 use core::time::Duration;
 use hashbrown::HashMap;
-use std::collections::VecDeque;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// Deadlines a queue may hold beyond twice what is pending.
 const SWEEP: usize = 64;
@@ -23,6 +24,8 @@ pub(super) struct Pending {
     pub(super) deadline: Duration,
     /// Where it is.
     pub(super) place: Place,
+    /// Its timeout is not that of all decisions.
+    pub(super) patient: bool,
     /// It was sent a second time.
     pub(super) retried: bool,
 }
@@ -56,10 +59,10 @@ pub(super) struct Share {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     table: HashMap<u64, Pending>,
-    /// Ordered, because decisions all have the same timeout; background calls, which have a longer
-    /// one, live in `slow`.
+    /// Ordered, because almost all decisions have the same timeout.
     deadlines: VecDeque<(Duration, u64)>,
-    slow: VecDeque<(Duration, u64)>,
+    /// Those of calls with another one: background work, and what a bridge may hold back.
+    slow: BinaryHeap<Reverse<(Duration, u64)>>,
     bytes: usize,
     background: Share,
     next: u64,
@@ -82,20 +85,25 @@ impl Calls {
     pub(super) fn insert(&mut self, pending: Pending) -> CallId {
         self.next = self.next.wrapping_add(1);
         let id = self.next;
-        let queue = match pending.owner {
-            Owner::Background(_) => {
-                self.background.calls = self.background.calls.saturating_add(1);
-                self.background.bytes = self.background.bytes.saturating_add(pending.bytes);
-                &mut self.slow
-            }
-            Owner::Context(_) => &mut self.deadlines,
-        };
+        if let Owner::Background(_) = pending.owner {
+            self.background.calls = self.background.calls.saturating_add(1);
+            self.background.bytes = self.background.bytes.saturating_add(pending.bytes);
+        }
         // Calls that ended leave their deadline behind. Swept when they are the larger part, so a
         // queue is bounded by what is pending (X4) and sweeping costs each call a constant.
-        if queue.len() > self.table.len().saturating_mul(2).saturating_add(SWEEP) {
-            queue.retain(|(_, id)| self.table.contains_key(id));
+        let most = self.table.len().saturating_mul(2).saturating_add(SWEEP);
+        if pending.patient {
+            if self.slow.len() > most {
+                self.slow
+                    .retain(|Reverse((_, id))| self.table.contains_key(id));
+            }
+            self.slow.push(Reverse((pending.deadline, id)));
+        } else {
+            if self.deadlines.len() > most {
+                self.deadlines.retain(|(_, id)| self.table.contains_key(id));
+            }
+            self.deadlines.push_back((pending.deadline, id));
         }
-        queue.push_back((pending.deadline, id));
         self.bytes = self.bytes.saturating_add(pending.bytes);
         self.table.insert(id, pending);
         CallId(id)
@@ -138,29 +146,37 @@ impl Calls {
 
     /// Removes and returns a call whose deadline has passed.
     pub(super) fn pop_expired(&mut self, now: Duration) -> Option<(CallId, Pending)> {
-        let id = due(&mut self.deadlines, &self.table, now)
-            .or_else(|| due(&mut self.slow, &self.table, now))?;
+        let id = self.due(now).or_else(|| self.due_slow(now))?;
         Some((id, self.remove(id)?))
     }
-}
 
-/// Takes the first live call of `queue` from it when its deadline has passed.
-fn due(
-    queue: &mut VecDeque<(Duration, u64)>,
-    table: &HashMap<u64, Pending>,
-    now: Duration,
-) -> Option<CallId> {
-    while let Some(&(deadline, id)) = queue.front() {
-        let live = table.contains_key(&id);
-        if live && deadline > now {
-            return None;
+    fn due(&mut self, now: Duration) -> Option<CallId> {
+        while let Some(&(deadline, id)) = self.deadlines.front() {
+            let live = self.table.contains_key(&id);
+            if live && deadline > now {
+                return None;
+            }
+            self.deadlines.pop_front();
+            if live {
+                return Some(CallId(id));
+            }
         }
-        queue.pop_front();
-        if live {
-            return Some(CallId(id));
-        }
+        None
     }
-    None
+
+    fn due_slow(&mut self, now: Duration) -> Option<CallId> {
+        while let Some(&Reverse((deadline, id))) = self.slow.peek() {
+            let live = self.table.contains_key(&id);
+            if live && deadline > now {
+                return None;
+            }
+            self.slow.pop();
+            if live {
+                return Some(CallId(id));
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]

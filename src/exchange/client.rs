@@ -18,6 +18,8 @@ use std::collections::VecDeque;
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest exchange of a request, bytes of operations: a full cookie of limits and a long URL.
 const MAX_DECISION: usize = 64 << 10;
+/// Largest operation that settles something, bytes: one limit, and what it is told.
+const MAX_SETTLEMENT: usize = 1 << 10;
 /// Largest background operation, bytes: with its frame it still is one message.
 const MAX_BULK: usize = MAX_MESSAGE - 64;
 
@@ -79,11 +81,27 @@ impl Client {
         ops: &[Op<'_>],
         now: Duration,
     ) -> Result<CallId, CallError> {
+        self.submit_held(owner, ops, Duration::ZERO, now)
+    }
+
+    /// The same for operations whose answer a bridge may hold back for up to `hold`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::submit`].
+    pub fn submit_held(
+        &mut self,
+        owner: u32,
+        ops: &[Op<'_>],
+        hold: Duration,
+        now: Duration,
+    ) -> Result<CallId, CallError> {
         if !self.breaker.admit(now, &mut self.rng) {
             self.counters.error = self.counters.error.saturating_add(1);
             return Err(CallError::Broken);
         }
-        let result = self.place(Owner::Context(owner), ops, self.config.timeout, now);
+        let timeout = self.config.timeout.saturating_add(hold);
+        let result = self.place(Owner::Context(owner), ops, timeout, now);
         match result {
             Ok(_) => self.counters.sent = self.counters.sent.saturating_add(1),
             Err(error) => {
@@ -127,6 +145,7 @@ impl Client {
             count: 1,
             deadline,
             place,
+            patient: true,
             retried: true,
         });
         self.send(call, now);
@@ -134,6 +153,32 @@ impl Client {
             pending.ops = Vec::new();
         }
         true
+    }
+
+    /// Sends an operation nobody waits for and that must not be lost lightly: by the way decisions take,
+    /// once more if its stream closes, not counted as an exchange. Returns whether it was sent; its
+    /// answer carries `tag`. `patience`: how long it may take; without one as long as a store.
+    pub fn submit_settlement(
+        &mut self,
+        tag: u32,
+        op: &Op<'_>,
+        patience: Option<Duration>,
+        now: Duration,
+    ) -> bool {
+        // Decisions find room even when nothing that is settled is answered.
+        let share = self.calls.background();
+        if share.calls >= self.config.max_pending / 2
+            || share.bytes.saturating_add(MAX_SETTLEMENT) > self.config.max_pending_bytes / 2
+        {
+            return false;
+        }
+        let patience = patience.unwrap_or(BACKGROUND_TIMEOUT);
+        let ops = core::slice::from_ref(op);
+        let sent = self
+            .place(Owner::Background(tag), ops, patience, now)
+            .is_ok();
+        self.counters.background = self.counters.background.saturating_add(u64::from(sent));
+        sent
     }
 
     /// The stream asked for by [`Transmit::Open`] exists.
@@ -334,6 +379,11 @@ impl Client {
         Some(self.fleet_offset_us?.wrapping_add(mono))
     }
 
+    /// Whether [`Client::take_forget`] has something to say.
+    pub fn has_forget(&self) -> bool {
+        !self.forget.is_empty()
+    }
+
     /// Calls that have not ended.
     pub fn pending(&self) -> usize {
         self.calls.len()
@@ -355,7 +405,11 @@ impl Client {
         for op in ops {
             op.encode(&mut encoded);
         }
-        if self.is_full(encoded.len(), MAX_DECISION) {
+        let most = match owner {
+            Owner::Background(_) => MAX_SETTLEMENT,
+            Owner::Context(_) => MAX_DECISION,
+        };
+        if self.is_full(encoded.len(), most) {
             return Err(CallError::Busy);
         }
         let place = match self.best_link() {
@@ -371,6 +425,7 @@ impl Client {
             count: ops.len(),
             deadline: now.saturating_add(timeout),
             place,
+            patient: timeout != self.config.timeout || matches!(owner, Owner::Background(_)),
             retried: false,
         });
         self.send(call, now);

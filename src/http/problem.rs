@@ -14,6 +14,8 @@ pub enum Reason {
     AmbiguousCredential,
     /// 400: a path that two servers may read differently.
     AmbiguousPath,
+    /// 400: a header that says what the request costs says something else.
+    CostInvalid,
     /// 429: the cost is above a limit's capacity; waiting does not help.
     CostExceedsLimit,
     /// 403: an unsafe request that another site may have caused.
@@ -42,6 +44,7 @@ impl Reason {
         match self {
             Self::AmbiguousCredential => "ambiguous-credential",
             Self::AmbiguousPath => "ambiguous-path",
+            Self::CostInvalid => "cost-invalid",
             Self::CostExceedsLimit => "cost-exceeds-limit",
             Self::CrossSite => "cross-site",
             Self::Internal => "internal",
@@ -58,7 +61,7 @@ impl Reason {
     /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
-            Self::AmbiguousCredential | Self::AmbiguousPath => 400,
+            Self::AmbiguousCredential | Self::AmbiguousPath | Self::CostInvalid => 400,
             Self::SessionInvalid | Self::SessionRequired => 401,
             Self::CrossSite | Self::RoleRequired => 403,
             Self::CostExceedsLimit | Self::QuotaExceeded => 429,
@@ -72,6 +75,7 @@ impl Reason {
         match self {
             Self::AmbiguousCredential => "Request carries more than one credential",
             Self::AmbiguousPath => "Request path is ambiguous",
+            Self::CostInvalid => "Request does not say what it costs",
             Self::CostExceedsLimit => "Request costs more than its limit can ever hold",
             Self::CrossSite => "Request may have been caused by another site",
             Self::Internal => "Request could not be handled",
@@ -103,6 +107,8 @@ pub struct Problem<'a> {
     pub policy: Option<&'a str>,
     /// Limits that denied, in order.
     pub violated: Vec<&'a str>,
+    /// Instead of the reason's own status.
+    pub status: Option<u16>,
     /// `Retry-After`, seconds. A 503 without one gets 1.
     pub retry_after_s: Option<u64>,
     /// What a 401 asks for; ignored otherwise.
@@ -145,6 +151,7 @@ impl<'a> Problem<'a> {
             detail: "",
             policy: None,
             violated: Vec::new(),
+            status: None,
             retry_after_s: None,
             challenge: Challenge::Bearer { realm: "" },
         }
@@ -152,7 +159,7 @@ impl<'a> Problem<'a> {
 
     /// The answer to send.
     pub fn render(&self) -> Rendered {
-        let status = self.reason.status();
+        let status = self.status();
         let mut headers = vec![
             ("content-type", "application/problem+json".to_owned()),
             // RFC 6585, 4, forbids to store a 429; no other refusal is worth keeping either.
@@ -165,7 +172,7 @@ impl<'a> Problem<'a> {
         if let Some(seconds) = retry_after_s {
             headers.push(("retry-after", seconds.to_string()));
         }
-        if status == 401 {
+        if self.reason.status() == 401 {
             headers.push(("www-authenticate", self.challenge.render(self.reason)));
         }
         Rendered {
@@ -173,6 +180,10 @@ impl<'a> Problem<'a> {
             headers,
             body: self.body().into_bytes(),
         }
+    }
+
+    fn status(&self) -> u16 {
+        self.status.unwrap_or(self.reason.status())
     }
 
     fn body(&self) -> String {
@@ -189,7 +200,7 @@ impl<'a> Problem<'a> {
         out.push_str("\",\"title\":");
         quote(&mut out, self.reason.title());
         out.push_str(",\"status\":");
-        out.push_str(&self.reason.status().to_string());
+        out.push_str(&self.status().to_string());
         if !self.detail.is_empty() {
             out.push_str(",\"detail\":");
             quote(&mut out, self.detail);

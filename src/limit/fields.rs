@@ -1,7 +1,7 @@
 //! What a client is told about its limits: response fields of
 //! draft-ietf-httpapi-ratelimit-headers-11 (2026-05-23), the older `X-RateLimit-*`, and Retry-After.
 
-use crate::policy::{Limit, LimitHeaders};
+use crate::policy::{Algorithm, Limit, LimitHeaders};
 use crate::wire::reply::{TakeState, Taken};
 use core::fmt::Write as _;
 
@@ -14,6 +14,8 @@ struct Names {
     limit_field: &'static str,
     /// Units per window.
     quota: &'static str,
+    /// What a unit is, when it is no request.
+    quota_unit: &'static str,
     /// The window, whole seconds.
     window: &'static str,
     /// Units available.
@@ -26,6 +28,7 @@ const DRAFT_11: Names = Names {
     policy_field: "ratelimit-policy",
     limit_field: "ratelimit",
     quota: "q",
+    quota_unit: "qu",
     window: "w",
     available: "r",
     effective_window: "t",
@@ -49,7 +52,7 @@ pub fn fields<'a>(
     for (limit, taken) in taken.into_iter().filter(|(limit, _)| !limit.shadow) {
         match limit.headers {
             LimitHeaders::Draft11 => {
-                policy_item(&mut policies, limit);
+                policy_item(&mut policies, limit, taken);
                 limit_item(&mut available, limit, taken);
             }
             LimitHeaders::Legacy => {
@@ -67,7 +70,7 @@ pub fn fields<'a>(
         fields.push((DRAFT_11.limit_field, available));
     }
     if let Some((limit, taken)) = legacy {
-        fields.push(("x-ratelimit-limit", limit.limit.to_string()));
+        fields.push(("x-ratelimit-limit", quota(limit, taken).to_string()));
         fields.push(("x-ratelimit-remaining", taken.available.to_string()));
         fields.push(("x-ratelimit-reset", seconds(taken.reset_us).to_string()));
     }
@@ -77,26 +80,34 @@ pub fn fields<'a>(
 /// `Retry-After` of a denial, seconds, at least 1: when every limit that denied would let the same cost
 /// pass, and never before the end of its `t` (draft-11, 8.4). `None` when one of them never will, or
 /// none denied. Shadow limits do not count.
+///
+/// Slots end at any time, long before the one that would expire first, so `concurrency` says 1.
 pub fn retry_after_s<'a>(taken: impl IntoIterator<Item = (&'a Limit, &'a Taken)>) -> Option<u64> {
     let mut longest = None;
-    for (_, taken) in taken.into_iter().filter(|(limit, _)| !limit.shadow) {
-        match taken.state {
-            TakeState::Ok => {}
+    for (limit, taken) in taken.into_iter().filter(|(limit, _)| !limit.shadow) {
+        let wait_us = match taken.state {
+            TakeState::Ok => continue,
             TakeState::Never => return None,
-            TakeState::Busy | TakeState::Denied => {
-                let wait = seconds(taken.retry_us.max(taken.reset_us)).max(1);
-                longest = longest.max(Some(wait));
-            }
-        }
+            TakeState::Busy if limit.algorithm == Algorithm::Concurrency => 0,
+            TakeState::Busy => taken.retry_us,
+            TakeState::Denied => taken.retry_us.max(taken.reset_us),
+        };
+        longest = longest.max(Some(seconds(wait_us).max(1)));
     }
     longest
 }
 
-/// `"per-ip";q=100;w=60`. A window that is no whole number of seconds cannot be said: `w` is left out.
-fn policy_item(out: &mut String, limit: &Limit) {
+/// `"per-ip";q=100;w=60`. A window that is no whole number of seconds cannot be said, nor can one of the
+/// calendar, whose length differs: `w` is left out. What is in flight has no window.
+fn policy_item(out: &mut String, limit: &Limit, taken: &Taken) {
     item(out, &limit.name);
-    parameter(out, DRAFT_11.quota, limit.limit);
-    if limit.window_us > 0 && limit.window_us.is_multiple_of(SECOND_US) {
+    parameter(out, DRAFT_11.quota, quota(limit, taken));
+    if limit.algorithm == Algorithm::Concurrency {
+        let _ = write!(out, ";{}=\"concurrent-requests\"", DRAFT_11.quota_unit);
+    } else if limit.calendar.is_none()
+        && limit.window_us > 0
+        && limit.window_us.is_multiple_of(SECOND_US)
+    {
         parameter(out, DRAFT_11.window, seconds(limit.window_us));
     }
 }
@@ -105,7 +116,17 @@ fn policy_item(out: &mut String, limit: &Limit) {
 fn limit_item(out: &mut String, limit: &Limit, taken: &Taken) {
     item(out, &limit.name);
     parameter(out, DRAFT_11.available, taken.available);
-    parameter(out, DRAFT_11.effective_window, seconds(taken.reset_us));
+    if limit.algorithm != Algorithm::Concurrency {
+        parameter(out, DRAFT_11.effective_window, seconds(taken.reset_us));
+    }
+}
+
+/// The key's own limit, when it has one.
+fn quota(limit: &Limit, taken: &Taken) -> u64 {
+    match taken.limit {
+        0 => limit.limit,
+        own => own,
+    }
 }
 
 /// Starts a list item: a String (RFC 9651, 3.3.3).

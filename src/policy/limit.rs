@@ -73,6 +73,16 @@ impl Limit {
     }
 }
 
+impl Limit {
+    /// Whether the key is among those it is enforced for. The choice is the subject's, so a key stays on
+    /// its side, and one that is enforced at 10 % is so at 20 %.
+    pub fn enforces(&self, subject: &[u8; 16]) -> bool {
+        let [a, b, c, d, ..] = *subject;
+        let draw = u64::from(u32::from_be_bytes([a, b, c, d]));
+        (draw.saturating_mul(u64::from(ALL_KEYS)) >> 32) < u64::from(self.enforce)
+    }
+}
+
 /// [`Limit::enforce`] of a limit that is enforced for every key.
 pub const ALL_KEYS: u32 = 10_000;
 

@@ -68,6 +68,8 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
         policy: target.policy,
         session: Session::Unused,
         claims: Vec::new(),
+        limited: false,
+        sent: ctx.now,
         limit_fields: Vec::new(),
         cache: Cached::Unused,
         asked: Vec::new(),
@@ -78,7 +80,9 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
     {
         return State::Answered;
     }
-    limit_phase::claim(policy, target, &peer, &mut request, ctx);
+    if limit_phase::claim(policy, target, &peer, &mut request, ctx, output).is_err() {
+        return State::Answered;
+    }
     cache_phase::prepare(policy, end, &mut request, ctx);
     ask(request, ctx, output)
 }
@@ -86,13 +90,15 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
 /// Sends what has to be asked, in one exchange; decides at once when there is nothing.
 pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Output) -> State {
     let config = Rc::clone(&ctx.vm.config);
+    let calendars = Rc::clone(&ctx.vm.calendars);
+    limit_phase::aside(&mut request, ctx);
     let mut ops: Vec<Op<'_>> = Vec::new();
     let mut asked = Vec::new();
     if let Some(op) = session_phase::op(&request, &config) {
         ops.push(op);
         asked.push(Asked::Session);
     }
-    limit_phase::ops(&request, &config, &mut ops, &mut asked);
+    limit_phase::ops(&request, &config, &calendars, &mut ops, &mut asked);
     let question = cache_phase::question(&request, &config);
     if let Some(op) = question
         .as_ref()
@@ -105,9 +111,11 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
         drop(ops);
         return decide::decide(request, Ok(Vec::new()), ctx, output);
     }
-    let submitted = ctx.vm.client.submit(ctx.context, &ops, ctx.now);
+    let hold = limit_phase::hold(&request, &config);
+    let client = &mut ctx.vm.client;
+    let submitted = client.submit_held(ctx.context, &ops, hold, ctx.now);
     drop(ops);
-    limit_phase::asked(&mut request);
+    limit_phase::asked(&mut request, submitted.is_ok(), ctx);
     request.asked = asked;
     match submitted {
         Ok(call) => {
@@ -121,6 +129,7 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
 /// Lets the request go upstream.
 pub(super) fn forward(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Output) -> State {
     session_phase::tell(&mut request);
+    ctx.held.forwarded(&request.claims);
     cache_phase::before_forward(&mut request, ctx);
     output.verdict = Verdict::Continue;
     if request.edited {

@@ -5,7 +5,7 @@ use super::{Ctx, LocalReply, Output, Property};
 use crate::cache::{self, Record, RequestMeta, Url, Vary, request as rules, reuse};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
-use crate::vm::UNCOUNTED;
+use crate::vm::Work;
 use crate::wire::op::CacheGet;
 use crate::wire::reply::CacheReply;
 use crate::wire::{Op, Value};
@@ -43,13 +43,7 @@ pub(super) fn prepare(policy: &Policy, end: bool, request: &mut Request, ctx: &m
                 request.edited = true;
             }
             let vary = ctx.vm.vary.guess(url.as_bytes());
-            let mut proposed = [0; 16];
-            let words = [ctx.vm.rng.next_u64(), ctx.vm.rng.next_u64()];
-            let random = words.iter().flat_map(|word| word.to_le_bytes());
-            proposed
-                .iter_mut()
-                .zip(random)
-                .for_each(|(to, from)| *to = from);
+            let proposed = ctx.vm.random_id();
             Cached::Lookup(Box::new(Lookup {
                 url,
                 vary,
@@ -161,7 +155,9 @@ pub(super) fn answered(
                     count(CacheEvent::Miss);
                     let urls = vec![lookup.url.as_bytes()];
                     let op = Op::CacheInvalidate { urls };
-                    ctx.vm.client.submit_background(UNCOUNTED, &op, ctx.now);
+                    ctx.vm
+                        .client
+                        .submit_background(Work::Uncounted.tag(), &op, ctx.now);
                     Found::Nothing
                 }
             }

@@ -20,20 +20,13 @@ pub(super) fn decide(
         let at = asked.iter().position(|asked| *asked == wanted)?;
         values.as_ref()?.get(at)
     };
+    limit_phase::learn(&asked, values.as_deref(), &mut request, ctx);
     if asked.contains(&Asked::Session)
         && session_phase::answered(value_of(Asked::Session), &mut request, ctx, output).is_err()
     {
         return State::Answered;
     }
-    for at in asked.iter().filter_map(|asked| match asked {
-        Asked::Shadow(at) => Some(*at),
-        _ => None,
-    }) {
-        limit_phase::shadowed(at, value_of(Asked::Shadow(at)), &mut request, ctx);
-    }
-    if asked.contains(&Asked::Limits)
-        && limit_phase::answered(value_of(Asked::Limits), &mut request, ctx, output).is_err()
-    {
+    if limit_phase::decide(&mut request, ctx, output).is_err() {
         return State::Answered;
     }
     if asked.contains(&Asked::Cache) {

@@ -36,6 +36,7 @@ use crate::metrics::{Metric, RequestEvent};
 use crate::vm::Vm;
 use crate::wire::Value;
 use core::time::Duration;
+use limit_phase::Held;
 use request::Request;
 use respond::Capture;
 
@@ -165,6 +166,7 @@ impl Property {
 #[derive(Debug, Default)]
 pub struct Stream {
     state: State,
+    held: Held,
 }
 
 #[derive(Debug, Default)]
@@ -197,16 +199,26 @@ pub(crate) struct Ctx<'v> {
     context: u32,
     now: Duration,
     vm: &'v mut Vm,
+    /// What the stream owes its limits.
+    held: &'v mut Held,
 }
 
 impl Stream {
     /// Feeds an input; `context` is the host's id of this stream.
     pub fn handle(&mut self, context: u32, input: Input<'_>, now: Duration, vm: &mut Vm) -> Output {
-        let mut ctx = Ctx { context, now, vm };
+        let mut ctx = Ctx {
+            context,
+            now,
+            vm,
+            held: &mut self.held,
+        };
         let mut output = Output::default();
         let state = core::mem::take(&mut self.state);
         self.state = match (state, input) {
-            (_, Input::Done) => State::Done,
+            (_, Input::Done) => {
+                limit_phase::ended(&mut ctx);
+                State::Done
+            }
             (State::Fresh, Input::RequestHeaders(head)) => {
                 admit::admit(head, &mut ctx, &mut output)
             }

@@ -22,6 +22,10 @@ pub(super) struct Request {
     pub(super) session: Session,
     /// Limits that apply, in the order of the operations.
     pub(super) claims: Vec<Claim>,
+    /// The limits were decided.
+    pub(super) limited: bool,
+    /// When the limits were asked.
+    pub(super) sent: core::time::Duration,
     /// Fields that tell the client about its limits.
     pub(super) limit_fields: Vec<(&'static str, String)>,
     /// The cache.
@@ -37,10 +41,37 @@ pub(super) struct Claim {
     pub(super) limit: usize,
     /// Whom it counts.
     pub(super) subject: [u8; 16],
-    /// It is in an exchange already: asked a second time it might be charged twice.
+    /// Its denial refuses the request; else it is only counted.
+    pub(super) enforced: bool,
+    /// Units charged before the request goes upstream.
+    pub(super) charge: u64,
+    /// Units that must be available for that.
+    pub(super) need: u64,
+    /// What the request itself is known to cost; differs from `charge` when it is charged afterwards.
+    pub(super) units: u64,
+    /// What it costs is known only when it is answered.
+    pub(super) settles: bool,
+    /// Names the slot it takes, of a limit on what is in flight.
+    pub(super) slot: Option<[u8; 16]>,
+    /// Where it is counted.
+    pub(super) source: Source,
+    /// It is in an exchange already, or need not be: asked a second time it might be charged twice.
     pub(super) asked: bool,
+    /// It was charged, with all that are charged together.
+    pub(super) admitted: bool,
     /// What it said.
     pub(super) taken: Option<Taken>,
+}
+
+/// Where a claim is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In units this worker holds: the number of the grant they are of.
+    Lease(u64),
+    /// In this worker's memory: Redis could not be asked, or its denial is remembered.
+    Memory,
+    /// At Redis.
+    Redis,
 }
 
 /// Which operation an answer's value belongs to.

@@ -1,7 +1,7 @@
 //! Third phase: the upstream's answer on its way to the client.
 
 use super::request::{Cached, Lookup, Request};
-use super::{Ctx, Output, Property, State, Verdict, cache_phase};
+use super::{Ctx, Output, Property, State, Verdict, cache_phase, limit_phase};
 use crate::cache::freshness::Timing;
 use crate::cache::status::Status;
 use crate::cache::store::ResponseMeta;
@@ -11,6 +11,7 @@ use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
 use crate::session::is_reserved;
+use crate::vm::Work;
 use crate::wire::op::CachePut;
 use crate::wire::{Op, Value, reply};
 use core::time::Duration;
@@ -43,6 +44,7 @@ pub(super) fn respond(
 ) -> State {
     let config = Rc::clone(&ctx.vm.config);
     let status = status_of(&headers);
+    limit_phase::answered(status, &headers, ctx);
     let mut edited = false;
     let mut next = State::Answered;
     let policy = config.policies.get(request.policy);
@@ -173,7 +175,7 @@ impl Capture {
             tags: self.storing.tags.iter().map(Vec::as_slice).collect(),
         });
         ctx.vm.vary.learn(&self.storing.url, &self.storing.vary);
-        let tag = u32::try_from(self.cache).unwrap_or(u32::MAX);
+        let tag = Work::Store(self.cache).tag();
         if !ctx.vm.client.submit_background(tag, &op, ctx.now) {
             ctx.vm
                 .metrics

@@ -48,7 +48,7 @@ fn a_store_is_counted_by_how_it_ended() {
         vm.background(1, result);
         assert_eq!(counted(&mut vm), [format!("tidegate.cache.z.{event}")]);
     }
-    vm.background(UNCOUNTED, Err(CallError::Closed));
+    vm.background(Work::Uncounted.tag(), Err(CallError::Closed));
     vm.background(7, Err(CallError::Closed));
     assert!(counted(&mut vm).is_empty());
 }

@@ -17,6 +17,7 @@ fn pending(owner: Owner, now: Duration, bytes: usize) -> Pending {
         count: 1,
         deadline: now + timeout,
         place: Place::Unary,
+        patient: matches!(owner, Owner::Background(_)),
         retried: false,
     }
 }
@@ -36,6 +37,27 @@ fn x4_deadlines_of_calls_that_ended_are_not_kept() {
     }
     assert_eq!(calls.len(), 2);
     assert!(calls.deadlines.len() <= SWEEP + 8 && calls.slow.len() <= SWEEP + 8);
+}
+
+/// What a bridge may hold back ends late, and keeps nobody behind it from ending in time.
+#[test]
+fn x3_calls_with_timeouts_of_their_own_are_due_in_order_of_their_deadlines() {
+    let mut calls = Calls::default();
+    let mut due_at = |ms: u64, patient: bool| {
+        calls.insert(Pending {
+            deadline: Duration::from_millis(ms),
+            patient,
+            ..pending(Owner::Context(1), Duration::ZERO, 1)
+        })
+    };
+    let (long, usual, short) = (due_at(900, true), due_at(100, false), due_at(300, true));
+    let mut due = Vec::new();
+    for ms in [99, 100, 299, 300, 899, 900] {
+        while let Some((id, _)) = calls.pop_expired(Duration::from_millis(ms)) {
+            due.push((ms, id));
+        }
+    }
+    assert_eq!(due, [(100, usual), (300, short), (900, long)]);
 }
 
 proptest! {

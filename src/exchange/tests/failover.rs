@@ -2,7 +2,7 @@
 
 use super::harness::{Harness, bulk, config, ms};
 use crate::exchange::{CallError, ClientConfig, Owner, Transmit};
-use crate::wire::{FromBridge, Value};
+use crate::wire::{FromBridge, Op, Value};
 use core::time::Duration;
 
 #[test]
@@ -283,6 +283,68 @@ fn background_work_travels_on_the_bulk_link_only_and_is_never_retried() {
     );
     assert_eq!(counted, (0, 0, 0, 0), "nobody waited");
     assert_eq!((counters.background, counters.sent), (2, 0));
+}
+
+#[test]
+fn a_settlement_travels_with_decisions_and_once_more_when_its_stream_closes() {
+    let mut h = Harness::linked(2);
+    h.bridges.iter_mut().for_each(|bridge| bridge.holds = true);
+    h.close(2);
+    let from = h.now;
+    assert!(h.settlement(7, None), "no bulk link is needed");
+    assert_eq!(h.exchanges(from)[0].0, 0);
+    h.close(0);
+    h.settle();
+    assert_eq!(h.exchanges(from)[1].0, 1);
+    assert!(h.ended.is_empty());
+    h.close(1);
+    assert!(
+        matches!(
+            h.ended[..],
+            [(Owner::Background(7), _, Err(CallError::Closed))]
+        ),
+        "no third time"
+    );
+    let counters = h.client.counters();
+    assert_eq!((counters.background, counters.sent), (1, 0));
+    assert_eq!((counters.error, counters.opened), (0, 0), "nobody waited");
+}
+
+#[test]
+fn a_settlement_may_have_a_patience_of_its_own() {
+    let mut h = Harness::linked(1);
+    h.bridges[0].holds = true;
+    assert!(h.settlement(1, None) && h.settlement(2, Some(ms(50))));
+    h.run(ms(70));
+    assert!(matches!(
+        h.ended[..],
+        [(Owner::Background(2), _, Err(CallError::Timeout))]
+    ));
+    h.run(ms(5_000));
+    assert_eq!(h.ended.len(), 2);
+    assert_eq!(h.client.counters().timeout, 0);
+}
+
+/// What a bridge holds back (a paced request) has its own deadline, which the bridge is told.
+#[test]
+fn x3_a_held_call_ends_late_and_those_after_it_in_time() {
+    let mut h = Harness::linked(1);
+    h.bridges[0].holds = true;
+    let op = Op::CacheInvalidate {
+        urls: vec![b"held"],
+    };
+    let (from, now) = (h.now, h.now);
+    let held = h.client.submit_held(1, &[op], ms(900), now).unwrap();
+    h.settle();
+    let usual = h.submit(2).unwrap();
+    h.run(ms(110));
+    assert_eq!(h.result(usual), Some(&Err(CallError::Timeout)));
+    assert_eq!(h.result(held), None);
+    h.run(ms(880));
+    assert_eq!(h.result(held), None);
+    h.run(ms(20));
+    assert_eq!(h.result(held), Some(&Err(CallError::Timeout)));
+    assert_eq!(h.exchanges(from).len(), 2);
 }
 
 #[test]

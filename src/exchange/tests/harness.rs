@@ -145,6 +145,13 @@ impl Harness {
         sent
     }
 
+    pub(super) fn settlement(&mut self, tag: u32, patience: Option<Duration>) -> bool {
+        let op = Op::CacheInvalidate { urls: vec![b"x"] };
+        let sent = self.client.submit_settlement(tag, &op, patience, self.now);
+        self.settle();
+        sent
+    }
+
     /// Everything that can happen without time passing happens.
     pub(super) fn settle(&mut self) {
         loop {

@@ -2,10 +2,11 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const ALL: [Reason; 12] = [
+const ALL: [Reason; 13] = [
     Reason::AmbiguousCredential,
     Reason::AmbiguousPath,
     Reason::CostExceedsLimit,
+    Reason::CostInvalid,
     Reason::CrossSite,
     Reason::Internal,
     Reason::LimitUnavailable,

@@ -22,6 +22,8 @@ fn local_take(limit: &Limit, peers: u32, n: u32) -> LocalTake<'_> {
     LocalTake {
         limit,
         cost,
+        need: cost,
+        force: false,
         peers,
         subject: key(n),
     }
@@ -191,6 +193,100 @@ fn a_full_table_forgets_no_live_key() {
     assert_eq!(next, 100 + 256, "ended windows made room");
 }
 
+#[test]
+fn r15_a_paced_request_leaves_at_once_or_not_at_all() {
+    let mut local = LocalLimits::new();
+    // 60 a minute over 2 workers: one each 2 s here.
+    let limit = limit(Algorithm::LeakyBucket, 60, 60 * SECOND, 5 * SECOND, 1);
+    assert!(take(&mut local, &limit, 2, 1, 0).admitted);
+    let denied = take(&mut local, &limit, 2, 1, SECOND).limits[0];
+    assert_eq!(denied, Taken::new(TakeState::Denied, 0, SECOND, SECOND));
+    assert!(take(&mut local, &limit, 2, 1, 2 * SECOND).admitted);
+}
+
+#[test]
+fn r15_the_window_before_counts_as_far_as_it_is_covered() {
+    for algorithm in [Algorithm::SlidingWindow, Algorithm::SlidingWindowLog] {
+        let mut local = LocalLimits::new();
+        let limit = limit(algorithm, 10, 10 * SECOND, 10, 1);
+        for _ in 0..10 {
+            assert!(take(&mut local, &limit, 1, 1, 9 * SECOND).admitted);
+        }
+        let denied = take(&mut local, &limit, 1, 1, 9 * SECOND).limits[0];
+        assert_eq!((denied.reset_us, denied.retry_us), (SECOND, 2 * SECOND));
+        assert!(!take(&mut local, &limit, 1, 1, 11 * SECOND - 1).admitted);
+        assert!(take(&mut local, &limit, 1, 1, 11 * SECOND).admitted);
+        let five = (0..10).filter(|_| take(&mut local, &limit, 1, 1, 15 * SECOND).admitted);
+        assert_eq!(five.count(), 4, "5 of 10 still count, and 1");
+    }
+}
+
+#[test]
+fn r15_slots_are_in_use_until_released_or_expired() {
+    let mut local = LocalLimits::new();
+    let limit = limit(Algorithm::Concurrency, 4, 60 * SECOND, 4, 1);
+    let first = take(&mut local, &limit, 2, 1, 5).limits[0];
+    let second = take(&mut local, &limit, 2, 1, 6).limits[0];
+    assert_eq!((first.available, second.available), (1, 0));
+    assert_eq!((first.mark, second.mark), (5, 5), "one count");
+    let busy = take(&mut local, &limit, 2, 1, 7).limits[0];
+    assert_eq!(
+        busy,
+        Taken {
+            mark: 5,
+            ..Taken::new(TakeState::Busy, 0, 0, 0)
+        }
+    );
+    local.release(&limit, key(1), first.mark);
+    assert!(take(&mut local, &limit, 2, 1, 8).admitted);
+    assert!(!take(&mut local, &limit, 2, 1, 9).admitted);
+    // Nobody releases: all are free when the last has expired, and a late release frees no other's.
+    assert!(!take(&mut local, &limit, 2, 1, 60 * SECOND + 7).admitted);
+    assert!(take(&mut local, &limit, 2, 1, 60 * SECOND + 8).admitted);
+    local.release(&limit, key(1), first.mark);
+    assert!(take(&mut local, &limit, 2, 1, 60 * SECOND + 9).admitted);
+    assert!(!take(&mut local, &limit, 2, 1, 60 * SECOND + 9).admitted);
+}
+
+#[test]
+fn what_has_been_used_is_charged_whatever_is_left_and_a_look_needs_what_it_says() {
+    for algorithm in [
+        Algorithm::FixedWindow,
+        Algorithm::SlidingWindow,
+        Algorithm::TokenBucket,
+    ] {
+        let mut local = LocalLimits::new();
+        let limit = limit(algorithm, 10, 10 * SECOND, 10, 0);
+        let mut ask = |cost, need, force| {
+            let take = LocalTake {
+                cost,
+                need,
+                force,
+                ..local_take(&limit, 1, 1)
+            };
+            local.take(&[take], 0).limits[0]
+        };
+        assert_eq!(ask(0, 10, false).available, 10);
+        assert_eq!(ask(0, 11, false).state, TakeState::Never);
+        assert_eq!(ask(25, 0, true).state, TakeState::Ok);
+        let denied = ask(0, 1, false);
+        assert_eq!((denied.state, denied.available), (TakeState::Denied, 0));
+        if algorithm == Algorithm::TokenBucket {
+            assert_eq!(denied.retry_us, 16 * SECOND, "the debt and one");
+        }
+    }
+}
+
+fn timed() -> impl Strategy<Value = Algorithm> {
+    prop::sample::select(vec![
+        Algorithm::FixedWindow,
+        Algorithm::LeakyBucket,
+        Algorithm::SlidingWindow,
+        Algorithm::SlidingWindowLog,
+        Algorithm::TokenBucket,
+    ])
+}
+
 /// R2 and R15, checked over every interval between two admissions.
 fn within_share(limit: &Limit, peers: u32, admitted: &[(u64, u64)]) -> Result<(), String> {
     let units = limit.limit.div_ceil(u64::from(peers));
@@ -199,7 +295,17 @@ fn within_share(limit: &Limit, peers: u32, admitted: &[(u64, u64)]) -> Result<()
         for (now, cost) in &admitted[at..] {
             sum += cost;
             let bound = match limit.algorithm {
-                Algorithm::FixedWindow if now / limit.window_us == from / limit.window_us => units,
+                Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::SlidingWindowLog
+                    if now / limit.window_us == from / limit.window_us =>
+                {
+                    units
+                }
+                // One leaves, whatever it costs, and its time must be over for the next.
+                Algorithm::LeakyBucket => {
+                    let paced = u128::from(now - from) * u128::from(limit.limit)
+                        / (u128::from(limit.window_us) * u128::from(peers));
+                    paced as u64 + cost
+                }
                 Algorithm::TokenBucket => {
                     let refilled = u128::from(now - from) * u128::from(limit.limit)
                         / (u128::from(limit.window_us) * u128::from(peers));
@@ -220,18 +326,14 @@ proptest! {
     /// size; and a key that has the table for itself gets all of it.
     #[test]
     fn r15_no_key_exceeds_its_share(
-        bucket: bool,
+        algorithm in timed(),
         units in 1..20_u64, burst in 1..20_u64, peers in 1..5_u32, capacity in 0..6_usize,
         // A few microseconds show every error of rounding; a second spans sweeps.
         window_us in prop::sample::select(vec![7, 1_000, SECOND]),
         // Often to the very edge of a window, keys that share a pool and keys that do not.
         steps in prop::collection::vec((0..5_u8, 0..SECOND, 0..8_u32, 0..4_u64), 1..200),
     ) {
-        let algorithm = if bucket {
-            Algorithm::TokenBucket
-        } else {
-            Algorithm::FixedWindow
-        };
+        let bucket = algorithm == Algorithm::TokenBucket;
         let burst = if bucket { burst } else { units };
         let mut local = LocalLimits::with_capacity(capacity);
         let mut admitted: Vec<Vec<(u64, u64)>> = vec![Vec::new(); 8];
@@ -245,7 +347,7 @@ proptest! {
                 _ => random % window_us,
             };
             let limit = limit(algorithm, units, window_us, burst, cost);
-            if take(&mut local, &limit, peers, n * 100, now).admitted {
+            if take(&mut local, &limit, peers, n * 100, now).admitted && cost > 0 {
                 admitted[n as usize].push((now, cost));
             }
             prop_assert!(local.len() <= capacity);
@@ -258,9 +360,9 @@ proptest! {
 
     #[test]
     fn demand_above_the_share_uses_all_of_it(
-        bucket: bool, units in 1..50_u64, peers in 1..9_u32, start: u32,
+        algorithm in timed().prop_filter("one at once", |a| *a != Algorithm::LeakyBucket),
+        units in 1..50_u64, peers in 1..9_u32, start: u32,
     ) {
-        let algorithm = if bucket { Algorithm::TokenBucket } else { Algorithm::FixedWindow };
         let limit = limit(algorithm, units, 60 * SECOND, units, 1);
         let mut local = LocalLimits::new();
         let takes = 0..units + 5;
@@ -272,13 +374,15 @@ proptest! {
     /// What is told holds: after `retry_us` the same cost fits, and not a microsecond before.
     #[test]
     fn retry_is_exact(
-        bucket: bool, units in 1..20_u64, peers in 1..4_u32, costs in prop::collection::vec(1..5_u64, 1..30),
-        now in 0..10_000_000_u64,
+        algorithm in timed(), units in 1..20_u64, peers in 1..4_u32,
+        costs in prop::collection::vec((1..5_u64, 0..900_000_u64), 1..30),
+        start in 0..10_000_000_u64,
     ) {
-        let algorithm = if bucket { Algorithm::TokenBucket } else { Algorithm::FixedWindow };
+        let mut now = start;
         let share = units.div_ceil(u64::from(peers));
         let mut local = LocalLimits::new();
-        for cost in costs.into_iter().filter(|cost| *cost <= share) {
+        for (cost, gap) in costs.into_iter().filter(|(cost, _)| *cost <= share) {
+            now += gap / units;
             let limit = limit(algorithm, units, SECOND, units, cost);
             let reply = take(&mut local, &limit, peers, 1, now);
             if !reply.admitted {
@@ -292,15 +396,17 @@ proptest! {
 
     #[test]
     fn any_numbers(
-        bucket: bool, units: u64, window_us: u64, burst: u64, cost: u64, peers: u32,
+        algorithm in prop::sample::select(Algorithm::ALL.to_vec()),
+        units: u64, window_us: u64, burst: u64, cost: u64, need: u64, force: bool, peers: u32,
         nows in prop::collection::vec(any::<u64>(), 1..5),
     ) {
-        let algorithm = if bucket { Algorithm::TokenBucket } else { Algorithm::FixedWindow };
         let limit = limit(algorithm, units, window_us, burst, cost);
         let mut local = LocalLimits::new();
         for now in nows {
-            let reply = take(&mut local, &limit, peers, 1, now);
+            let take = LocalTake { need, force, ..local_take(&limit, peers, 1) };
+            let reply = local.take(&[take], now);
             prop_assert_eq!(reply.admitted, reply.limits[0].state == TakeState::Ok);
+            local.release(&limit, key(1), now);
         }
     }
 }

@@ -40,7 +40,6 @@ pub(super) enum Asked {
 pub(super) struct Return {
     pub(super) limit: Limit,
     pub(super) mark: u64,
-    pub(super) slot: Option<[u8; 16]>,
 }
 
 /// One limit that is asked.
@@ -50,6 +49,12 @@ pub(super) struct Limit {
     pub(super) id: [u8; 8],
     pub(super) limit: u64,
     pub(super) cost: u64,
+    pub(super) calendar: Option<String>,
+    pub(super) force: bool,
+    pub(super) lease: Option<u64>,
+    pub(super) need: Option<u64>,
+    pub(super) overridable: Option<String>,
+    pub(super) slot: Option<[u8; 16]>,
 }
 
 impl Asked {
@@ -100,9 +105,12 @@ impl Return {
         Self {
             limit: Limit::of(&give.take),
             mark: give.mark,
-            slot: give.take.options.slot.copied(),
         }
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
 impl Limit {
@@ -112,6 +120,12 @@ impl Limit {
             id: *take.id,
             limit: take.limit,
             cost: take.cost,
+            calendar: take.options.calendar.map(text),
+            force: take.options.force,
+            lease: take.options.lease,
+            need: take.options.need,
+            overridable: take.options.overridable.map(text),
+            slot: take.options.slot.copied(),
         }
     }
 }
@@ -183,6 +197,10 @@ pub(super) fn ok(available: u64) -> Taken {
 
 pub(super) fn denied(retry_us: u64) -> Taken {
     Taken::new(TakeState::Denied, 0, retry_us, retry_us)
+}
+
+pub(super) fn busy(retry_us: u64) -> Taken {
+    Taken::new(TakeState::Busy, 0, 0, retry_us)
 }
 
 pub(super) fn never() -> Taken {

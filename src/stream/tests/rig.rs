@@ -5,6 +5,7 @@ use crate::config;
 use crate::exchange::{Answer, CallId, LINKS, Owner, Transmit};
 use crate::http::Headers;
 use crate::metrics::Metrics;
+use crate::policy::{Config, Limit};
 use crate::session::token::mint;
 use crate::session::{Keys, RealmTag};
 use crate::stream::{Direction, Input, Output, RequestHead, Stream};
@@ -31,6 +32,9 @@ pub(super) struct Sent {
     pub(super) call: u64,
     pub(super) ops: Vec<Asked>,
 }
+
+/// What shall be different about a limit.
+pub(super) type Change<'a> = (&'a str, &'a dyn Fn(&mut Limit));
 
 type Hook = Box<dyn FnMut(&Asked) -> Option<Vec<u8>>>;
 
@@ -59,9 +63,24 @@ impl Rig {
         rig
     }
 
+    /// The same with limits changed, by name.
+    pub(super) fn changed(policy: &str, changes: &[Change<'_>]) -> Self {
+        let mut config = parsed(policy);
+        for (name, change) in changes {
+            let mut limits = config.limits.iter_mut();
+            change(limits.find(|limit| limit.name == *name).expect(name));
+        }
+        let mut rig = Self::of(config);
+        rig.link(EPOCH_US);
+        rig
+    }
+
     /// No stream yet.
     pub(super) fn unlinked(policy: &str) -> Self {
-        let config = config::parse(policy.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"));
+        Self::of(parsed(policy))
+    }
+
+    fn of(config: Config) -> Self {
         let seed = VmSeed {
             random: 7,
             worker: 1,
@@ -105,6 +124,14 @@ impl Rig {
             let done = self.take(answers);
             self.late.extend(done);
         }
+        self.pump();
+    }
+
+    /// One link's stream breaks.
+    pub(super) fn close(&mut self, link: usize) {
+        let answers = self.vm.client.handle_closed(link, self.now);
+        let done = self.take(answers);
+        self.late.extend(done);
         self.pump();
     }
 
@@ -321,6 +348,10 @@ impl Rig {
             self.vm.client.handle_message(link, &message, self.now);
         }
     }
+}
+
+fn parsed(policy: &str) -> Config {
+    config::parse(policy.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 /// What was counted, by name.
