@@ -165,6 +165,41 @@ fn the_sample_policy_gives_what_make_run_prints() {
     assert!(policy("/me").session.as_ref().unwrap().required);
 }
 
+/// A policy with a good limit, some of its fields replaced; `null` leaves one out.
+fn limit(fields: serde_json::Value) -> serde_json::Value {
+    let mut limit = serde_json::json!({
+        "algorithm": "fixed_window", "limit": 1, "window": "1s", "key": ["path"],
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        limit[name] = value.clone();
+    }
+    limit
+        .as_object_mut()
+        .unwrap()
+        .retain(|_, value| !value.is_null());
+    serde_json::json!({ "version": 1, "limits": { "a": limit } })
+}
+
+/// What editors show beside a field.
+#[test]
+fn every_field_of_the_schema_is_explained() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&check::schema(Draft::Draft202012)).unwrap();
+    let mut unexplained = Vec::new();
+    let mut fields = 0;
+    let types = schema["$defs"].as_object().unwrap();
+    for (name, of_type) in types.iter().chain([(&"root".to_owned(), &schema)]) {
+        for (field, of_field) in of_type["properties"].as_object().into_iter().flatten() {
+            fields += 1;
+            if of_field["description"].as_str().is_none_or(str::is_empty) {
+                unexplained.push(format!("{name}.{field}"));
+            }
+        }
+    }
+    assert!(fields >= 70, "{fields} fields");
+    assert_eq!(unexplained, Vec::<String>::new());
+}
+
 #[test]
 fn the_schema_takes_every_good_policy_and_refuses_wrong_shapes() {
     for draft in [Draft::Draft202012, Draft::Draft07] {
@@ -195,6 +230,28 @@ fn the_schema_takes_every_good_policy_and_refuses_wrong_shapes() {
             serde_json::json!({ "version": 1, "sessions": { "Web": { "cookie": "a" } } }),
             serde_json::json!({ "version": 1, "limits": { "a": { "algorithm": "fixed_window" } } }),
             serde_json::json!({ "version": 1, "limits": { "a": null } }),
+            limit(serde_json::json!({ "window": null })),
+            limit(serde_json::json!({ "window": "monthly" })),
+            limit(serde_json::json!({ "algorithm": "leaky_bucket" })),
+            limit(serde_json::json!({ "algorithm": "gcra" })),
+            limit(serde_json::json!({ "timezone": "Europe Berlin" })),
+            limit(serde_json::json!({ "cost": -1 })),
+            limit(serde_json::json!({ "cost": { "max": 5 } })),
+            limit(serde_json::json!({ "cost": { "header": "a" } })),
+            limit(
+                serde_json::json!({ "cost": { "header": "a", "response_header": "b", "max": 5 } }),
+            ),
+            limit(serde_json::json!({ "apply": "response" })),
+            limit(serde_json::json!({ "apply": {} })),
+            limit(serde_json::json!({ "apply": { "response_status": [99] } })),
+            limit(serde_json::json!({ "apply": { "response_status": ["6xx"] } })),
+            limit(serde_json::json!({ "enforce": 25 })),
+            limit(serde_json::json!({ "enforce": "100.5%" })),
+            limit(serde_json::json!({ "lease": {} })),
+            limit(serde_json::json!({ "lease": "5%" })),
+            limit(serde_json::json!({ "on_denied": {} })),
+            limit(serde_json::json!({ "on_denied": { "status": 200 } })),
+            limit(serde_json::json!({ "on_denied": { "headers": { "x-a": 1 } } })),
             serde_json::json!({ "version": 1, "caches": { "a": { "max_body": "1KB" } } }),
             serde_json::json!({ "version": 1, "caches": { "a": { "shared": "yes" } } }),
             serde_json::json!({ "version": 1, "policies": { "a": { "session": null } } }),
@@ -203,6 +260,7 @@ fn the_schema_takes_every_good_policy_and_refuses_wrong_shapes() {
             serde_json::json!({ "version": 1, "routes": [{ "match": {}, "policy": "a" }] }),
             serde_json::json!({ "version": 1, "routes": [{ "match": { "path": "a" }, "policy": "a" }] }),
         ];
+        assert!(validator.is_valid(&limit(serde_json::json!({}))));
         for policy in bad {
             assert!(!validator.is_valid(&policy), "{draft:?} {policy}");
         }

@@ -1,0 +1,38 @@
+//! The policies that the documentation shows are right.
+
+use redis_bridge::check;
+use std::fs;
+use std::path::Path;
+
+/// The YAML blocks of a document.
+fn blocks(text: &str) -> Vec<&str> {
+    let starts = text.split("```yaml\n").skip(1);
+    starts
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_policies_of_the_readme_are_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = fs::read_to_string(root.join("README.md")).unwrap();
+    let blocks = blocks(&text);
+    assert_eq!(blocks.len(), 2);
+    let (whole, limits) = (blocks[0], blocks[1]);
+    let checked = check::read(whole, "README.md").unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(checked.found[0].config.warnings, Vec::<String>::new());
+
+    let policy = format!("version: 1\n{limits}");
+    let checked = check::read(&policy, "README.md").unwrap_or_else(|errors| panic!("{errors}"));
+    let config = &checked.found[0].config;
+    let others: Vec<_> = config
+        .warnings
+        .iter()
+        .filter(|warning| !warning.ends_with("no policy uses it"))
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+    let mut shown: Vec<_> = config.limits.iter().map(|l| l.algorithm.name()).collect();
+    shown.sort_unstable();
+    shown.dedup();
+    assert_eq!(shown.len(), 6, "an example of each algorithm: {shown:?}");
+}
