@@ -8,7 +8,8 @@ use super::tree::Node;
 use core::fmt::{self, Display};
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeSeed, Deserializer, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+    DeserializeSeed, Deserializer, Expected, IntoDeserializer as _, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 use std::collections::btree_map;
 
@@ -19,6 +20,8 @@ pub(super) enum Failed {
     Reported,
     /// What is wrong with the value at hand.
     Reason(String),
+    /// What the value at hand must be, and is not.
+    Type(String),
     /// A field that the mapping at hand must have.
     Missing(&'static str),
 }
@@ -28,6 +31,7 @@ impl Display for Failed {
         match self {
             Self::Reported => f.write_str("reported"),
             Self::Reason(reason) => f.write_str(reason),
+            Self::Type(what) => write!(f, "must be {what}"),
             Self::Missing(name) => write!(f, "{name} is missing"),
         }
     }
@@ -38,6 +42,10 @@ impl std::error::Error for Failed {}
 impl serde::de::Error for Failed {
     fn custom<T: Display>(reason: T) -> Self {
         Self::Reason(reason.to_string())
+    }
+
+    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::Type(expected.to_string())
     }
 
     fn missing_field(name: &'static str) -> Self {
@@ -79,6 +87,7 @@ impl<'a> De<'a> {
             match failed {
                 Failed::Reported => {}
                 Failed::Reason(reason) => self.at.error(reason),
+                Failed::Type(what) => self.at.error(self.unlike(&what)),
                 Failed::Missing(name) => self.at.key(name).error("missing"),
             }
             Failed::Reported
@@ -86,6 +95,11 @@ impl<'a> De<'a> {
     }
 
     fn must_be<T>(&self, what: &str) -> Result<T, Failed> {
+        self.settle(Err(Failed::Type(what.to_owned())))
+    }
+
+    /// That the value is not `what` it must be.
+    fn unlike(&self, what: &str) -> String {
         let hint = match self.node {
             Node::Bool(_) if what == "a string" => {
                 " (quote it: YAML may read bare on, off, yes and no as true and false)"
@@ -94,10 +108,7 @@ impl<'a> De<'a> {
             Node::Null => " (leave it out, or give it a value)",
             _ => "",
         };
-        self.settle(Err(Failed::Reason(format!(
-            "must be {what}, got {}{hint}",
-            self.node
-        ))))
+        format!("must be {what}, got {}{hint}", self.node)
     }
 }
 
@@ -108,6 +119,8 @@ impl<'de> Deserializer<'de> for De<'_> {
         match self.node {
             Node::Text(_) => self.deserialize_str(visitor),
             Node::Map(_) => self.deserialize_map(visitor),
+            // A number that is not whole has no meaning anywhere.
+            Node::Number(number) if Node::whole(*number).is_some() => self.deserialize_u64(visitor),
             _ => self.must_be(&Expecting(&visitor).to_string()),
         }
     }

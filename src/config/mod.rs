@@ -24,9 +24,11 @@ mod tests;
 
 pub use error::{ConfigError, Errors};
 pub use field::Field;
-pub use scalar::{Duration, Size, Whole};
+pub use scalar::{Duration, Percent, Size, Whole, Window};
 #[cfg(feature = "schema")]
 pub use schema::{Draft, json_schema};
+
+pub use compile::zones;
 
 use crate::policy;
 use at::{At, Report};

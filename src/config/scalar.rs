@@ -1,6 +1,10 @@
-//! Numbers, durations and sizes as they are written.
+//! Numbers, durations, windows, percentages and sizes as they are written.
+
+#[cfg(feature = "schema")]
+mod schema;
 
 use super::at::Shown;
+use crate::policy::{ALL_KEYS, CalendarUnit};
 use core::fmt;
 use core::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
@@ -15,6 +19,24 @@ pub struct Whole(pub u64);
 pub struct Duration {
     /// Microseconds.
     pub us: u64,
+    /// As it was written.
+    pub text: String,
+}
+
+/// The window of a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Window {
+    /// `day`, `week`, `month` or `year`.
+    Calendar(CalendarUnit),
+    /// So long.
+    Lasting(Duration),
+}
+
+/// A percentage: `25%`, `0.5%` or `12.25%`, at most `100%`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Percent {
+    /// Parts of 10,000.
+    pub parts: u32,
     /// As it was written.
     pub text: String,
 }
@@ -57,6 +79,58 @@ impl FromText for Duration {
     }
 }
 
+impl FromText for Window {
+    const EXPECTED: &'static str =
+        r#"a duration like "500ms", "30s", "5m", "12h" or "1d", or day, week, month or year"#;
+
+    fn from_text(text: &str) -> Option<Self> {
+        match CalendarUnit::from_name(text) {
+            Some(unit) => Some(Self::Calendar(unit)),
+            None => Duration::from_text(text).map(Self::Lasting),
+        }
+    }
+}
+
+impl Window {
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Calendar(unit) => unit.name(),
+            Self::Lasting(duration) => &duration.text,
+        }
+    }
+}
+
+impl FromText for Percent {
+    const EXPECTED: &'static str = r#"a percentage like "25%" or "0.5%", at most "100%""#;
+
+    fn from_text(text: &str) -> Option<Self> {
+        let number = text.strip_suffix('%')?;
+        // One spelling of a missing fraction: "5", not "5.".
+        let (whole, fraction) = match number.split_once('.') {
+            Some((whole, fraction)) => (whole, fraction),
+            None => (number, "0"),
+        };
+        let digits = |text: &str, max| {
+            let plain = text.bytes().all(|b| b.is_ascii_digit());
+            (plain && (1..=max).contains(&text.len())).then(|| text.parse::<u32>().ok())?
+        };
+        let hundredths = match fraction.len() {
+            1 => digits(fraction, 1)?.checked_mul(10)?,
+            _ => digits(fraction, 2)?,
+        };
+        let whole = match whole {
+            "100" => 100,
+            whole => digits(whole, 2)?,
+        };
+        let parts = whole.checked_mul(100)?.checked_add(hundredths)?;
+        (parts <= ALL_KEYS).then(|| Self {
+            parts,
+            text: text.to_owned(),
+        })
+    }
+}
+
 impl FromText for Size {
     const EXPECTED: &'static str = r#"a size like "512B", "64KiB" or "1MiB""#;
 
@@ -93,6 +167,19 @@ impl<'de> Deserialize<'de> for Duration {
     }
 }
 
+impl<'de> Deserialize<'de> for Window {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_str(TextVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        // Not as a string: to quote a bare 25 would not mend it.
+        input.deserialize_any(TextVisitor(PhantomData))
+    }
+}
+
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         input.deserialize_str(TextVisitor(PhantomData))
@@ -111,54 +198,5 @@ impl<T: FromText> Visitor<'_> for TextVisitor<T> {
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         let value = T::from_text(text);
         value.ok_or_else(|| E::custom(format_args!("must be {}, got {}", T::EXPECTED, Shown(text))))
-    }
-}
-
-#[cfg(feature = "schema")]
-mod schema {
-    use super::{Duration, Size, Whole};
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-    use std::borrow::Cow;
-
-    impl JsonSchema for Whole {
-        fn inline_schema() -> bool {
-            true
-        }
-
-        fn schema_name() -> Cow<'static, str> {
-            "Whole".into()
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({ "type": "integer", "minimum": 0, "maximum": (1_u64 << 53) - 1 })
-        }
-    }
-
-    impl JsonSchema for Duration {
-        fn schema_name() -> Cow<'static, str> {
-            "Duration".into()
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({
-                "description": "A whole number and a unit: 500ms, 30s, 5m, 12h or 1d.",
-                "type": "string",
-                "pattern": "^[0-9]+(ms|s|m|h|d)$",
-            })
-        }
-    }
-
-    impl JsonSchema for Size {
-        fn schema_name() -> Cow<'static, str> {
-            "Size".into()
-        }
-
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({
-                "description": "A whole number and a unit: 512B, 64KiB or 1MiB.",
-                "type": "string",
-                "pattern": "^[0-9]+(B|KiB|MiB)$",
-            })
-        }
     }
 }

@@ -5,6 +5,9 @@ use crate::core::{BackendError, Command, Value};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, cmd};
 
+/// How often a script that is not there is loaded for one command.
+pub const LOADS: usize = 3;
+
 /// What a batch came to.
 #[derive(Debug)]
 pub struct Ran {
@@ -17,8 +20,8 @@ pub struct Ran {
 /// Runs `commands`.
 ///
 /// A script that Redis does not know is loaded on this connection and its commands run again, only
-/// those: NOSCRIPT says that nothing was executed. When it is gone once more (someone flushes scripts
-/// without pause), EVAL carries the text.
+/// those: NOSCRIPT says that nothing was executed. Some times over, for it may be gone once more (someone
+/// flushes scripts without pause). Never by EVAL, which the bridge's user may not run.
 ///
 /// # Errors
 ///
@@ -50,7 +53,7 @@ async fn rerun<C: ConnectionLike>(
     commands: &[Command],
     values: &mut [redis::Value],
 ) -> redis::RedisResult<()> {
-    for with_text in [false, true] {
+    for _ in 0..LOADS {
         let missing: Vec<usize> = (0..values.len().min(commands.len()))
             .filter(|&at| values.get(at).is_some_and(convert::is_noscript))
             .collect();
@@ -58,11 +61,7 @@ async fn rerun<C: ConnectionLike>(
             break;
         }
         let again: Vec<&Command> = missing.iter().filter_map(|&at| commands.get(at)).collect();
-        let (pipeline, skip) = if with_text {
-            (eval_all(&again), 0)
-        } else {
-            load_and_run(&again)
-        };
+        let (pipeline, skip) = load_and_run(&again);
         // On failure the NOSCRIPT stays: an error of these operations, retried by nobody.
         let replies = connection
             .req_packed_commands(&pipeline, skip, again.len())
@@ -91,14 +90,6 @@ fn load_and_run(commands: &[&Command]) -> (Pipeline, usize) {
     (pipeline, loaded.len())
 }
 
-fn eval_all(commands: &[&Command]) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(commands.len());
-    for command in commands {
-        pipeline.add_command(eval(command));
-    }
-    pipeline
-}
-
 /// `SCRIPT LOAD`.
 pub fn load(source: &str) -> Cmd {
     let mut load = cmd("SCRIPT");
@@ -108,15 +99,7 @@ pub fn load(source: &str) -> Cmd {
 
 /// `EVALSHA sha numkeys key* arg*`.
 pub fn evalsha(command: &Command) -> Cmd {
-    call("EVALSHA", command.script.sha1(), command)
-}
-
-/// `EVAL text numkeys key* arg*`.
-pub fn eval(command: &Command) -> Cmd {
-    call("EVAL", command.script.source(), command)
-}
-
-fn call(verb: &'static str, script: &str, command: &Command) -> Cmd {
+    let (verb, script) = ("EVALSHA", command.script.sha1());
     let bytes = command
         .keys
         .iter()

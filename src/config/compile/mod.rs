@@ -12,6 +12,7 @@ mod policy;
 mod route;
 mod session;
 mod value;
+pub mod zones;
 
 use super::at::At;
 use super::field::Field;

@@ -3,14 +3,18 @@
 //! Every field is a [`Field`]: missing, wrong (and reported), or given. Which of them must be there,
 //! and that values make sense together, is checked when they are compiled.
 
+mod apply;
 mod cache;
+mod cost;
 mod limit;
 mod policy;
 mod route;
 mod session;
 
+pub use apply::{Apply, ApplyTo, Status};
 pub use cache::Cache;
-pub use limit::{Algorithm, Limit, LimitHeaders, OnError};
+pub use cost::{Cost, CostFrom};
+pub use limit::{Algorithm, Lease, Limit, LimitHeaders, OnDenied, OnError};
 pub use policy::{Policy, Session, SessionUse};
 pub use route::{Match, Route};
 pub use session::{CredentialHeader, Realm};

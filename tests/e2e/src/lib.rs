@@ -20,4 +20,4 @@ pub use lab::{Lab, SAMPLE};
 pub use load::{Load, Tally, crowd};
 pub use tidegate_stack::http::{Client, Request, Response};
 pub use tidegate_stack::redis::Reply;
-pub use tidegate_stack::{Error, RedisKind, Stack, StackSpec, wait};
+pub use tidegate_stack::{Clock, Error, RedisKind, Stack, StackSpec, wait};

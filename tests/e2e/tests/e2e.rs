@@ -26,6 +26,16 @@ mod kit;
 mod liar;
 #[path = "e2e/limits.rs"]
 mod limits;
+#[path = "e2e/limits_cost.rs"]
+mod limits_cost;
+#[path = "e2e/limits_failover.rs"]
+mod limits_failover;
+#[path = "e2e/limits_fleet.rs"]
+mod limits_fleet;
+#[path = "e2e/limits_memory.rs"]
+mod limits_memory;
+#[path = "e2e/limits_pacing.rs"]
+mod limits_pacing;
 #[path = "e2e/policy.rs"]
 mod policy;
 #[path = "e2e/program.rs"]

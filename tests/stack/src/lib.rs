@@ -26,6 +26,7 @@
 pub mod apply;
 pub mod bench;
 pub mod bridge;
+pub mod clock;
 pub mod endpoints;
 pub mod envoy;
 pub mod error;
@@ -40,6 +41,7 @@ pub mod stack;
 pub mod upstream;
 pub mod wait;
 
+pub use clock::Clock;
 pub use endpoints::Endpoints;
 pub use error::{Error, Result};
 pub use spec::{Filter, RedisKind, StackSpec};

@@ -1,5 +1,6 @@
 //! What a stack is made of: the variables of `make up`, and the ports and files that follow from them.
 
+use crate::clock::Clock;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,8 @@ pub struct StackSpec {
     pub port: u16,
     /// The module.
     pub filter: Filter,
+    /// Parts whose wall clock is wrong.
+    pub clocks: Vec<Clock>,
 }
 
 impl StackSpec {
@@ -64,6 +67,7 @@ impl StackSpec {
             upstream: None,
             port: 10_000,
             filter: Filter::Built,
+            clocks: Vec::new(),
         }
     }
 

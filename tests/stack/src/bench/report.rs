@@ -32,6 +32,7 @@ impl fmt::Display for Report {
         self.rates(f)?;
         self.ratios(f, "ratio to no-op", Row::Noop)?;
         self.ratios(f, "ratio to one limit", Row::OneLimit)?;
+        self.ratios(f, "ratio to constant", Row::Constant)?;
         for &connections in &settings.connections {
             self.costs(f, connections)?;
         }
@@ -121,6 +122,7 @@ impl Report {
         for (row, base, aim) in [
             (Row::OneLimit, Row::Noop, 0.85),
             (Row::Full, Row::OneLimit, 0.80),
+            (Row::Leased, Row::Noop, 0.90),
         ] {
             if let Some(ratio) = self.samples.ratio(row, base, HEADLINE) {
                 writeln!(

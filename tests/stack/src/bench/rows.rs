@@ -14,6 +14,10 @@ pub enum Row {
     Noop,
     /// `fixed_window`, nothing denied.
     OneLimit,
+    /// Ten of them on one request.
+    TenLimits,
+    /// `fixed_window` with a lease, nothing denied.
+    Leased,
     /// Session, three limits, and a cache look-up that misses.
     Full,
     /// An answer that is in Redis.
@@ -35,10 +39,12 @@ pub(super) struct Expect {
 
 impl Row {
     /// All, in the order they are measured and printed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::NoFilter,
         Self::Noop,
         Self::OneLimit,
+        Self::TenLimits,
+        Self::Leased,
         Self::Full,
         Self::Cached,
         Self::Constant,
@@ -51,6 +57,8 @@ impl Row {
             Self::NoFilter => "none",
             Self::Noop => "noop",
             Self::OneLimit => "one",
+            Self::TenLimits => "ten",
+            Self::Leased => "leased",
             Self::Full => "full",
             Self::Cached => "cached",
             Self::Constant => "constant",
@@ -64,6 +72,8 @@ impl Row {
             Self::NoFilter => "no filter",
             Self::Noop => "no-op filter",
             Self::OneLimit => "one limit",
+            Self::TenLimits => "ten limits",
+            Self::Leased => "leased limit",
             Self::Full => "full policy",
             Self::Cached => "cached hit (L2)",
             Self::Constant => "constant from Wasm",
@@ -94,7 +104,12 @@ impl Row {
             Self::Noop => text(""),
             // As long as the upstream's answer.
             Self::Constant => text("abcdefghijklmnopqrstuvwxyz"),
-            Self::OneLimit | Self::Full | Self::Cached | Self::Denied => {
+            Self::OneLimit
+            | Self::TenLimits
+            | Self::Leased
+            | Self::Full
+            | Self::Cached
+            | Self::Denied => {
                 let mut value = policy.value.clone();
                 let whole = value.as_object_mut().ok_or_else(|| Error::Answer {
                     what: "the benchmark's policy".into(),
@@ -110,7 +125,12 @@ impl Row {
     pub(super) fn expects(self) -> Vec<Expect> {
         let served = matches!(
             self,
-            Self::NoFilter | Self::Noop | Self::OneLimit | Self::Full
+            Self::NoFilter
+                | Self::Noop
+                | Self::OneLimit
+                | Self::TenLimits
+                | Self::Leased
+                | Self::Full
         );
         let mut all = vec![
             expect(true, &["http.edge.downstream_rq_total"]),
@@ -123,6 +143,15 @@ impl Row {
         match self {
             Self::NoFilter | Self::Noop | Self::Constant => {}
             Self::OneLimit => all.extend([sent, allowed("one")]),
+            Self::TenLimits => {
+                all.push(sent);
+                all.extend((0..10).map(|n| allowed(&format!("ten-{n}"))));
+            }
+            // Admitted by Redis, or from what this worker took of it beforehand.
+            Self::Leased => all.push(expect(
+                true,
+                &["tidegate.limit.hot.allowed", "tidegate.limit.hot.leased"],
+            )),
             Self::Full => all.extend([
                 sent,
                 expect(true, &["tidegate.session.web.valid"]),

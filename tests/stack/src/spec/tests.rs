@@ -43,6 +43,7 @@ fn every_variable_is_read() {
         upstream: Some("localhost:80".into()),
         port: 12_000,
         filter: Filter::None,
+        clocks: Vec::new(),
     };
     assert_eq!(spec, expected);
 }

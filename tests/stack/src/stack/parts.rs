@@ -4,7 +4,7 @@ use super::{END, Part, Stack};
 use crate::http::Client;
 use crate::proc::{Launch, Running};
 use crate::redis::{Reply, Server};
-use crate::{Error, Result, envoy, wait};
+use crate::{Error, Result, clock, envoy, wait};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
@@ -83,7 +83,19 @@ impl Stack {
         self.revive(name)
     }
 
-    pub(super) fn launch(&mut self, launch: Launch) -> Result<()> {
+    /// Steps the wall clock of a part that is in [`crate::StackSpec::clocks`].
+    ///
+    /// # Errors
+    /// When its file cannot be written.
+    pub fn step_clock(&self, part: &str, ahead_s: i64) -> Result<()> {
+        clock::set(self.files.dir(), part, ahead_s)
+    }
+
+    pub(super) fn launch(&mut self, mut launch: Launch) -> Result<()> {
+        let clocks = self.spec.clocks.iter();
+        for clock in clocks.filter(|clock| clock.part == launch.name) {
+            launch.env.extend(clock.env(self.files.dir())?);
+        }
         let running = launch.start()?;
         if let Some(guard) = &mut self.guard {
             guard.watch(&running.known())?;
