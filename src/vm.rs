@@ -3,11 +3,13 @@
 mod work;
 
 use crate::exchange::{CallError, Client, ClientConfig, SplitMix64};
-use crate::limit::{DeniedKeys, LocalLimits};
+use crate::limit::lease::GiveBack;
+use crate::limit::{DeniedKeys, Leases, LocalLimits};
 use crate::metrics::{CacheEvent, LimitEvent, Metric, Metrics};
 use crate::policy::{Calendar, Config, KeyPart};
 use crate::session::{Keys, RealmTag};
 use crate::stream::VaryMemo;
+use crate::wire::op::{Give, LimitReturn, Take};
 use crate::wire::reply::LimitReply;
 use crate::wire::{Op, Value, reply};
 use core::time::Duration;
@@ -21,7 +23,7 @@ const MAX_PENDING_BYTES: usize = 16 << 20;
 /// Unary fall-back calls per second and worker (faults.md, M3).
 const FALLBACK_PER_SECOND: u32 = 200;
 
-pub(crate) use work::Work;
+pub(crate) use work::{MAX_NUMBER, Work};
 
 /// One VM's memory: bounded, and all of it made from a configuration and a seed.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub struct Vm {
     pub(crate) realms: Vec<RealmTag>,
     pub(crate) local: LocalLimits,
     pub(crate) denied: DeniedKeys,
+    pub(crate) leases: Leases,
     /// Of each limit with a window of the calendar, that window as it travels.
     pub(crate) calendars: Rc<[Option<String>]>,
     pub(crate) vary: VaryMemo,
@@ -83,6 +86,7 @@ impl Vm {
                 .collect(),
             local: LocalLimits::new(),
             denied: DeniedKeys::new(),
+            leases: Leases::new(),
             calendars: config
                 .limits
                 .iter()
@@ -145,9 +149,34 @@ impl Vm {
                 };
                 Metric::Limit(limit, event)
             }
-            Work::Lease(_) => return,
+            Work::Lease(ticket) => {
+                let reply = value.and_then(|value| LimitReply::parse(value, 1).ok());
+                let said = reply.and_then(|reply| reply.limits.first().copied());
+                let algorithm = |limit: usize| Some(self.config.limits.get(limit)?.algorithm);
+                return self.leases.granted(ticket, algorithm, said);
+            }
         };
         self.metrics.count(metric);
+    }
+
+    /// Time passed: gives leased units back that are not used. Call it every few ten milliseconds.
+    pub fn tick(&mut self, now: Duration) {
+        self.heed();
+        for back in self.leases.poll(now) {
+            self.give_back(back, now);
+        }
+    }
+
+    /// The VM is about to end, or its policy is: gives back what it holds. Returns whether it held
+    /// anything, so that what it has to say should still be sent.
+    pub fn end(&mut self, now: Duration) -> bool {
+        self.heed();
+        let held = self.leases.end(now);
+        let any = !held.is_empty();
+        for back in held {
+            self.give_back(back, now);
+        }
+        any
     }
 
     /// What bridges say of subjects whose limits were reset or overridden is heeded: nothing remembered
@@ -157,6 +186,7 @@ impl Vm {
         if self.client.has_forget() {
             for subject in self.client.take_forget() {
                 self.denied.forget(&subject);
+                self.leases.forget(&subject);
             }
         }
         // Such a word may have been lost with the stream it would have come by.
@@ -171,6 +201,35 @@ impl Vm {
         if !self.client.submit_settlement(work.tag(), op, None, now) {
             self.background(work.tag(), Err(CallError::Unreachable));
         }
+    }
+
+    /// Asks for units to spend. It takes as long as a decision may: what is granted later than that is
+    /// too old to be spent.
+    pub(crate) fn lease(&mut self, ticket: u32, op: &Op<'_>, now: Duration) {
+        let tag = Work::Lease(ticket).tag();
+        let patience = Duration::from_millis(self.config.bridge.timeout_ms.into());
+        if !self.client.submit_settlement(tag, op, Some(patience), now) {
+            self.background(tag, Err(CallError::Unreachable));
+        }
+    }
+
+    fn give_back(&mut self, back: GiveBack, now: Duration) {
+        let config = Rc::clone(&self.config);
+        let calendars = Rc::clone(&self.calendars);
+        let (index, subject) = back.key;
+        let Some(limit) = config.limits.get(index) else {
+            return;
+        };
+        let calendar = calendars.get(index).and_then(Option::as_deref);
+        let take = Take {
+            cost: back.units,
+            ..limit.take(&subject, calendar)
+        };
+        let id = self.random_id();
+        let mark = back.mark;
+        let gives = vec![Give { mark, take }];
+        let op = Op::LimitReturn(LimitReturn { id: &id, gives });
+        self.settle(Work::Uncounted, &op, now);
     }
 
     /// 16 bytes that nobody else draws: names of slots, leases and returns. They need not be secret.

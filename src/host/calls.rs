@@ -220,3 +220,8 @@ fn grpc_service(cluster: &str) -> String {
     service.push_str(&cluster);
     service
 }
+
+/// The plugin may end, which it put off before.
+pub(super) fn done() {
+    let _ = hostcalls::done();
+}

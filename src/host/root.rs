@@ -99,6 +99,12 @@ impl Context for Root {
     fn on_grpc_stream_close(&mut self, token: u32, _status: u32) {
         self.with(|shared| shared.closed(token));
     }
+
+    fn on_done(&mut self) -> bool {
+        let mut over = true;
+        self.with(|shared| over = shared.end());
+        over
+    }
 }
 
 impl RootContext for Root {

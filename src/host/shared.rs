@@ -11,6 +11,9 @@ use proxy_wasm::types::Action;
 /// Counts are written at most this often while requests come in; the tick writes the rest.
 const FLUSH_EVERY: Duration = Duration::from_millis(2);
 
+/// How long the end of a plugin waits for what it gives back to arrive.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How long after its deadline a unary exchange's end may still be told.
 const POST_GRACE: Duration = Duration::from_secs(1);
 
@@ -28,6 +31,8 @@ pub(super) struct Shared {
     late: HashMap<u32, apply::Late>,
     counters: Vec<Option<u32>>,
     flushed: Duration,
+    /// The plugin is to end; until then what it has said last may be answered.
+    ending: Option<Duration>,
 }
 
 impl Shared {
@@ -48,6 +53,7 @@ impl Shared {
             late: HashMap::new(),
             counters,
             flushed: Duration::ZERO,
+            ending: None,
         }
     }
 
@@ -99,11 +105,27 @@ impl Shared {
         self.posts.retain(|_, (_, until)| *until > now);
         let answers = self.vm.client.handle_tick(now);
         self.deliver(answers, now, None);
+        self.vm.tick(now);
         self.pump(now, None);
         if let Some(reason) = self.vm.client.take_refusal() {
             log::error!("a bridge refused the stream: {reason}");
         }
         self.flush(now);
+        let over = |until| now >= until || self.vm.client.pending() == 0;
+        if self.ending.is_some_and(over) {
+            self.ending = None;
+            calls::done();
+        }
+    }
+
+    /// The host wants to end this plugin: its policy is replaced, or Envoy stops. What is held goes back
+    /// first. Returns whether it may end at once; else [`calls::done`] is said later.
+    pub(super) fn end(&mut self) -> bool {
+        let now = clock::now();
+        let held = self.vm.end(now);
+        self.pump(now, None);
+        self.ending = held.then(|| now.saturating_add(LAST_WORDS));
+        !held
     }
 
     /// A message arrived on a stream.

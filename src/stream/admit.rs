@@ -92,6 +92,7 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
     let config = Rc::clone(&ctx.vm.config);
     let calendars = Rc::clone(&ctx.vm.calendars);
     limit_phase::aside(&mut request, ctx);
+    limit_phase::spend(&mut request, ctx);
     let mut ops: Vec<Op<'_>> = Vec::new();
     let mut asked = Vec::new();
     if let Some(op) = session_phase::op(&request, &config) {

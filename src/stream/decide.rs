@@ -24,9 +24,11 @@ pub(super) fn decide(
     if asked.contains(&Asked::Session)
         && session_phase::answered(value_of(Asked::Session), &mut request, ctx, output).is_err()
     {
+        limit_phase::withdraw(&request, ctx);
         return State::Answered;
     }
     if limit_phase::decide(&mut request, ctx, output).is_err() {
+        limit_phase::withdraw(&request, ctx);
         return State::Answered;
     }
     if asked.contains(&Asked::Cache) {

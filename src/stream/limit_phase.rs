@@ -20,6 +20,6 @@ mod settle;
 mod unavailable;
 
 pub(super) use answer::{decide, learn};
-pub(super) use ask::{aside, asked, hold, ops};
+pub(super) use ask::{aside, asked, hold, ops, spend, withdraw};
 pub(super) use claim::claim;
 pub(super) use settle::{Held, answered, ended};

@@ -12,6 +12,7 @@ mod costs;
 mod denials;
 mod exchange;
 mod invalidation;
+mod leases;
 mod limits;
 mod limits_down;
 mod order;

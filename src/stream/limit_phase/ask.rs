@@ -25,6 +25,51 @@ pub(in super::super) fn aside(request: &mut Request, ctx: &mut Ctx<'_>) {
     }
 }
 
+/// Spends what this worker holds of a limit's units, and asks for more where they run low.
+pub(in super::super) fn spend(request: &mut Request, ctx: &mut Ctx<'_>) {
+    let config = Rc::clone(&ctx.vm.config);
+    for claim in request.claims.iter_mut() {
+        let limit = config.limits.get(claim.limit);
+        let Some(limit) = limit.filter(|limit| limit.lease_max > 0) else {
+            continue;
+        };
+        let plain = claim.enforced && !claim.settles && claim.slot.is_none() && claim.charge > 0;
+        if claim.asked || !plain {
+            continue;
+        }
+        let key = (claim.limit, claim.subject);
+        if let Some(spent) = ctx.vm.leases.spend(key, claim.charge, ctx.now) {
+            claim.source = Source::Lease(spent.grant);
+            claim.taken = Some(spent.taken);
+            claim.admitted = true;
+            claim.asked = true;
+        }
+        if let Some(ask) = ctx.vm.leases.ask(limit, key, ctx.now) {
+            let calendars = Rc::clone(&ctx.vm.calendars);
+            let calendar = calendars.get(claim.limit).and_then(Option::as_deref);
+            let plain = limit.take(&claim.subject, calendar);
+            let op = Op::LimitTake(vec![Take {
+                options: TakeOptions {
+                    lease: Some(ask.units),
+                    ..plain.options
+                },
+                ..plain
+            }]);
+            ctx.vm.lease(ask.ticket, &op, ctx.now);
+        }
+    }
+}
+
+/// The request is refused: leased units it has spent are free again.
+pub(in super::super) fn withdraw(request: &Request, ctx: &mut Ctx<'_>) {
+    for claim in &request.claims {
+        if let Source::Lease(grant) = claim.source {
+            let key = (claim.limit, claim.subject);
+            ctx.vm.leases.put_back(key, grant, claim.charge, ctx.now);
+        }
+    }
+}
+
 /// The operations: all enforced limits together, because they are charged all or none; each other
 /// limit alone, because it must not keep those from being charged.
 pub(in super::super) fn ops<'a>(
@@ -75,36 +120,14 @@ pub(in super::super) fn asked(request: &mut Request, sent: bool, ctx: &mut Ctx<'
 }
 
 fn take<'a>(limit: &'a Limit, claim: &'a Claim, calendar: Option<&'a str>) -> Take<'a> {
+    let plain = limit.take(&claim.subject, calendar);
     Take {
+        cost: claim.charge,
         options: TakeOptions {
             need: (claim.need != claim.charge).then_some(claim.need),
             slot: claim.slot.as_ref(),
-            ..options(limit, calendar)
+            ..plain.options
         },
-        cost: claim.charge,
-        ..plain(limit, &claim.subject)
-    }
-}
-
-/// What every operation on a key of the limit says.
-pub(super) fn options<'a>(limit: &'a Limit, calendar: Option<&'a str>) -> TakeOptions<'a> {
-    TakeOptions {
-        calendar: calendar.map(str::as_bytes),
-        overridable: limit.overridable.then_some(limit.name.as_bytes()),
-        ..TakeOptions::default()
-    }
-}
-
-/// A take of nothing.
-pub(super) fn plain<'a>(limit: &'a Limit, subject: &'a [u8; 16]) -> Take<'a> {
-    Take {
-        algorithm: limit.algorithm.name().as_bytes(),
-        subject,
-        id: &limit.id,
-        limit: limit.limit,
-        window_us: limit.window_us,
-        burst: limit.burst,
-        cost: 0,
-        options: TakeOptions::default(),
+        ..plain
     }
 }

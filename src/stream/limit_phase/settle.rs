@@ -5,7 +5,6 @@
 
 use super::super::Ctx;
 use super::super::request::{Claim, Source};
-use super::ask::{options, plain};
 use crate::http::Headers;
 use crate::limit::{LocalTake, cost};
 use crate::metrics::{LimitEvent, Metric};
@@ -197,13 +196,14 @@ fn settle(due: &Due, limit: &Limit, units: Option<u64>, ctx: &mut Ctx<'_>) {
 fn charge(due: &Due, limit: &Limit, units: u64, ctx: &mut Ctx<'_>) {
     let calendars = Rc::clone(&ctx.vm.calendars);
     let calendar = calendars.get(due.limit).and_then(Option::as_deref);
+    let plain = limit.take(&due.subject, calendar);
     let take = Take {
         cost: units,
         options: TakeOptions {
             force: true,
-            ..options(limit, calendar)
+            ..plain.options
         },
-        ..plain(limit, &due.subject)
+        ..plain
     };
     let op = Op::LimitTake(vec![take]);
     ctx.vm.settle(Work::Charge(due.limit), &op, ctx.now);
@@ -214,20 +214,20 @@ fn give_back(due: &Due, limit: &Limit, mark: u64, units: u64, ctx: &mut Ctx<'_>)
     let calendar = calendars.get(due.limit).and_then(Option::as_deref);
     let take = Take {
         cost: units,
-        options: options(limit, calendar),
-        ..plain(limit, &due.subject)
+        ..limit.take(&due.subject, calendar)
     };
     returns(Work::Return(due.limit), Give { mark, take }, ctx);
 }
 
 fn release(due: &Due, limit: &Limit, id: &[u8; 16], sure: bool, ctx: &mut Ctx<'_>) {
+    let plain = limit.take(&due.subject, None);
     let take = Take {
         cost: 1,
         options: TakeOptions {
             slot: Some(id),
-            ..options(limit, None)
+            ..plain.options
         },
-        ..plain(limit, &due.subject)
+        ..plain
     };
     let work = if sure {
         Work::Slot(due.limit)

@@ -3,10 +3,11 @@
 
 use super::bridge::{self, Asked};
 use super::policy::POLICY;
-use super::rig::{Rig, TICK, TIMEOUT, token};
+use super::rig::{Change, Rig, TICK, TIMEOUT, token};
 use super::run::{Req, req};
 use crate::exchange::{CallError, CallId};
 use crate::http::Headers;
+use crate::policy::{Algorithm, Apply, Cost, Limit, StatusRule};
 use crate::stream::{Direction, Input, Output, Verdict};
 use core::time::Duration;
 use proptest::prelude::*;
@@ -45,11 +46,16 @@ struct Watch {
     lawful: bool,
     replies: u32,
     paused: Option<Direction>,
+    /// Some limit has said no: what was asked with it was not taken.
+    denied: bool,
 }
 
 impl Watch {
     fn new() -> Self {
-        let mut rig = Rig::new(POLICY);
+        Self::of(Rig::new(POLICY))
+    }
+
+    fn of(mut rig: Rig) -> Self {
         let id = rig.stream();
         Self {
             rig,
@@ -58,6 +64,7 @@ impl Watch {
             lawful: true,
             replies: 0,
             paused: None,
+            denied: false,
         }
     }
 
@@ -78,6 +85,7 @@ impl Watch {
                 }
             }
             Step::Bridge(kind) => {
+                self.denied |= kind == 6;
                 self.rig.hook = Box::new(move |op| says(kind, op));
                 if let Some((_, output)) = self.rig.answer() {
                     self.answered(&output)?;
@@ -342,7 +350,103 @@ fn life() -> impl Strategy<Value = Vec<Step>> {
         )
 }
 
+/// Limits of every kind that owes something at the end, in place of the plain ones.
+fn owing() -> Rig {
+    let slots = |limit: &mut Limit| limit.algorithm = Algorithm::Concurrency;
+    let used = |limit: &mut Limit| {
+        limit.cost = Cost::ResponseHeader {
+            name: "content-length".to_owned(),
+            default: 9,
+            max: 100,
+            reserve: 5,
+        };
+    };
+    let failed = |limit: &mut Limit| {
+        limit.apply = Apply::ResponseStatus(vec![StatusRule::Class(5)]);
+    };
+    let changes: [Change<'_>; 6] = [
+        ("per-ip", &slots),
+        ("share", &slots),
+        ("shadow", &slots),
+        ("strict", &used),
+        ("per-user", &used),
+        ("open", &failed),
+    ];
+    Rig::changed(POLICY, &changes)
+}
+
+/// What each stream took, and what was done about it.
+fn assert_settled(rig: &Rig) -> Result<(), TestCaseError> {
+    let (mut slots, mut released, mut settled) = (Vec::new(), Vec::new(), Vec::new());
+    for sent in &rig.sent {
+        for op in &sent.ops {
+            match op {
+                Asked::Limits(takes) => {
+                    slots.extend(takes.iter().filter_map(|take| take.slot));
+                    let forced = takes.iter().filter(|take| take.force);
+                    settled.extend(forced.map(|take| (sent.call, take.id)));
+                }
+                Asked::Returns(gives) => {
+                    for give in gives {
+                        match give.limit.slot {
+                            Some(slot) => released.push((sent.call, slot)),
+                            None => settled.push((sent.call, give.limit.id)),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    // The same call twice is its retry.
+    settled.sort_unstable();
+    settled.dedup();
+    released.sort_unstable();
+    released.dedup();
+    let limits: Vec<_> = settled.iter().map(|(_, id)| id).collect();
+    let mut once = limits.clone();
+    once.sort_unstable();
+    once.dedup();
+    prop_assert_eq!(once.len(), limits.len(), "settled twice");
+    let released: Vec<_> = released.into_iter().map(|(_, slot)| slot).collect();
+    let mut once = released.clone();
+    once.sort_unstable();
+    once.dedup();
+    prop_assert_eq!(once.len(), released.len(), "released twice");
+    prop_assert!(released.iter().all(|slot| slots.contains(slot)));
+    Ok(())
+}
+
 proptest! {
+    /// Whatever happens to the one request there is: nothing it owes is paid twice, and with its end
+    /// every slot it may hold is given back, as long as there is a way.
+    #[test]
+    fn r5_r10_what_is_owed_is_settled_once(
+        steps in prop::collection::vec(step(), 0..14), lawful in any::<bool>(), life in life(),
+    ) {
+        let mut watch = Watch::of(owing());
+        let mut cut = false;
+        for step in if lawful { life } else { steps } {
+            cut |= matches!(step, Step::Cut);
+            watch.step(step)?;
+        }
+        watch.step(Step::Done)?;
+        assert_settled(&watch.rig)?;
+        if !cut {
+            let denied = watch.denied;
+            let ops = || watch.rig.all_ops();
+            let taken = ops().filter_map(|op| match op {
+                Asked::Limits(takes) => takes.iter().find_map(|take| take.slot),
+                _ => None,
+            });
+            let taken: Vec<_> = taken.collect();
+            let back = ops().filter(|op| matches!(op, Asked::Returns(gives) if gives[0].limit.slot.is_some()));
+            let back = back.count();
+            prop_assert!(back == taken.len() || denied, "{} of {} slots", back, taken.len());
+        }
+        watch.end()?;
+    }
+
     #[test]
     fn whatever_comes_nothing_is_done_twice_or_too_late(steps in prop::collection::vec(step(), 0..14)) {
         let mut watch = Watch::new();

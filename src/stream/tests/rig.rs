@@ -237,6 +237,7 @@ impl Rig {
             self.now = (self.now + TICK).min(until);
             let answers = self.vm.client.handle_tick(self.now);
             outputs.extend(self.take(answers));
+            self.vm.tick(self.now);
             self.pump();
             self.hear();
         }

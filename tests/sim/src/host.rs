@@ -125,6 +125,7 @@ impl World {
             return;
         };
         let answers = slot.vm.client.handle_tick(now);
+        slot.vm.tick(now);
         self.deliver(id, answers);
         self.pump(id);
         let Some(slot) = self.vms.get(&id) else {
