@@ -113,11 +113,21 @@ impl Headers {
 
     /// Does with each line what `judge(name, value)` says.
     pub fn edit(&mut self, mut judge: impl FnMut(&str, &[u8]) -> Line) {
+        self.edit_dyn(&mut judge);
+    }
+
+    /// Not generic: one copy in the module.
+    fn edit_dyn(&mut self, judge: &mut dyn FnMut(&str, &[u8]) -> Line) {
         let Self {
             lines,
             given,
             broken,
         } = self;
+        let mut breaks = |name: String| {
+            if !broken.contains(&name) {
+                broken.push(name);
+            }
+        };
         let (mut at, mut dropped) = (0_usize, 0_usize);
         lines.retain_mut(|(name, value)| {
             let was_given = at < *given;
@@ -127,13 +137,13 @@ impl Headers {
                 Line::Drop => {
                     if was_given {
                         dropped = dropped.saturating_add(1);
-                        broken.push(core::mem::take(name));
+                        breaks(core::mem::take(name));
                     }
                     false
                 }
                 Line::Set(new) => {
                     if was_given {
-                        broken.push(name.clone());
+                        breaks(name.clone());
                     }
                     *value = new;
                     true
@@ -141,10 +151,6 @@ impl Headers {
             }
         });
         *given = given.saturating_sub(dropped);
-        if broken.len() > 1 {
-            broken.sort_unstable();
-            broken.dedup();
-        }
     }
 
     /// All lines in order.
