@@ -52,10 +52,10 @@ pub(super) fn resumed(output: Output) -> Late {
 
 fn edit(output: &Output) {
     if let Some(headers) = &output.request {
-        calls::set_request_headers(headers);
+        calls::edit_request_headers(headers);
     }
     if let Some(headers) = &output.response {
-        calls::set_response_headers(headers);
+        calls::edit_response_headers(headers);
     }
     for (property, value) in &output.properties {
         calls::set_property(*property, value);

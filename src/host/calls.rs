@@ -1,6 +1,7 @@
 //! Host calls, as bytes and without panics of ours.
 
 use crate::http::Headers;
+use crate::http::headers::Change;
 use crate::stream::{LocalReply, Property};
 use core::time::Duration;
 use proxy_wasm::hostcalls;
@@ -20,19 +21,25 @@ fn headers(map: MapType) -> Headers {
     Headers::from_lower(hostcalls::get_map_bytes(map).unwrap_or_default())
 }
 
-/// Replaces all request headers.
-pub(super) fn set_request_headers(headers: &Headers) {
-    set_headers(MapType::HttpRequestHeaders, headers);
+/// Makes the request's headers what these became since [`request_headers`].
+pub(super) fn edit_request_headers(headers: &Headers) {
+    edit_headers(MapType::HttpRequestHeaders, headers);
 }
 
-/// Replaces all response headers.
-pub(super) fn set_response_headers(headers: &Headers) {
-    set_headers(MapType::HttpResponseHeaders, headers);
+/// Makes the response's headers what these became since [`response_headers`].
+pub(super) fn edit_response_headers(headers: &Headers) {
+    edit_headers(MapType::HttpResponseHeaders, headers);
 }
 
-fn set_headers(map: MapType, headers: &Headers) {
-    if let Err(status) = hostcalls::set_map_bytes(map, headers.iter().collect()) {
-        log::error!("setting headers failed: {status:?}");
+fn edit_headers(map: MapType, headers: &Headers) {
+    for change in headers.changes() {
+        let done = match change {
+            Change::Add(name, value) => hostcalls::add_map_value_bytes(map, name, value),
+            Change::Remove(name) => hostcalls::remove_map_value(map, name),
+        };
+        if let Err(status) = done {
+            log::error!("editing headers failed: {status:?}");
+        }
     }
 }
 

@@ -90,15 +90,12 @@ impl HttpContext for Request {
         self.input(Input::ResponseTrailers)
             .unwrap_or(Action::Continue)
     }
-
-    fn on_log(&mut self) {
-        self.with(|shared| shared.done(self.id));
-    }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
-        // `on_log` comes for every stream that had headers; this is for those that had none.
+        // Envoy deletes the context when the stream ends, right after it would call `on_log` and `on_done`:
+        // so neither is needed, and each costs a request about 1.5 µs.
         self.with(|shared| shared.done(self.id));
     }
 }

@@ -86,7 +86,6 @@ impl Shared {
 
     /// The request in `context` is over.
     pub(super) fn done(&mut self, context: u32) {
-        // Called twice for most requests: at the log, and when the context is dropped.
         let Some(mut stream) = self.streams.remove(&context) else {
             return;
         };

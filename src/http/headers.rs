@@ -4,13 +4,55 @@
 //! the map is made, so no comparison after that depends on case.
 
 /// Header fields in the order received; a name may occur on several lines.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, Vec<u8>)>);
+///
+/// It remembers how it differs from what it was made of ([`Headers::changes`]): writing two fields to
+/// Envoy costs about 0.5 µs, writing a whole map back 2 to 4.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    lines: Vec<(String, Vec<u8>)>,
+    /// So many of `lines`, the first ones, were there from the start.
+    given: usize,
+    /// Names of which a line that was there from the start was removed or changed.
+    broken: Vec<String>,
+}
+
+/// What becomes of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// It is removed.
+    Drop,
+    /// It stays as it is.
+    Keep,
+    /// It gets this value.
+    Set(Vec<u8>),
+}
+
+/// One step from the fields there were to those there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Add a line after all others.
+    Add(&'a str, &'a [u8]),
+    /// Remove every line of this name.
+    Remove(&'a str),
+}
+
+/// The same lines in the same order; how they came about does not matter.
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.lines == other.lines
+    }
+}
+
+impl Eq for Headers {}
 
 impl Headers {
     /// No fields.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            lines: Vec::new(),
+            given: 0,
+            broken: Vec::new(),
+        }
     }
 
     /// The fields in the order given, names lower-cased. Bytes of a name that are not UTF-8 become
@@ -20,36 +62,37 @@ impl Headers {
         N: AsRef<[u8]>,
         V: Into<Vec<u8>>,
     {
-        Self(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (lower(name.as_ref()), value.into()))
-                .collect(),
-        )
+        let pairs = pairs.into_iter();
+        let pairs = pairs.map(|(name, value)| (lower(name.as_ref()), value.into()));
+        Self::from_lower(pairs.collect())
     }
 
     /// The fields in the order given, whose names are lower-case already, as Envoy's are.
     pub fn from_lower(pairs: Vec<(String, Vec<u8>)>) -> Self {
-        Self(pairs)
+        Self {
+            given: pairs.len(),
+            lines: pairs,
+            broken: Vec::new(),
+        }
     }
 
     /// Adds a line after all others.
     pub fn append(&mut self, name: &str, value: impl Into<Vec<u8>>) {
-        self.0.push((lower(name.as_bytes()), value.into()));
+        self.lines.push((lower(name.as_bytes()), value.into()));
     }
 
     /// Makes `value` the only line of `name`, at the place of the first line it had.
     pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
         let name = lower(name.as_bytes());
         let mut value = Some(value.into());
-        self.0.retain_mut(|(other, line)| {
+        self.edit(|other, _| {
             if *other != name {
-                return true;
+                return Line::Keep;
             }
-            value.take().map(|value| *line = value).is_some()
+            value.take().map_or(Line::Drop, Line::Set)
         });
         if let Some(value) = value {
-            self.0.push((name, value));
+            self.lines.push((name, value));
         }
     }
 
@@ -60,20 +103,59 @@ impl Headers {
 
     /// Removes every line for which `unwanted(name, value)` holds; whether there was one.
     pub fn remove_if(&mut self, mut unwanted: impl FnMut(&str, &[u8]) -> bool) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(name, value)| !unwanted(name, value));
-        self.0.len() != before
+        let before = self.lines.len();
+        self.edit(|name, value| match unwanted(name, value) {
+            true => Line::Drop,
+            false => Line::Keep,
+        });
+        self.lines.len() != before
     }
 
-    /// Removes every line for which `wanted(name, value)` does not hold; the others keep the value it
-    /// leaves.
-    pub fn retain_mut(&mut self, mut wanted: impl FnMut(&str, &mut Vec<u8>) -> bool) {
-        self.0.retain_mut(|(name, value)| wanted(name, value));
+    /// Does with each line what `judge(name, value)` says.
+    pub fn edit(&mut self, mut judge: impl FnMut(&str, &[u8]) -> Line) {
+        self.edit_dyn(&mut judge);
+    }
+
+    /// Not generic: one copy in the module.
+    fn edit_dyn(&mut self, judge: &mut dyn FnMut(&str, &[u8]) -> Line) {
+        let Self {
+            lines,
+            given,
+            broken,
+        } = self;
+        let mut breaks = |name: String| {
+            if !broken.contains(&name) {
+                broken.push(name);
+            }
+        };
+        let (mut at, mut dropped) = (0_usize, 0_usize);
+        lines.retain_mut(|(name, value)| {
+            let was_given = at < *given;
+            at = at.saturating_add(1);
+            match judge(name, value) {
+                Line::Keep => true,
+                Line::Drop => {
+                    if was_given {
+                        dropped = dropped.saturating_add(1);
+                        breaks(core::mem::take(name));
+                    }
+                    false
+                }
+                Line::Set(new) => {
+                    if was_given {
+                        breaks(name.clone());
+                    }
+                    *value = new;
+                    true
+                }
+            }
+        });
+        *given = given.saturating_sub(dropped);
     }
 
     /// All lines in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.0
+        self.lines
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_slice()))
     }
@@ -81,7 +163,7 @@ impl Headers {
     /// The value of every line of `name` (lower-case), in order. Reading only the first of several is
     /// a known way around a check, so there is no such method.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0
+        self.lines
             .iter()
             .filter(move |(other, _)| other == name)
             .map(|(_, value)| value.as_slice())
@@ -89,7 +171,7 @@ impl Headers {
 
     /// The value of the one line of `name` (lower-case); `None` when there is none, or several.
     pub fn only(&self, name: &str) -> Option<&[u8]> {
-        let mut lines = self.0.iter().filter(|(other, _)| other == name);
+        let mut lines = self.lines.iter().filter(|(other, _)| other == name);
         match (lines.next(), lines.next()) {
             (Some((_, value)), None) => Some(value),
             _ => None,
@@ -98,22 +180,35 @@ impl Headers {
 
     /// Whether there is a line of `name` (lower-case).
     pub fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|(other, _)| other == name)
+        self.lines.iter().any(|(other, _)| other == name)
     }
 
     /// Number of lines.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.lines.len()
     }
 
     /// Whether there are no lines.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lines.is_empty()
     }
 
     /// The lines, in order.
     pub fn into_pairs(self) -> Vec<(String, Vec<u8>)> {
-        self.0
+        self.lines
+    }
+
+    /// What turns the fields this was made of into those it holds, in the order to be carried out. Lines
+    /// of one name keep their order; a name that changed may come to stand after the others, which means
+    /// nothing (RFC 9110, 5.3).
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        let is_broken = |name: &str| self.broken.iter().any(|other| other == name);
+        let removed = self.broken.iter().map(|name| Change::Remove(name));
+        let lines = self.lines.iter().enumerate();
+        let added = lines
+            .filter(move |(at, (name, _))| *at >= self.given || is_broken(name))
+            .map(|(_, (name, value))| Change::Add(name, value));
+        removed.chain(added)
     }
 }
 

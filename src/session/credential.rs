@@ -6,7 +6,7 @@
 //! open a cookie realm, so a request is subject to CSRF checks exactly when its realm says so.
 
 use crate::http::cookie::{self, Without};
-use crate::http::headers::Headers;
+use crate::http::headers::{Headers, Line};
 use crate::policy::Credential;
 
 const COOKIE: &str = "cookie";
@@ -70,20 +70,19 @@ fn bearer(line: &[u8]) -> Option<&[u8]> {
 
 fn strip_cookie(cookie: &[u8], headers: &mut Headers) -> bool {
     let mut found = false;
-    headers.retain_mut(|name, line| {
+    headers.edit(|name, line| {
         if name != COOKIE {
-            return true;
+            return Line::Keep;
         }
         match cookie::without(line, cookie) {
-            Without::Untouched => true,
+            Without::Untouched => Line::Keep,
             Without::Nothing => {
                 found = true;
-                false
+                Line::Drop
             }
             Without::Line(rest) => {
                 found = true;
-                *line = rest;
-                true
+                Line::Set(rest)
             }
         }
     });

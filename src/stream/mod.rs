@@ -90,9 +90,9 @@ pub struct RequestHead {
 /// What the host shall do.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// Replaces the request's headers.
+    /// The request's headers as they shall be.
     pub request: Option<Headers>,
-    /// Replaces the response's headers.
+    /// The response's headers as they shall be.
     pub response: Option<Headers>,
     /// For the access log.
     pub properties: Vec<(Property, Vec<u8>)>,

@@ -9,4 +9,7 @@ if ! command -v wrk >/dev/null; then
   command -v wrk >/dev/null || { echo "bench: wrk is missing: install it (Debian: apt-get install wrk)" >&2; exit 1; }
 fi
 cargo rustc --quiet --release -p tidegate-noop --lib --target wasm32-wasip1 --crate-type cdylib >&2
+# The bridge as it is deployed.
+cargo build --quiet --profile dist -p redis-bridge --bin redis-bridge >&2
+export TIDEGATE_BRIDGE="${TIDEGATE_BRIDGE:-$PWD/target/dist/redis-bridge}"
 STACK="${STACK:-bench}" PORT="${PORT:-11000}" exec target/local/stack bench

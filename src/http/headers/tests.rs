@@ -59,7 +59,57 @@ fn bytes_that_are_no_utf8_survive_in_values_and_name_nothing_in_names() {
     assert!(!headers.contains("x-"));
 }
 
+/// What Envoy does with the changes.
+fn carry_out(mut lines: Vec<(String, Vec<u8>)>, headers: &Headers) -> Vec<(String, Vec<u8>)> {
+    for change in headers.changes() {
+        match change {
+            Change::Add(name, value) => lines.push((name.to_owned(), value.to_vec())),
+            Change::Remove(name) => lines.retain(|(other, _)| other != name),
+        }
+    }
+    lines
+}
+
+#[test]
+fn untouched_fields_are_no_changes() {
+    let mut headers = sample();
+    assert_eq!(headers.changes().count(), 0);
+    headers.append("accept", "c");
+    let added = Change::Add("accept", b"c");
+    assert_eq!(headers.changes().collect::<Vec<_>>(), [added]);
+    headers.remove("x-one");
+    let removed = Change::Remove("x-one");
+    assert_eq!(headers.changes().collect::<Vec<_>>(), [removed, added]);
+}
+
 proptest! {
+    #[test]
+    fn changes_lead_from_the_fields_there_were_to_those_there_are(
+        pairs in prop::collection::vec(("[a-d]", "[x-z]"), 0..8),
+        edits in prop::collection::vec((0..4, "[a-d]", "[x-z]"), 0..8),
+    ) {
+        let before = Headers::from_pairs(pairs);
+        let mut after = before.clone();
+        for (kind, name, value) in &edits {
+            match kind {
+                0 => after.append(name, value.as_str()),
+                1 => after.set(name, value.as_str()),
+                2 => drop(after.remove_if(|n, v| n == name && v == value.as_bytes())),
+                _ => after.edit(|n, v| match (n == name, v == value.as_bytes()) {
+                    (true, true) => Line::Drop,
+                    (true, false) => Line::Set([v, b"!"].concat()),
+                    _ => Line::Keep,
+                }),
+            }
+        }
+        let by_name = |mut lines: Vec<(String, Vec<u8>)>| {
+            lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+            lines
+        };
+        let reached = carry_out(before.into_pairs(), &after);
+        prop_assert_eq!(by_name(reached), by_name(after.into_pairs()));
+    }
+
     #[test]
     fn pairs_come_back_as_they_went_in(pairs in prop::collection::vec(("[a-z-]{1,8}", any::<Vec<u8>>()), 0..12)) {
         let headers = Headers::from_pairs(pairs.clone());
