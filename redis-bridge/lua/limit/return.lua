@@ -1,39 +1,52 @@
 -- limit_return: gives back what limit_take charged, once.
 --
--- KEYS   the limits that were charged, then a marker, named by the compensation's id; all share the
---        subject's hash tag.
--- ARGV   per limit: algorithm, limit (units), window (us), cost (units), mark (as limit_take said).
--- Answer 1, or 0 when this compensation was done before.
+-- KEYS   the limits that were charged, then the overrides that are named below, then a marker, named by
+--        the return's id; all share the subject's hash tag.
+-- ARGV   per limit: algorithm, limit (units), window (us), burst (what the algorithm says), cost (units),
+--        mark (as limit_take said), override (which of KEYS, 0: none).
+-- Answer [given*], integers: the units each limit really got back.
 -- Writes the limits, each with its TTL, and the marker for a minute. Never gives back more than was
---        charged and never goes below nothing used. A fixed window gets it back only while it lasts;
---        a bucket only what has not flowed in since. Two compensations of one bucket that overlap may
---        give back at most what flowed in between them.
--- Again  does nothing for a minute.
-local now = clock()
-local marker = KEYS[#KEYS]
-if not call('SET', marker, '1', 'PX', '60000', 'NX') then
-  return 0
-end
-for i = 1, #KEYS - 1 do
-  local key, at = KEYS[i], i * 5
-  local window, cost, mark = tonumber(ARGV[at - 2]), tonumber(ARGV[at - 1]), tonumber(ARGV[at])
-  if ARGV[at - 4] == 'fixed_window' then
-    -- Only in the window it was charged in.
-    local found, id, used = window_at(key, now, window)
-    local ends = (id + 1) * window
-    if found and ends == mark and used > 0 then
-      used = used > cost and used - cost or 0
-      call('SET', key, format('%.0f:%.0f', id, used), 'PX', ttl(ends - now))
-    end
-  else
-    -- What has flowed in since it was charged is there already and not given back again. `mark` is the
-    -- TAT after the charge.
-    local found, tat = tat_at(key, now)
-    local give = math.min(cost * ceil(window / tonumber(ARGV[at - 3])), mark - now)
-    if found and give > 0 then
-      tat = math.max(tat - give, now)
-      call('SET', key, tat, 'PX', ttl(tat - now))
-    end
+--        charged and never goes below nothing used.
+-- Again  does nothing for a minute and answers the same.
+local marker, count = KEYS[#KEYS], #ARGV / 7
+local given, texts = {}, {}
+local done = call('GET', marker)
+if done then
+  for n in string.gmatch(done, '%d+') do
+    given[#given + 1] = tonumber(n)
   end
+  return given
 end
-return 1
+for i = 1, count do
+  local at = i * 7 - 6
+  local key, algorithm = KEYS[i], ARGV[at]
+  local limit, window, burst = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local cost, mark, own = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
+  local _, give_back
+  if algorithm == 'fixed_window' then
+    _, _, give_back = fixed_window()
+  elseif algorithm == 'token_bucket' then
+    _, _, give_back = token_bucket()
+    burst = tonumber(burst)
+  elseif algorithm == 'sliding_window' then
+    _, _, give_back = sliding_window()
+  elseif algorithm == 'sliding_window_log' then
+    _, _, give_back = sliding_window_log()
+  elseif algorithm == 'leaky_bucket' then
+    _, _, give_back = leaky_bucket()
+    burst = tonumber(burst)
+  elseif algorithm == 'concurrency' then
+    _, _, give_back = concurrency()
+  elseif algorithm == 'calendar_window' then
+    _, _, give_back = calendar_window()
+  else
+    return redis.error_reply('SHAPE unknown algorithm')
+  end
+  if own > 0 then
+    limit, burst = overridden(KEYS[own], algorithm, limit, window, burst)
+  end
+  given[i] = give_back(key, limit, window, burst, cost, mark)
+  texts[i] = text(given[i])
+end
+call('SET', marker, table.concat(texts, ' '), 'PX', 60000)
+return given

@@ -1,78 +1,80 @@
 -- limit_take: all limits of a request, or none of them.
 --
--- KEYS   one per limit; all share the subject's hash tag on a Cluster.
--- ARGV   per key: algorithm, limit (units), window (us), burst (units), cost (units). Integers, at
---        most 2^53; cost 0 looks.
--- Answer [admitted now_us [state available reset_us retry_us mark]*], integers. state: 1 it fits,
---        0 it does not fit now, -1 it never fits. `mark` is what limit_return needs.
+-- KEYS   one per limit, then the overrides that are named below; all share the subject's hash tag.
+-- ARGV   1 when what is charged may be given back at once (several calls make one take), else 0; then
+--        per limit: algorithm, limit (units), window (us), burst (what the algorithm says), cost (units),
+--        need (units that must be available; 0: it fits), lease (units wanted beyond the cost, 0: none),
+--        force (1: it fits, whatever is available), override (which of KEYS, 0: none). Integers, at most
+--        2^53; cost and need 0 look.
+-- Answer [admitted now_us [state available reset_us retry_us mark [leased limit]]*], integers. state: 1 it
+--        fits, 0 it does not fit before retry_us have passed, -1 it never fits, -2 it does not fit at this
+--        moment. `mark` is what limit_return needs. `limit` is the key's own, -1: an override that means
+--        nothing, 0: none. [-1 now_us]: no calendar window that was named contains now.
 -- Writes a key per limit, each with a TTL, and only when all fit. A denial writes nothing, except that
---        a key found without TTL gets one (Higress blocks for ever on such a key).
--- Again  charges again: over-counts, never over-admits.
+--        a key found without TTL gets one.
+-- Again  charges again: over-counts, never over-admits. A slot is taken once.
 -- Source check all, then charge all: Sentry Relay's is_rate_limited.lua.
-local now = clock()
--- Per limit what was seen, in the order of `unpack` below: one plain array each, no function of its own,
--- for this is the script that runs most.
+if ARGV[1] == '1' then
+  provisional = now + PROVISIONAL_US
+end
+local count = (#ARGV - 1) / 9
 local seen, fit = {}, 1
-for i = 1, #KEYS do
-  local at = i * 5
-  local algorithm, limit, window = ARGV[at - 4], tonumber(ARGV[at - 3]), tonumber(ARGV[at - 2])
-  local cost = tonumber(ARGV[at])
-  local state = 1
+for i = 1, count do
+  local at = i * 9 - 7
+  local key, algorithm = KEYS[i], ARGV[at]
+  local limit, window, burst, need = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3], tonumber(ARGV[at + 5])
+  local own, shown = tonumber(ARGV[at + 8]), 0
+  local look, settle
   if algorithm == 'fixed_window' then
-    local found, id, used = window_at(KEYS[i], now, window)
-    if cost > limit then
-      state = -1
-    elseif cost > 0 and used > limit - cost then
-      state = 0
-    end
-    seen[i] = { state, found, cost, id, used, limit, window }
+    look, settle = fixed_window()
   elseif algorithm == 'token_bucket' then
-    local found, tat = tat_at(KEYS[i], now)
-    local burst, unit = tonumber(ARGV[at - 1]), ceil(window / limit)
-    if cost > burst then
-      state = -1
-    elseif cost > 0 and tat + cost * unit - now > burst * unit then
-      state = 0
-    end
-    seen[i] = { state, found, cost, tat, unit, burst }
+    look, settle = token_bucket()
+    burst = tonumber(burst)
+  elseif algorithm == 'sliding_window' then
+    look, settle = sliding_window()
+  elseif algorithm == 'sliding_window_log' then
+    look, settle = sliding_window_log()
+  elseif algorithm == 'leaky_bucket' then
+    look, settle = leaky_bucket()
+    burst = tonumber(burst)
+  elseif algorithm == 'concurrency' then
+    look, settle = concurrency()
+  elseif algorithm == 'calendar_window' then
+    look, settle = calendar_window()
   else
     return redis.error_reply('SHAPE unknown algorithm')
   end
-  if state ~= 1 then
+  if own > 0 then
+    limit, burst, shown = overridden(KEYS[own], algorithm, limit, window, burst)
+  end
+  seen[i] = { settle, limit, window, burst, need, shown, look(key, limit, window, burst, need) }
+  local state = seen[i][7]
+  if not state then
+    return { -1, now }
+  elseif ARGV[at + 7] == '1' then
+    seen[i][7] = 1
+  elseif state ~= 1 then
     fit = 0
   end
 end
 
 local answer = { fit, now }
-for i = 1, #KEYS do
-  local key, value, left = KEYS[i], nil, nil
-  local state, found, cost, a, b, c, window = unpack(seen[i])
-  local charge = fit == 1 and cost or 0
-  if window then
-    local id, used, limit = a, b + charge, c
-    local ends = (id + 1) * window
-    left = ends - now
-    if charge > 0 then
-      value = format('%.0f:%.0f', id, used)
-    end
-    answer[i + 2] = { state, used < limit and limit - used or 0, left, state == 0 and left or 0, ends }
-  else
-    -- reset_us: the effective window of `available` (draft-ietf-httpapi-ratelimit-headers-11): the wait
-    -- for the next unit when there is none, else what the available units take to flow in.
-    local tat, unit, burst = a + charge * b, b, c
-    left = tat - now
-    if charge > 0 then
-      value = tat
-    end
-    local room = burst * unit - left
-    local available = room > 0 and floor(room / unit) or 0
-    local reset = available == 0 and unit - room or available * unit
-    answer[i + 2] = { state, available, reset, state == 0 and cost * unit - room or 0, tat }
+for i = 1, count do
+  local at = i * 9 - 7
+  local charge, lease = 0, 0
+  if fit == 1 then
+    charge, lease = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 6])
   end
-  if value then
-    call('SET', key, value, 'PX', ttl(left))
-  elseif found and call('PTTL', key) == -1 then
-    call('PEXPIRE', key, ttl(left))
+  local settle, limit, window, burst, need, shown, state, found, a, b, c, d = unpack(seen[i], 1, 12)
+  local available, reset, retry, mark, leased =
+    settle(KEYS[i], limit, window, burst, need, charge, lease, state, found, a, b, c, d)
+  if ARGV[at + 7] == '1' then
+    -- Paid for what has been done: nobody waits.
+    retry = 0
+  end
+  answer[i + 2] = { state, available, reset, retry, mark }
+  if leased > 0 or shown ~= 0 then
+    answer[i + 2][6], answer[i + 2][7] = leased, shown
   end
 end
 return answer

@@ -6,9 +6,9 @@ use crate::core::{AdminOp, AdminReply, Limit as Target};
 use crate::listener::problem::Problem;
 use tidegate::limit::Subject;
 use tidegate::limit::client_ip::Client;
-use tidegate::policy::{ClientIp, KeyPart, Limit};
+use tidegate::policy::{Calendar, ClientIp, KeyPart, Limit};
 use tidegate::session::token::parse_handle;
-use tidegate::wire::reply::TakeState;
+use tidegate::wire::reply::{TakeState, Taken};
 
 impl Admin {
     pub(super) async fn peek_limit(&self, name: &str, query: &Query) -> Answer {
@@ -28,7 +28,8 @@ impl Admin {
         let json = json!({
             "limit": limit.name,
             "algorithm": limit.algorithm.name(),
-            "quota": limit.limit,
+            "quota": effective(&limit, taken),
+            "override": taken.limit > 0,
             "window_ms": limit.window_us / 1000,
             "burst": limit.burst,
             "state": state,
@@ -46,7 +47,7 @@ impl Admin {
     }
 
     /// Whom of which limit the caller means.
-    fn target(&self, name: &str, query: &Query) -> Result<(Limit, Target), Problem> {
+    pub(super) fn target(&self, name: &str, query: &Query) -> Result<(Limit, Target), Problem> {
         query.only(&["key", "realm"])?;
         let limit = self
             .policy
@@ -88,6 +89,8 @@ impl Admin {
             limit: limit.limit,
             window_us: limit.window_us,
             burst: limit.burst,
+            calendar: limit.calendar.as_ref().map(Calendar::to_wire),
+            overridable: limit.overridable.then(|| limit.name.clone()),
         };
         Ok((limit, target))
     }
@@ -128,6 +131,14 @@ impl Admin {
             | KeyPart::Query(_)
             | KeyPart::Route => Ok(value.as_bytes().to_vec()),
         }
+    }
+}
+
+/// The limit that counts for the key: its own, if it has one.
+fn effective(limit: &Limit, taken: &Taken) -> u64 {
+    match taken.limit {
+        0 => limit.limit,
+        own => own,
     }
 }
 

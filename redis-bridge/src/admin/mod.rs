@@ -1,6 +1,7 @@
 //! The admin listener: what people and login services ask for. JSON in, JSON or problem+json out.
 
 mod limits;
+mod overrides;
 mod purge;
 mod query;
 mod sessions;
@@ -94,6 +95,18 @@ impl Admin {
             (["v1", "limits", name], Method::GET) => self.peek_limit(name, &query).await?,
             (["v1", "limits", name], Method::DELETE) => self.reset_limit(name, &query).await?,
             (["v1", "limits", _], _) => return Err(Problem::method("GET, DELETE")),
+            (["v1", "limits", name, "override"], Method::GET) => {
+                self.get_override(name, &query).await?
+            }
+            (["v1", "limits", name, "override"], Method::PUT) => {
+                self.put_override(name, &query, read(body).await?).await?
+            }
+            (["v1", "limits", name, "override"], Method::DELETE) => {
+                self.delete_override(name, &query).await?
+            }
+            (["v1", "limits", _, "override"], _) => {
+                return Err(Problem::method("GET, PUT, DELETE"));
+            }
             (["v1", "streams"], Method::GET) => self.streams().await?,
             (["v1", "streams"], _) => return Err(Problem::method("GET")),
             _ => return Err(Problem::new(StatusCode::NOT_FOUND, "no such resource")),

@@ -14,6 +14,12 @@ pub enum AdminOp {
     LimitPeek(Limit),
     /// Forgets what a limit has counted. Answer: [`AdminReply::Count`].
     LimitReset(Limit),
+    /// Reads a key's own limit. Answer: [`AdminReply::Override`].
+    OverrideGet(Override),
+    /// Removes a key's own limit. Answer: [`AdminReply::Override`].
+    OverrideRemove(Override),
+    /// Gives a key a limit of its own. Answer: [`AdminReply::Override`].
+    OverrideSet(Override, OwnLimit),
     /// Lists a user's live sessions. Answer: [`AdminReply::Sessions`].
     ListSessions {
         /// Name of the realm.
@@ -70,7 +76,7 @@ pub struct NewSession {
 /// A limit of one subject, as [`tidegate::wire::op::Take`] names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
-    /// `fixed_window` or `token_bucket`.
+    /// Its algorithm's name.
     pub algorithm: String,
     /// Hash of whom it counts.
     pub subject: [u8; 16],
@@ -80,8 +86,32 @@ pub struct Limit {
     pub limit: u64,
     /// Window, microseconds.
     pub window_us: u64,
-    /// Capacity of a bucket, units.
+    /// As in [`tidegate::wire::op::Take`].
     pub burst: u64,
+    /// `unit@zone`, when its windows are the calendar's.
+    pub calendar: Option<String>,
+    /// The limit's name, when a key may have a limit of its own.
+    pub overridable: Option<String>,
+}
+
+/// Where a key's own limit is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// Name of the limit.
+    pub name: String,
+    /// Hash of whom it counts.
+    pub subject: [u8; 16],
+}
+
+/// A limit of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnLimit {
+    /// Units per window, > 0.
+    pub limit: u64,
+    /// Capacity of a `token_bucket`, > 0; without one it keeps the configured one.
+    pub burst: Option<u64>,
+    /// How long it holds, milliseconds, > 0.
+    pub ttl_ms: u64,
 }
 
 /// The answer to an admin operation.
@@ -102,6 +132,8 @@ pub enum AdminReply {
     Failed(Failure),
     /// What a limit says now.
     Limit(LimitReply),
+    /// What is stored as a key's own limit, whatever it is, and how long it holds still, milliseconds.
+    Override(Option<(Vec<u8>, u64)>),
     /// Live sessions, the one that ends first first.
     Sessions(Vec<SessionInfo>),
 }

@@ -32,6 +32,14 @@ pub struct Counters {
     pub returned: u64,
     /// Limits that could not be given back.
     pub return_failed: u64,
+    /// Answers that were held until a paced request's turn.
+    pub held: u64,
+    /// Calendar windows named again, because Redis' clock was in none of those named first.
+    pub calendar_again: u64,
+    /// Limits of a key's own that mean nothing and were ignored.
+    pub override_malformed: u64,
+    /// Subjects whose limits workers were told to forget.
+    pub forgotten: u64,
     /// Streams closed because of what they sent.
     pub streams_refused: u64,
     /// Batch replies for a batch the core does not know, or of the wrong number: a bug of the shell.

@@ -142,6 +142,14 @@ impl Exchanges {
         self.collect(id);
     }
 
+    /// The tasks that work for it.
+    pub(super) fn tasks(&self, id: u64) -> Vec<u64> {
+        self.all
+            .get(&id)
+            .map(|exchange| exchange.tasks.clone())
+            .unwrap_or_default()
+    }
+
     pub(super) fn has_ended(&self, id: u64) -> bool {
         self.all.get(&id).is_none_or(|exchange| exchange.ended)
     }

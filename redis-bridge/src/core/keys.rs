@@ -52,6 +52,30 @@ impl Keys {
         self.tagged("l", &hex(subject), &suffix)
     }
 
+    /// A subject's own limit: `ns:o:name:{subject}`.
+    pub fn overridden(&self, name: &[u8], subject: &[u8; 16]) -> Vec<u8> {
+        let mut key = self.namespace.as_bytes().to_vec();
+        key.extend(b":o:");
+        key.extend(name);
+        key.extend(b":{");
+        key.extend(hex(subject));
+        key.push(b'}');
+        key
+    }
+
+    /// Where it is told that what is remembered of a subject's limits no longer holds:
+    /// `ns:limit:forget:subject`.
+    pub fn forget(&self, subject: &[u8; 16]) -> Vec<u8> {
+        let mut channel = self.forget_channel();
+        channel.extend(hex(subject));
+        channel
+    }
+
+    /// What all such channels start with: `ns:limit:forget:`.
+    pub fn forget_channel(&self) -> Vec<u8> {
+        format!("{}:limit:forget:", self.namespace).into_bytes()
+    }
+
     /// A session: `ns:s:{user}:sha256(secret)[..15]`.
     pub fn session(&self, user: &[u8; 12], hash: &[u8; 15]) -> Vec<u8> {
         let mut key = self.session_prefix(user);

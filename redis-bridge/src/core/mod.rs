@@ -2,10 +2,12 @@
 //! is answered. Deterministic: no clock, no randomness, no I/O; `now` is the shell's monotonic clock.
 
 mod admin;
+mod calendar;
 mod config;
 mod counters;
 mod exchanges;
 mod failure;
+mod holds;
 pub mod keys;
 mod outbox;
 mod plan;
@@ -15,7 +17,7 @@ mod tasks;
 mod types;
 mod value;
 
-pub use admin::{AdminOp, AdminReply, Limit, NewSession, SessionInfo};
+pub use admin::{AdminOp, AdminReply, Limit, NewSession, Override, OwnLimit, SessionInfo};
 pub use config::{Bounds, CoreConfig};
 pub use counters::{Counters, Errors, Ops};
 pub use failure::Failure;
@@ -27,7 +29,9 @@ pub use types::{
 pub use value::Value;
 
 use crate::vault::Vault;
+use calendar::Calendars;
 use exchanges::{Ended, Exchanges, Origin, Outcome};
+use holds::Holds;
 use outbox::Outbox;
 use plan::{Begun, Context, Next};
 use redis_time::RedisTime;
@@ -59,6 +63,8 @@ pub struct Core {
     streams: Streams,
     exchanges: Exchanges,
     tasks: Tasks,
+    holds: Holds,
+    calendars: Calendars,
     outbox: Outbox,
     redis_time: RedisTime,
     counters: Counters,
@@ -77,6 +83,8 @@ impl Core {
             streams: Streams::default(),
             exchanges: Exchanges::default(),
             tasks: Tasks::default(),
+            holds: Holds::default(),
+            calendars: Calendars::default(),
             outbox: Outbox::default(),
             redis_time: RedisTime::default(),
             counters: Counters::default(),
@@ -95,7 +103,7 @@ impl Core {
         self.outbox.forget(conn);
         if let Some(stream) = self.streams.close(conn) {
             for id in stream.pending.into_values() {
-                self.exchanges.end(id);
+                self.end(id);
             }
         }
     }
@@ -154,7 +162,7 @@ impl Core {
             self.counters.busy += 1;
             Err(Failure::Busy)
         } else {
-            plan::begin_admin(op, &mut self.context())
+            plan::begin_admin(op, &mut self.context(now))
         };
         self.begin(id, 0, begun);
         self.end_if_complete(id);
@@ -164,12 +172,12 @@ impl Core {
     pub fn handle_cancel(&mut self, request: RequestId) {
         self.outbox.forget_request(request);
         if let Some(id) = self.exchanges.of_request(request) {
-            self.exchanges.end(id);
+            self.end(id);
         }
     }
 
     /// A batch ended: one reply per command, in order, or none at all.
-    pub fn handle_replies(&mut self, batch: BatchId, replies: Replies, _now: Duration) {
+    pub fn handle_replies(&mut self, batch: BatchId, replies: Replies, now: Duration) {
         if replies.is_err() {
             self.counters.batches_failed += 1;
         }
@@ -180,7 +188,7 @@ impl Core {
         };
         self.counters.bug += u64::from(!fits);
         for task in complete {
-            self.advance(task);
+            self.advance(task, now);
         }
     }
 
@@ -188,6 +196,17 @@ impl Core {
     /// `now` from here on. 0: Redis is not reachable.
     pub fn handle_redis_time(&mut self, time_us: u64, now: Duration) {
         self.redis_time.set(time_us, now);
+    }
+
+    /// Whatever workers remember of a subject's limits no longer holds; every one that is connected is
+    /// told.
+    pub fn handle_forget(&mut self, subject: &[u8; 16]) {
+        self.counters.forgotten += 1;
+        let conns: Vec<ConnId> = self.streams.greeted().map(|info| info.conn).collect();
+        for conn in conns {
+            let forget = FromBridge::Forget { subject };
+            self.outbox.frame(conn, |out| forget.encode(out));
+        }
     }
 
     /// The process is leaving: says BYE on every stream and greets no new one. What is accepted is
@@ -202,25 +221,32 @@ impl Core {
         }
     }
 
-    /// Ends every exchange whose deadline is not after `now`.
+    /// Answers whose turn has come, and ends every exchange whose deadline is not after `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
+        while let Some((task, outcome)) = self.holds.pop(now) {
+            if let Some((exchange, slot)) = self.tasks.place(task) {
+                self.settle(task, exchange, slot, outcome);
+            }
+        }
         while let Some(id) = self.exchanges.expired(now) {
-            let Some(ended) = self.exchanges.end(id) else {
-                break;
-            };
-            for task in &ended.tasks {
-                match self.tasks.reached_redis(*task) {
+            let tasks = self.exchanges.tasks(id);
+            for task in tasks {
+                match self.tasks.reached_redis(task) {
                     true => self.counters.timed_out += 1,
                     false => self.counters.expired += 1,
                 }
             }
+            let Some(ended) = self.end(id) else {
+                break;
+            };
             self.answer(ended);
         }
     }
 
     /// When [`Core::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.exchanges.next_deadline()
+        let next = [self.exchanges.next_deadline(), self.holds.next()];
+        next.into_iter().flatten().min()
     }
 
     /// Commands that are ready, as one batch for one role. What has expired is answered and dropped
@@ -358,17 +384,17 @@ impl Core {
         for (slot, op) in ops.iter().enumerate() {
             let begun = match &refusal {
                 Some(failure) => Err(failure.clone()),
-                None => self.parse(op),
+                None => self.parse(op, now),
             };
             self.begin(id, slot, begun);
         }
         self.end_if_complete(id);
     }
 
-    fn parse(&mut self, op: &Wire<'_>) -> Result<Begun, Failure> {
+    fn parse(&mut self, op: &Wire<'_>, now: Duration) -> Result<Begun, Failure> {
         let op = Op::parse(op)?;
         self.counters.op(&op);
-        plan::begin(&op, &mut self.context())
+        plan::begin(&op, &mut self.context(now))
     }
 
     /// Puts an operation to work, or settles it when it cannot.
@@ -386,13 +412,15 @@ impl Core {
         }
     }
 
-    fn advance(&mut self, id: u64) {
+    fn advance(&mut self, id: u64, now: Duration) {
         let mut cx = Context {
             config: &self.config,
             keys: &self.keys,
             vault: &self.vault,
             counters: &mut self.counters,
             returns: &mut self.returns,
+            calendars: &mut self.calendars,
+            redis_us: self.redis_time.at(now),
         };
         let Some(task) = self.tasks.get_mut(id) else {
             return;
@@ -410,14 +438,34 @@ impl Core {
                     self.tasks.run(id, round);
                 }
             }
-            Next::Done(outcome) => {
-                if !self.exchanges.settle(exchange, slot, outcome) {
-                    self.counters.dropped_late += 1;
-                }
-                self.end_if_complete(exchange);
-                self.end_task(id);
+            Next::Hold(outcome, wait) if !self.exchanges.has_ended(exchange) => {
+                self.counters.held += 1;
+                self.holds.hold(id, now + wait, outcome);
+            }
+            Next::Done(outcome) | Next::Hold(outcome, _) => {
+                self.settle(id, exchange, slot, outcome);
             }
         }
+    }
+
+    /// A task is over.
+    fn settle(&mut self, task: u64, exchange: u64, slot: usize, outcome: Outcome) {
+        if !self.exchanges.settle(exchange, slot, outcome) {
+            self.counters.dropped_late += 1;
+        }
+        self.end_if_complete(exchange);
+        self.end_task(task);
+    }
+
+    /// Ends an exchange, complete or not; what is held for it is held no longer.
+    fn end(&mut self, id: u64) -> Option<Ended> {
+        let ended = self.exchanges.end(id)?;
+        for task in &ended.tasks {
+            if self.holds.forget(*task).is_some() {
+                self.end_task(*task);
+            }
+        }
+        Some(ended)
     }
 
     fn end_task(&mut self, id: u64) {
@@ -473,7 +521,7 @@ impl Core {
         self.counters.streams_refused += 1;
         if let Some(stream) = self.streams.close(conn) {
             for id in stream.pending.into_values() {
-                self.exchanges.end(id);
+                self.end(id);
             }
         }
         self.outbox.push(Transmit::Close { conn, reason });
@@ -494,13 +542,15 @@ impl Core {
         }
     }
 
-    fn context(&mut self) -> Context<'_> {
+    fn context(&mut self, now: Duration) -> Context<'_> {
         Context {
             config: &self.config,
             keys: &self.keys,
             vault: &self.vault,
             counters: &mut self.counters,
             returns: &mut self.returns,
+            calendars: &mut self.calendars,
+            redis_us: self.redis_time.at(now),
         }
     }
 }

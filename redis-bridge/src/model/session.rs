@@ -63,7 +63,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, Stop> {
         }
     };
     let deadline = now + absolute * 1000;
-    call.store.zadd(index, own, deadline)?;
+    call.store.zadd(index, own, deadline.cast_signed())?;
     call.store.hset(key, b"v", call.arg(0)?.to_vec())?;
     call.store.hset(key, b"e", epoch)?;
     call.store.hset(key, b"d", text(deadline))?;

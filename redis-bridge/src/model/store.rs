@@ -27,7 +27,7 @@ pub enum Data {
     /// A string.
     Text(Vec<u8>),
     /// A sorted set; scores are integers here.
-    Zset(BTreeMap<Vec<u8>, u64>),
+    Zset(BTreeMap<Vec<u8>, i64>),
 }
 
 /// A key of another type than the command wants.
@@ -140,7 +140,7 @@ impl Store {
     }
 
     /// All members, lowest score first, then by name; empty when there is no such key.
-    pub(super) fn zrange(&mut self, key: &[u8]) -> Result<Vec<(Vec<u8>, u64)>, WrongType> {
+    pub(super) fn zrange(&mut self, key: &[u8]) -> Result<Vec<(Vec<u8>, i64)>, WrongType> {
         match self.live(key).map(|entry| &entry.data) {
             None => Ok(Vec::new()),
             Some(Data::Zset(members)) => {
@@ -153,7 +153,7 @@ impl Store {
     }
 
     /// ZADD of one member.
-    pub(super) fn zadd(&mut self, key: &[u8], member: &[u8], score: u64) -> Result<(), WrongType> {
+    pub(super) fn zadd(&mut self, key: &[u8], member: &[u8], score: i64) -> Result<(), WrongType> {
         match self.or_insert(key, Data::Zset(BTreeMap::new())) {
             Data::Zset(members) => {
                 members.insert(member.to_vec(), score);

@@ -9,13 +9,13 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (index, member) = (call.key(0)?, call.arg(0)?);
     let (ttl_ms, now) = (call.number(1)?, call.now_us);
     for (gone, score) in call.store.zrange(index)? {
-        if score <= now {
+        if score <= now.cast_signed() {
             call.store.zrem(index, &gone)?;
         }
     }
     let members = call.store.zrange(index)?;
     let old = members.iter().find(|(name, _)| name == member);
-    let score = now + (ttl_ms + SLACK_MS) * 1000;
+    let score = (now + (ttl_ms + SLACK_MS) * 1000).cast_signed();
     let score = old.map_or(score, |(_, old)| score.max(old + 1));
     call.store.zadd(index, member, score)?;
     call.store.extend(index, ttl_ms + 2 * SLACK_MS);
@@ -35,13 +35,18 @@ pub(super) fn take(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (done, _) = call.args.get(2..).unwrap_or_default().as_chunks::<2>();
     for [member, score] in done {
         let members = call.store.zrange(index)?;
-        let same = |(name, at): &(Vec<u8>, u64)| name == member && text(*at) == *score;
+        let same = |(name, at): &(Vec<u8>, i64)| name == member && score_text(*at) == *score;
         if members.iter().any(same) {
             call.store.zrem(index, member)?;
         }
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let members = call.store.zrange(index)?.into_iter().take(most);
-    let flat = members.flat_map(|(member, score)| [Value::bulk(member), Value::bulk(text(score))]);
+    let flat =
+        members.flat_map(|(member, score)| [Value::bulk(member), Value::bulk(score_text(score))]);
     Ok(Value::Array(flat.collect()))
+}
+
+fn score_text(score: i64) -> Vec<u8> {
+    score.to_string().into_bytes()
 }

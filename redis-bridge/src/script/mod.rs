@@ -14,6 +14,35 @@ macro_rules! lua {
     };
 }
 
+/// A script after the prelude.
+macro_rules! prelude {
+    ($file:literal) => {
+        lua!("prelude.lua", "numbers.lua", "expiry.lua", $file)
+    };
+}
+
+/// A script that knows all algorithms of limits.
+macro_rules! limits {
+    ($file:literal) => {
+        lua!(
+            "prelude.lua",
+            "numbers.lua",
+            "expiry.lua",
+            "limit/prelude.lua",
+            "limit/fixed_window.lua",
+            "limit/calendar_window.lua",
+            "limit/sliding_window.lua",
+            "limit/sliding_window_log.lua",
+            "limit/moment.lua",
+            "limit/token_bucket.lua",
+            "limit/leaky_bucket.lua",
+            "limit/concurrency.lua",
+            "limit/override.lua",
+            $file
+        )
+    };
+}
+
 /// One script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Script {
@@ -23,12 +52,16 @@ pub enum Script {
     CacheInvalidate,
     /// `cache/put.lua`
     CachePut,
+    /// `limit/own.lua`
+    LimitOwn,
     /// `limit/reset.lua`
     LimitReset,
     /// `limit/return.lua`
     LimitReturn,
     /// `limit/take.lua`
     LimitTake,
+    /// `limit/take_plain.lua`
+    LimitTakePlain,
     /// `session/create.lua`
     SessionCreate,
     /// `session/get.lua`
@@ -54,13 +87,15 @@ static SHA1: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
 
 impl Script {
     /// All scripts, in the order of the enum.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CacheGet,
         Self::CacheInvalidate,
         Self::CachePut,
+        Self::LimitOwn,
         Self::LimitReset,
         Self::LimitReturn,
         Self::LimitTake,
+        Self::LimitTakePlain,
         Self::SessionCreate,
         Self::SessionGet,
         Self::SessionList,
@@ -76,9 +111,11 @@ impl Script {
             Self::CacheGet => "cache_get",
             Self::CacheInvalidate => "cache_invalidate",
             Self::CachePut => "cache_put",
+            Self::LimitOwn => "limit_own",
             Self::LimitReset => "limit_reset",
             Self::LimitReturn => "limit_return",
             Self::LimitTake => "limit_take",
+            Self::LimitTakePlain => "limit_take_plain",
             Self::SessionCreate => "session_create",
             Self::SessionGet => "session_get",
             Self::SessionList => "session_list",
@@ -97,31 +134,21 @@ impl Script {
     /// What SCRIPT LOAD is given.
     pub fn source(self) -> &'static str {
         match self {
-            Self::CacheGet => lua!("prelude.lua", "cache/get.lua"),
-            Self::CacheInvalidate => lua!("prelude.lua", "cache/invalidate.lua"),
-            Self::CachePut => lua!("prelude.lua", "cache/put.lua"),
-            Self::LimitReset => lua!("prelude.lua", "limit/reset.lua"),
-            Self::LimitReturn => lua!(
-                "prelude.lua",
-                "limit/prelude.lua",
-                "limit/fixed_window.lua",
-                "limit/token_bucket.lua",
-                "limit/return.lua"
-            ),
-            Self::LimitTake => lua!(
-                "prelude.lua",
-                "limit/prelude.lua",
-                "limit/fixed_window.lua",
-                "limit/token_bucket.lua",
-                "limit/take.lua"
-            ),
-            Self::SessionCreate => lua!("prelude.lua", "session/create.lua"),
-            Self::SessionGet => lua!("prelude.lua", "session/get.lua"),
-            Self::SessionList => lua!("prelude.lua", "session/list.lua"),
-            Self::SessionRevoke => lua!("prelude.lua", "session/revoke.lua"),
-            Self::SessionRevokeUser => lua!("prelude.lua", "session/revoke_user.lua"),
-            Self::TagAdd => lua!("prelude.lua", "tag/add.lua"),
-            Self::TagTake => lua!("prelude.lua", "tag/take.lua"),
+            Self::CacheGet => prelude!("cache/get.lua"),
+            Self::CacheInvalidate => prelude!("cache/invalidate.lua"),
+            Self::CachePut => prelude!("cache/put.lua"),
+            Self::LimitOwn => prelude!("limit/own.lua"),
+            Self::LimitReset => prelude!("limit/reset.lua"),
+            Self::LimitReturn => limits!("limit/return.lua"),
+            Self::LimitTake => limits!("limit/take.lua"),
+            Self::LimitTakePlain => lua!("prelude.lua", "limit/take_plain.lua"),
+            Self::SessionCreate => prelude!("session/create.lua"),
+            Self::SessionGet => prelude!("session/get.lua"),
+            Self::SessionList => prelude!("session/list.lua"),
+            Self::SessionRevoke => prelude!("session/revoke.lua"),
+            Self::SessionRevokeUser => prelude!("session/revoke_user.lua"),
+            Self::TagAdd => prelude!("tag/add.lua"),
+            Self::TagTake => prelude!("tag/take.lua"),
         }
     }
 }

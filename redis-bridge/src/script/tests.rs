@@ -8,17 +8,22 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
         "5445ee3fb47e4766927487105cb54244bc6ae815",
     ),
     (Script::CachePut, "18f66769f457b366b24d2920affd5e91882669fb"),
+    (Script::LimitOwn, "f9f9d3f10ca0edb01dde37b80237963b02f46488"),
     (
         Script::LimitReset,
-        "8dc969470880dd1b84832f0895455cf14c054a0b",
+        "4a142e32da642d6392e6b02019a737e322b3a914",
     ),
     (
         Script::LimitReturn,
-        "1dbc18e92026a79078705353cf8cdd2c2d9fed0e",
+        "90b5361da23baba532a510e711793992a18d8eee",
     ),
     (
         Script::LimitTake,
-        "e93a50a9cc0cfac6177fa7666a7e2a61f11f950d",
+        "ebeb335e437b918f309ce9ab1ad2141fda88f80e",
+    ),
+    (
+        Script::LimitTakePlain,
+        "4e5896099eb886a6082ca64f517e355b9f5d9a1b",
     ),
     (
         Script::SessionCreate,

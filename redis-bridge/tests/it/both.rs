@@ -134,7 +134,8 @@ impl Both {
                 let all = self
                     .client
                     .call(&[&b"ZRANGE"[..], key, b"0", b"-1", b"WITHSCORES"]);
-                let score = |text: Vec<u8>| String::from_utf8(text).unwrap().parse().unwrap();
+                let score =
+                    |text: Vec<u8>| -> i64 { String::from_utf8(text).unwrap().parse().unwrap() };
                 Data::Zset(pairs(&all).map(|(m, s)| (m, score(s))).collect())
             }
             other => panic!("a key of type {other:?}"),

@@ -1,7 +1,7 @@
 //! Random commands, time that jumps, garbage in the keys: script and model agree on every answer and on
 //! every byte they keep.
 
-use crate::both::{Both, MS, SECOND};
+use crate::both::{Both, SECOND};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,7 +10,7 @@ use redis_bridge::model::Data;
 use redis_bridge::script::Script;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Call(Command),
     /// Microseconds, forwards or back.
     Clock(i64),
@@ -33,7 +33,7 @@ fn run(both: &mut Both, steps: &[Step]) {
     }
 }
 
-fn check(strategy: impl Strategy<Value = Step>) {
+pub(crate) fn check(strategy: impl Strategy<Value = Step>) {
     let mut both = Both::new();
     let config = ProptestConfig {
         cases: 150,
@@ -45,7 +45,7 @@ fn check(strategy: impl Strategy<Value = Step>) {
     proptest!(config, |(steps in steps)| run(&mut both.borrow_mut(), &steps));
 }
 
-fn clock() -> impl Strategy<Value = Step> {
+pub(crate) fn clock() -> impl Strategy<Value = Step> {
     let second = SECOND.cast_signed();
     prop_oneof![
         0..2000_i64,
@@ -58,12 +58,12 @@ fn clock() -> impl Strategy<Value = Step> {
     .prop_map(Step::Clock)
 }
 
-fn text(n: u64) -> Vec<u8> {
+pub(crate) fn text(n: u64) -> Vec<u8> {
     n.to_string().into_bytes()
 }
 
 /// A stored text: anything, or numbers that look right.
-fn garbage() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn garbage() -> impl Strategy<Value = Vec<u8>> {
     let big = prop_oneof![0..100_u64, any::<u64>(), (1_u64 << 50)..(1 << 54)];
     prop_oneof![
         vec(any::<u8>(), 0..12),
@@ -84,111 +84,22 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn planted(keys: Vec<&'static str>, fields: Vec<&'static str>) -> impl Strategy<Value = Step> {
+pub(crate) fn planted(
+    keys: Vec<&'static str>,
+    fields: Vec<&'static str>,
+) -> impl Strategy<Value = Step> {
     let names = select(fields).prop_map(|name| name.as_bytes().to_vec());
     let data = prop_oneof![
         3 => garbage().prop_map(Data::Text),
         2 => btree_map(names, garbage(), 1..4).prop_map(Data::Hash),
-        1 => btree_map(garbage(), 0_u64..1 << 53, 1..4).prop_map(Data::Zset),
+        1 => btree_map(garbage(), 0_i64..1 << 53, 1..4).prop_map(Data::Zset),
     ];
     let ttl = proptest::option::of(1_u64..100_000);
     (select(keys), data, ttl).prop_map(|(key, data, ttl)| Step::Plant(key.into(), data, ttl))
 }
 
-fn persisted(keys: Vec<&'static str>) -> impl Strategy<Value = Step> {
+pub(crate) fn persisted(keys: Vec<&'static str>) -> impl Strategy<Value = Step> {
     select(keys).prop_map(|key| Step::Persist(key.into()))
-}
-
-fn cost() -> impl Strategy<Value = u64> {
-    prop_oneof![4 => 0..4_u64, 1 => select(vec![9, 10, 11, 1 << 31, 1 << 40, 1 << 53])]
-}
-
-/// One limit's arguments; parameters are part of its key, as the filter makes it.
-fn limit() -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
-    let window = select(vec![
-        1,
-        7,
-        1000,
-        333_333,
-        SECOND,
-        60 * SECOND,
-        86_400 * SECOND,
-    ]);
-    let algorithm = select(vec!["fixed_window", "token_bucket"]);
-    let limit = select(vec![1_u64, 3, 10, 999]);
-    (algorithm, limit, window, select(vec![1_u64, 5, 10]), cost()).prop_map(
-        |(algorithm, limit, window, burst, cost)| {
-            let key = format!("l{algorithm}{limit}/{window}/{burst}");
-            let args = vec![text(limit), text(window), text(burst), text(cost)];
-            (key, [vec![algorithm.into()], args].concat())
-        },
-    )
-}
-
-#[test]
-fn limits_agree() {
-    const HOT: &str = "lfixed_window3/1000000/5";
-    const BUCKET: &str = "ltoken_bucket10/1000000/5";
-    let take = vec(limit(), 1..4).prop_map(|mut limits| {
-        limits.sort();
-        limits.dedup_by(|a, b| a.0 == b.0);
-        command(Script::LimitTake, limits)
-    });
-    let hot = (any::<bool>(), cost()).prop_map(|(bucket, cost)| {
-        let (key, algorithm, limit) = match bucket {
-            true => (BUCKET, "token_bucket", 10),
-            false => (HOT, "fixed_window", 3),
-        };
-        let args = vec![
-            algorithm.into(),
-            text(limit),
-            text(SECOND),
-            text(5),
-            text(cost),
-        ];
-        command(Script::LimitTake, vec![(key.to_owned(), args)])
-    });
-    let mark = (0..8_u64).prop_map(|n| crate::both::T0 + n * 500 * MS);
-    let back = (any::<bool>(), cost(), mark, 0..3_u8).prop_map(|(bucket, cost, mark, id)| {
-        let (key, algorithm, limit) = match bucket {
-            true => (BUCKET, "token_bucket", 10),
-            false => (HOT, "fixed_window", 3),
-        };
-        Step::Call(Command {
-            script: Script::LimitReturn,
-            keys: vec![key.into(), format!("r{id}").into()],
-            args: vec![
-                algorithm.into(),
-                text(limit),
-                text(SECOND),
-                text(cost.min(10)),
-                text(mark),
-            ],
-        })
-    });
-    let reset = Step::Call(Command {
-        script: Script::LimitReset,
-        keys: vec![HOT.into()],
-        args: Vec::new(),
-    });
-    check(prop_oneof![
-        4 => take,
-        6 => hot,
-        2 => back,
-        1 => Just(reset),
-        3 => clock(),
-        1 => planted(vec![HOT, BUCKET], vec!["a"]),
-        1 => persisted(vec![HOT, BUCKET]),
-    ]);
-}
-
-fn command(script: Script, limits: Vec<(String, Vec<Vec<u8>>)>) -> Step {
-    let (keys, args): (Vec<_>, Vec<_>) = limits.into_iter().unzip();
-    Step::Call(Command {
-        script,
-        keys: keys.into_iter().map(String::into_bytes).collect(),
-        args: args.concat(),
-    })
 }
 
 #[test]

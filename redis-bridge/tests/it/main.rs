@@ -2,6 +2,7 @@
 
 mod both;
 mod differential;
+mod differential_limits;
 mod limits;
 mod production;
 mod redis;

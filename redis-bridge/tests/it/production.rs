@@ -37,7 +37,7 @@ fn a_window_follows_redis_clock_and_expires() {
     load(&mut client);
     let before = time_us(&mut client);
     let args = ["fixed_window", "2", "3600000000", "1", "2"];
-    let answer = call(&mut client, Script::LimitTake, &["k"], &args);
+    let answer = call(&mut client, Script::LimitTakePlain, &["k"], &args);
     let after = time_us(&mut client);
     let items = answer.as_array().unwrap();
     assert_eq!(items[0], Value::Integer(1));
@@ -52,7 +52,7 @@ fn a_window_follows_redis_clock_and_expires() {
         "{left} {wanted}"
     );
     assert_eq!(client.call(&["PERSIST", "k"]), Value::Integer(1));
-    let denied = call(&mut client, Script::LimitTake, &["k"], &args);
+    let denied = call(&mut client, Script::LimitTakePlain, &["k"], &args);
     assert_eq!(denied.as_array().unwrap()[0], Value::Integer(0));
     assert!(number(&client.call(&["PTTL", "k"])) > 0, "repaired");
 }
@@ -105,28 +105,50 @@ fn no_key_of_any_script_is_without_ttl() {
     let mut client = server.client();
     load(&mut client);
     let lease = "a".repeat(32);
+    let plain = [
+        ["fixed_window", "2", "1000000", "1", "1"],
+        ["token_bucket", "2", "1000000", "1", "1"],
+    ];
     call(
         &mut client,
-        Script::LimitTake,
+        Script::LimitTakePlain,
         &["l1", "l2"],
-        &[
-            "fixed_window",
-            "2",
-            "1000000",
-            "1",
-            "1",
-            "token_bucket",
-            "2",
-            "1000000",
-            "1",
-            "1",
-        ],
+        &plain.concat(),
     );
+    let all = [
+        "fixed_window",
+        "calendar_window",
+        "sliding_window",
+        "sliding_window_log",
+        "token_bucket",
+        "leaky_bucket",
+        "concurrency",
+    ];
+    let now = time_us(&mut client);
+    let bounds = format!("{} {}", now - 1_000_000, now + 60_000_000);
+    let mut args = vec!["1"];
+    for algorithm in all {
+        let burst = match algorithm {
+            "calendar_window" => bounds.as_str(),
+            "concurrency" => "slot",
+            _ => "1",
+        };
+        args.extend([algorithm, "2", "1000000", burst, "1", "1", "0", "0", "0"]);
+    }
+    let keys = ["a1", "a2", "a3", "a4", "a5", "a6", "a7"];
+    let taken = call(&mut client, Script::LimitTake, &keys, &args);
+    assert_eq!(taken.as_array().unwrap()[0], Value::Integer(1), "{taken:?}");
+    let mut args = Vec::new();
+    for algorithm in all {
+        args.extend([algorithm, "2", "1000000", "1", "1", "0", "0"]);
+    }
+    let keys = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "r"];
+    call(&mut client, Script::LimitReturn, &keys, &args);
     call(
         &mut client,
-        Script::LimitReturn,
-        &["l1", "r"],
-        &["fixed_window", "2", "1000000", "1", "0"],
+        Script::LimitOwn,
+        &["o"],
+        &["5", "9000", "channel"],
     );
     call(
         &mut client,
@@ -161,7 +183,7 @@ fn no_key_of_any_script_is_without_ttl() {
     let Value::Array(keys) = client.call(&["KEYS", "*"]) else {
         panic!("no keys");
     };
-    assert_eq!(keys.len(), 10);
+    assert_eq!(keys.len(), 18);
     for key in keys {
         let key = key.as_bytes().unwrap();
         let left = client.call(&[b"PTTL", key]);

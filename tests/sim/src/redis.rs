@@ -121,17 +121,19 @@ impl World {
             (Some(Mutant::AckInvalidateUndone), Script::CacheInvalidate) => {
                 return Value::Integer(1);
             }
-            (Some(Mutant::ForgetWindow), Script::LimitTake)
+            (Some(Mutant::ForgetWindow), Script::LimitTake | Script::LimitTakePlain)
                 if is(command, b"fixed_window") && self.rng.chance(50) =>
             {
                 self.redis.model.store.entries.remove(&command.keys[0]);
             }
-            (Some(Mutant::ForgetBucket), Script::LimitTake)
+            (Some(Mutant::ForgetBucket), Script::LimitTake | Script::LimitTakePlain)
                 if is(command, b"token_bucket") && self.rng.chance(50) =>
             {
                 self.redis.model.store.entries.remove(&command.keys[0]);
             }
-            (Some(Mutant::Uncharged), Script::LimitTake) if self.rng.chance(100) => {
+            (Some(Mutant::Uncharged), Script::LimitTake | Script::LimitTakePlain)
+                if self.rng.chance(100) =>
+            {
                 return self.redis.model.clone().call(now_us, command);
             }
             (Some(Mutant::StoreWithoutLease), Script::CachePut) => self.grant(command, now_us),
@@ -188,5 +190,6 @@ impl World {
 
 /// Whether a take's first limit is of this algorithm.
 fn is(command: &Command, algorithm: &[u8]) -> bool {
-    command.args.first().is_some_and(|named| named == algorithm)
+    let at = usize::from(command.script == Script::LimitTake);
+    command.args.get(at).is_some_and(|named| named == algorithm)
 }

@@ -8,11 +8,14 @@ use crate::script::Script;
 use tidegate::wire::OpError;
 use tidegate::wire::op::{MAX_EXACT, MAX_TTL_MS, Take, TakeOptions};
 
-pub(super) fn begin(op: &AdminOp, cx: &Context<'_>) -> Result<Begun, Failure> {
+pub(super) fn begin(op: &AdminOp, cx: &mut Context<'_>) -> Result<Begun, Failure> {
     match op {
         AdminOp::CreateSession(new) => session::Create::begin(new, cx),
         AdminOp::LimitPeek(limit) => peek(limit, cx),
         AdminOp::LimitReset(limit) => Ok(reset(limit, cx)),
+        AdminOp::OverrideGet(at) => Ok(limit::Own::get(at, cx)),
+        AdminOp::OverrideRemove(at) => Ok(limit::Own::remove(at, cx)),
+        AdminOp::OverrideSet(at, own) => limit::Own::set(at, *own, cx),
         AdminOp::ListSessions { realm, uid } => session::List::begin(realm, uid, cx),
         AdminOp::PurgeTag { tag } => purge::Tag::begin(tag, cx),
         AdminOp::PurgeUrl { url } => purge::Urls::begin_admin(url, cx),
@@ -22,7 +25,7 @@ pub(super) fn begin(op: &AdminOp, cx: &Context<'_>) -> Result<Begun, Failure> {
 }
 
 /// A take of cost 0.
-fn peek(limit: &Limit, cx: &Context<'_>) -> Result<Begun, Failure> {
+fn peek(limit: &Limit, cx: &mut Context<'_>) -> Result<Begun, Failure> {
     let in_range = |n: u64, max: u64, name| {
         let fits = (1..=max).contains(&n);
         if fits {
@@ -37,18 +40,22 @@ fn peek(limit: &Limit, cx: &Context<'_>) -> Result<Begun, Failure> {
         id: &limit.id,
         limit: in_range(limit.limit, MAX_EXACT, "limit")?,
         window_us: in_range(limit.window_us, MAX_TTL_MS * 1000, "window_us")?,
-        burst: in_range(limit.burst, MAX_EXACT, "burst")?,
+        burst: limit.burst.min(MAX_EXACT),
         cost: 0,
-        options: TakeOptions::default(),
+        options: TakeOptions {
+            calendar: limit.calendar.as_ref().map(String::as_bytes),
+            overridable: limit.overridable.as_ref().map(String::as_bytes),
+            ..TakeOptions::default()
+        },
     };
     limit::Takes::begin(&[take], cx, limit::Answer::Admin)
 }
 
-fn reset(limit: &Limit, cx: &Context<'_>) -> Begun {
+fn reset(limit: &Limit, cx: &mut Context<'_>) -> Begun {
     let command = Command {
         script: Script::LimitReset,
         keys: vec![cx.keys.limit(&limit.subject, &limit.id)],
-        args: Vec::new(),
+        args: vec![cx.keys.forget(&limit.subject)],
     };
     let round = Round::new(Role::State, vec![command]);
     (Box::new(session::Counted), round)

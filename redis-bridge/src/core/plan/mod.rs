@@ -8,6 +8,7 @@ mod purge;
 mod session;
 
 use super::admin::AdminOp;
+use super::calendar::Calendars;
 use super::config::CoreConfig;
 use super::counters::Counters;
 use super::exchanges::Outcome;
@@ -16,6 +17,7 @@ use super::keys::Keys;
 use super::types::{Command, Role};
 use super::value::Value;
 use crate::vault::Vault;
+use std::time::Duration;
 use tidegate::wire::Op;
 
 /// What a command was answered with; an error line of Redis is a [`Failure`].
@@ -35,6 +37,8 @@ pub(super) struct Round {
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {
     Done(Outcome),
+    /// Done, but whoever asked has to wait this long.
+    Hold(Outcome, Duration),
     Run(Round),
 }
 
@@ -46,6 +50,9 @@ pub(super) struct Context<'a> {
     pub(super) counters: &'a mut Counters,
     /// Compensations so far: with the bridge's id it names one.
     pub(super) returns: &'a mut u64,
+    pub(super) calendars: &'a mut Calendars,
+    /// Redis' clock as the bridge knows it, microseconds since the epoch; 0 when it does not.
+    pub(super) redis_us: u64,
 }
 
 /// One operation under way.
@@ -63,7 +70,7 @@ pub(super) fn begin(op: &Op<'_>, cx: &mut Context<'_>) -> Result<Begun, Failure>
         Op::CacheGet(op) => Ok(cache::Get::begin(op, cx)),
         Op::CacheInvalidate { urls } => Ok(purge::Urls::begin(urls, cx, purge::Answer::Value)),
         Op::CachePut(op) => Ok(cache::Put::begin(op, cx)),
-        Op::LimitReturn(_) => Err(Failure::Op(tidegate::wire::OpError::Verb)),
+        Op::LimitReturn(op) => limit::GiveBack::begin(op, cx),
         Op::LimitTake(takes) => limit::Takes::begin(takes, cx, limit::Answer::Value),
         Op::SessionGet(op) => Ok(session::Get::begin(op, cx)),
     }

@@ -2,6 +2,7 @@ use super::rig::*;
 use crate::core::{AdminOp, AdminReply, BackendError, Limit, Value};
 use crate::model::Data;
 use crate::script::Script;
+use std::time::Duration;
 use tidegate::wire::Op;
 use tidegate::wire::reply::{LimitReply, TakeState};
 
@@ -18,7 +19,7 @@ fn used(rig: &Rig) -> Vec<(String, String)> {
     entries
         .filter(|(key, _)| !text(key).contains(":r:"))
         .filter_map(|(key, entry)| match &entry.data {
-            Data::Text(value) => Some((text(key), text(value.rsplit(|b| *b == b':').next()?))),
+            Data::Text(value) => Some((text(key), text(value.split(|b| *b == b':').nth(1)?))),
             _ => None,
         })
         .collect()
@@ -41,13 +42,21 @@ fn r10_on_a_cluster_what_one_denies_the_others_get_back() {
     let takes = |n: u64| vec![take(&a, &[1; 8], 100), take(&b, &[2; 8], n)];
     assert!(read(&rig.post(&[Op::LimitTake(takes(1))])[0], 2).admitted);
     let before = used(&rig);
+    let denied = |rig: &mut Rig| read(&rig.post(&[Op::LimitTake(takes(1))])[0], 2).limits[1];
+    let busy = denied(&mut rig);
+    assert_eq!(
+        busy.state,
+        TakeState::Busy,
+        "R12: what denies might be given back"
+    );
+    rig.now += Duration::from_secs(2);
     let reply = read(&rig.post(&[Op::LimitTake(takes(1))])[0], 2);
     assert!(!reply.admitted);
     assert_eq!(reply.limits[0].state, TakeState::Ok);
     assert_eq!(reply.limits[1].state, TakeState::Denied);
     assert_eq!(reply.limits[0].available, 99, "as if it had not been taken");
     assert_eq!(used(&rig), before);
-    assert_eq!(rig.core.counters().returned, 1);
+    assert_eq!(rig.core.counters().returned, 2);
 }
 
 #[test]
@@ -167,6 +176,8 @@ fn peek_and_reset() {
         limit: 7,
         window_us: 60_000_000,
         burst: 1,
+        calendar: None,
+        overridable: None,
     };
     rig.post(&[Op::LimitTake(vec![take(&[1; 16], &[1; 8], 7)])]);
     let peek = |rig: &mut Rig| match rig.admin(&AdminOp::LimitPeek(limit.clone())) {

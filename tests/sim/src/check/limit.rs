@@ -3,7 +3,6 @@
 use crate::marks::Marks;
 use crate::world::World;
 use redis_bridge::core::{Batch, BatchId, Command, Keys, Value};
-use redis_bridge::model::Data;
 use redis_bridge::script::Script;
 use std::collections::BTreeMap;
 use tidegate::wire::op::Take;
@@ -184,7 +183,7 @@ impl World {
         waits: bool,
     ) {
         match command.script {
-            Script::LimitTake => {
+            Script::LimitTake | Script::LimitTakePlain => {
                 let admitted = self.take_ran(command, reply);
                 let untold = (bridge, incarnation, batch.id);
                 if admitted && !waits {
@@ -220,12 +219,7 @@ impl World {
         };
         let now = now.as_u64().unwrap_or(0);
         let mut broken = None;
-        for ((key, args), verdict) in command
-            .keys
-            .iter()
-            .zip(command.args.chunks(5))
-            .zip(verdicts)
-        {
+        for ((key, args), verdict) in command.keys.iter().zip(asked(command)).zip(verdicts) {
             let number = |at: usize| -> u64 {
                 let text = args.get(at).and_then(|a| std::str::from_utf8(a).ok());
                 text.and_then(|text| text.parse().ok()).unwrap_or(0)
@@ -268,21 +262,13 @@ impl World {
     }
 
     fn return_ran(&mut self, command: &Command, reply: &Value) {
-        if *reply != Value::Integer(1) {
+        let Some(given) = reply.as_array() else {
             return self.not_returned(command);
-        }
+        };
         let keys = command.keys.split_last().map_or(&[][..], |(_, keys)| keys);
-        for (key, args) in keys.iter().zip(command.args.chunks(5)) {
-            let mark = args.get(4).and_then(|a| std::str::from_utf8(a).ok());
+        for ((key, args), units) in keys.iter().zip(command.args.chunks(7)).zip(given) {
+            let mark = args.get(5).and_then(|a| std::str::from_utf8(a).ok());
             let mark: u64 = mark.and_then(|text| text.parse().ok()).unwrap_or(0);
-            let stored = self.redis.model.store.entries.get(key);
-            let used = stored.and_then(|entry| match &entry.data {
-                Data::Text(text) => {
-                    let text = std::str::from_utf8(text).ok()?;
-                    text.split_once(':')?.1.parse::<u64>().ok()
-                }
-                _ => None,
-            });
             let ledger = self.limits.ledgers.entry(key.clone()).or_default();
             let before = ledger.taken.len();
             ledger.taken.retain(|(_, of)| *of != mark);
@@ -290,7 +276,7 @@ impl World {
             let charged = ledger.charged.entry(window).or_default();
             let undone = match ledger.bucket {
                 true => ledger.taken.len() < before,
-                false => used.is_some_and(|used| used < *charged),
+                false => units.as_u64() > Some(0),
             };
             if undone && !ledger.bucket {
                 *charged -= 1;
@@ -307,5 +293,13 @@ impl World {
         for key in keys {
             self.limits.ledgers.entry(key.clone()).or_default().unsure += 1;
         }
+    }
+}
+
+/// What a take asks of each limit: algorithm, limit, window, burst, cost, and options.
+fn asked(command: &Command) -> std::slice::Chunks<'_, Vec<u8>> {
+    match command.script {
+        Script::LimitTake => command.args.get(1..).unwrap_or_default().chunks(9),
+        _ => command.args.chunks(5),
     }
 }
