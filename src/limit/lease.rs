@@ -14,9 +14,12 @@
 //! low, so no request waits for a grant. Until then, and whenever nothing is held, requests ask for
 //! themselves, exactly.
 
+mod entry;
+
 use crate::policy::{Algorithm, Limit};
 use crate::wire::reply::{TakeState, Taken};
 use core::time::Duration;
+use entry::{Entry, Grant};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 
@@ -83,40 +86,6 @@ pub struct Spent {
     pub grant: u64,
     /// What the client is told, as if Redis had said it.
     pub taken: Taken,
-}
-
-#[derive(Debug)]
-struct Entry {
-    demand: Demand,
-    /// Oldest first.
-    grants: VecDeque<Grant>,
-    /// The question that is under way, and when it was sent.
-    asking: Option<(u32, Duration)>,
-    /// Not asked before.
-    not_before: Duration,
-    /// What Redis said last, and when that was asked.
-    said: Taken,
-    asked: Duration,
-    /// It has a place in `checks`.
-    checked: bool,
-}
-
-#[derive(Debug)]
-struct Grant {
-    number: u64,
-    units: u64,
-    mark: u64,
-    until: Duration,
-    /// It ends by [`LIFE`]: its charge outlives it, so giving it back is worth something.
-    early: bool,
-}
-
-#[derive(Debug)]
-struct Demand {
-    since: Duration,
-    last: Duration,
-    now: u64,
-    before: u64,
 }
 
 impl Leases {
@@ -319,81 +288,6 @@ impl Leases {
 impl Default for Leases {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Entry {
-    fn new(now: Duration) -> Self {
-        Self {
-            demand: Demand {
-                since: now,
-                last: now,
-                now: 0,
-                before: 0,
-            },
-            grants: VecDeque::new(),
-            asking: None,
-            not_before: Duration::ZERO,
-            said: Taken::new(TakeState::Ok, 0, 0, 0),
-            asked: now,
-            checked: false,
-        }
-    }
-
-    fn held(&self) -> u64 {
-        let units = self.grants.iter().map(|grant| grant.units);
-        units.fold(0, u64::saturating_add)
-    }
-
-    fn drop_ended(&mut self, now: Duration) {
-        self.grants.retain(|grant| now < grant.until);
-    }
-
-    /// What is held here is available, beside what Redis said was left.
-    fn told(&self, now: Duration) -> Taken {
-        let since = now.saturating_sub(self.asked).as_micros();
-        let since_us = u64::try_from(since).unwrap_or(u64::MAX);
-        let available = self.said.available.saturating_add(self.held());
-        let reset_us = self.said.reset_us.saturating_sub(since_us);
-        Taken {
-            limit: self.said.limit,
-            ..Taken::new(TakeState::Ok, available, reset_us, 0)
-        }
-    }
-}
-
-impl Grant {
-    fn back(&self, key: Key) -> GiveBack {
-        GiveBack {
-            key,
-            mark: self.mark,
-            units: self.units,
-        }
-    }
-}
-
-impl Demand {
-    fn count(&mut self, units: u64, now: Duration) {
-        let passed = now.saturating_sub(self.since);
-        if passed >= SPAN {
-            self.before = if passed < SPAN.saturating_mul(2) {
-                self.now
-            } else {
-                0
-            };
-            self.now = 0;
-            self.since = now;
-        }
-        self.now = self.now.saturating_add(units);
-        self.last = now;
-    }
-
-    /// Units wanted in a span, now.
-    fn units(&self, now: Duration) -> u64 {
-        if now.saturating_sub(self.last) >= IDLE {
-            return 0;
-        }
-        self.now.max(self.before)
     }
 }
 

@@ -228,7 +228,8 @@ proptest! {
         let us = |now: Duration| u64::try_from(now.as_micros()).unwrap();
         let mut now = Duration::ZERO;
         // Asked and not answered; of what was granted, how much is left, and its window.
-        let (mut asks, mut grants): (Vec<(Ask, Option<Taken>)>, BTreeMap<u64, (u64, u64)>) = Default::default();
+        let mut asks: Vec<(Ask, Option<Taken>)> = Vec::new();
+        let mut grants: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
         let (mut number, mut last) = (0, None);
         for (kind, units, gap) in steps {
             match kind {

@@ -1,7 +1,8 @@
 #![allow(clippy::arithmetic_side_effects, reason = "tests")]
 
 use super::*;
-use crate::policy::Cost;
+use crate::policy::{Algorithm, Cost};
+use crate::wire::reply::Taken;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000;
