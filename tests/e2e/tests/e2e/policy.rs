@@ -63,6 +63,67 @@ fn a_bad_policy_is_refused_with_its_reason_and_the_old_one_serves() {
     assert_eq!(lab.live_workers().unwrap(), (2, 2));
 }
 
+/// Fields of limits that make no sense, as they reach the filter past our own check: every number a double.
+#[test]
+fn limits_that_cannot_be_meant_are_refused_inside_envoy() {
+    let mut lab = Lab::new(SAMPLE);
+    for (field, value, reason) in [
+        ("cost", json!(0.5), "cost: must be a whole number"),
+        ("cost", json!({ "header": "x-cost" }), "cost.max: missing"),
+        (
+            "apply",
+            json!({ "response_status": [401, 99] }),
+            "apply.response_status[1]: must be a status",
+        ),
+        ("enforce", json!(25), "enforce: must be a percentage"),
+        ("lease", json!({ "max": "0%" }), "lease.max: must be > 0%"),
+        (
+            "timezone",
+            json!("Europe/Berlin"),
+            "timezone: only with window: day, week, month or year",
+        ),
+        (
+            "on_denied",
+            json!({ "headers": { "transfer-encoding": "chunked" } }),
+            "on_denied.headers.transfer-encoding: is of the connection",
+        ),
+        (
+            "slot_ttl",
+            json!("1m"),
+            "slot_ttl: only with algorithm: concurrency",
+        ),
+        (
+            "retry_jitter",
+            json!("1ms"),
+            "retry_jitter: must be 1s to 1h",
+        ),
+    ] {
+        let mut policy = lab.policy().value.clone();
+        policy["limits"]["per-ip"][field] = value;
+        let error = lab.applier().unchecked(&policy).unwrap_err().to_string();
+        assert!(
+            error.contains("refused by Envoy")
+                && error.contains(&format!("limits.per-ip.{reason}")),
+            "{field}: {error}"
+        );
+    }
+    let mut policy = lab.policy().value.clone();
+    policy["limits"]["per-ip"]["window"] = json!("month");
+    policy["limits"]["per-ip"]["timezone"] = json!("Europe/Berln");
+    let error = lab.applier().unchecked(&policy).unwrap_err().to_string();
+    assert!(
+        error.contains("limits.per-ip.timezone: must be the name of an IANA time zone"),
+        "{error}"
+    );
+    assert_eq!(lab.client(0).get("/admin/").unwrap().status, 401);
+    assert_eq!(lab.live_workers().unwrap(), (2, 2));
+
+    // And what is sound is taken, with every field there is.
+    let good = include_str!("../../../data/policies/ok/limits.yaml");
+    lab.swap(good).unwrap();
+    assert_eq!(lab.live_workers().unwrap(), (2, 2));
+}
+
 #[test]
 fn a_bad_module_is_refused_and_the_old_one_serves() {
     let mut lab = Lab::new(SAMPLE);
