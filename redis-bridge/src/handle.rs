@@ -34,6 +34,8 @@ pub enum Event {
     Close(ConnId, Status),
     /// A unary exchange: body, deadline in milliseconds.
     Exchange(RequestId, Bytes, u32, ExchangeAnswer),
+    /// What is remembered of this subject's limits no longer holds.
+    Forget([u8; 16]),
     /// A message of a stream.
     Message(ConnId, Bytes),
     /// A new stream.
@@ -81,6 +83,12 @@ impl Handle {
             .send(Event::Message(conn, message))
             .await
             .is_ok()
+    }
+
+    /// What workers remember of a subject's limits no longer holds.
+    pub async fn forget(&self, subject: [u8; 16]) {
+        // The owner is gone, and the streams with it.
+        let _ = self.events.send(Event::Forget(subject)).await;
     }
 
     /// A stream's request side ended.

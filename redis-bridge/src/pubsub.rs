@@ -1,13 +1,17 @@
-//! Invalidations from outside: `PUBLISH {namespace}:cache:invalidate:{url}` or `...:tag:{tag}`.
+//! What is told in Redis: invalidations from outside, `PUBLISH {namespace}:cache:invalidate:{url}` or
+//! `...:tag:{tag}`; and `{namespace}:limit:forget:{subject}`, by which the scripts that reset a limit or
+//! give a key a limit of its own reach every bridge, hence every worker.
 //!
 //! Such a message has no receipt. What is published while no bridge is subscribed is lost, and the
-//! object lives to the end of its TTL; two bridges are seldom gone together, and whoever needs a receipt
+//! object lives to the end of its TTL, or a worker remembers a denial to its end; two bridges are seldom gone together, and whoever needs a receipt
 //! purges through the admin API.
 
 use crate::backend::Redis;
 use crate::backend::backoff::Backoff;
 use crate::backend::connect;
-use crate::metrics::Metrics;
+use crate::core::Keys;
+use crate::core::keys::unhex;
+use crate::handle::Handle;
 use crate::purge::{Purge, Purger};
 use futures_util::StreamExt as _;
 use redis::{Msg, RedisResult};
@@ -26,18 +30,20 @@ const CONCURRENT: usize = 64;
 pub struct Subscriber {
     redis: Arc<Redis>,
     purger: Purger,
-    metrics: Metrics,
+    handle: Handle,
     channel: String,
+    forget: Vec<u8>,
 }
 
 impl Subscriber {
     /// For the channels of `namespace`, `[a-z][a-z0-9-]*`: no character of it is special in a pattern.
-    pub fn new(redis: Arc<Redis>, purger: Purger, metrics: Metrics, namespace: &str) -> Self {
+    pub fn new(redis: Arc<Redis>, purger: Purger, handle: Handle, namespace: &str) -> Self {
         Self {
             redis,
             purger,
-            metrics,
+            handle,
             channel: format!("{namespace}:cache:invalidate:"),
+            forget: Keys::new(namespace).forget_channel(),
         }
     }
 
@@ -50,7 +56,7 @@ impl Subscriber {
             if let Err(error) = ended {
                 tracing::warn!(%redis, %error, "invalidations: not subscribed");
             }
-            self.metrics.pubsub_reconnects.inc();
+            self.handle.metrics().pubsub_reconnects.inc();
             tokio::time::sleep(backoff.next(crate::random_u64())).await;
         }
     }
@@ -60,9 +66,14 @@ impl Subscriber {
         let pubsub = connect::pubsub(self.redis.target(), self.redis.login()).await?;
         let (mut sink, messages) = pubsub.split();
         sink.psubscribe(format!("{}*", self.channel)).await?;
+        let forget = [self.forget.as_slice(), b"*"].concat();
+        if let Err(error) = sink.psubscribe(forget).await {
+            // An ACL of an older release: workers forget late, invalidations go on.
+            tracing::warn!(redis = %self.redis.target(), %error, "limits: not subscribed");
+        }
         backoff.reset();
         tracing::info!(redis = %self.redis.target(), "invalidations: subscribed");
-        let work = messages.for_each_concurrent(CONCURRENT, |message| self.invalidate(message));
+        let work = messages.for_each_concurrent(CONCURRENT, |message| self.told(message));
         let alive = async {
             loop {
                 tokio::time::sleep(PING_EVERY).await;
@@ -79,11 +90,17 @@ impl Subscriber {
         }
     }
 
-    async fn invalidate(&self, message: Msg) {
-        self.metrics.pubsub_messages.inc();
+    async fn told(&self, message: Msg) {
+        self.handle.metrics().pubsub_messages.inc();
         let channel: Vec<u8> = message.get_channel().unwrap_or_default();
+        if let Some(subject) = channel.strip_prefix(self.forget.as_slice()) {
+            return match unhex(subject) {
+                Some(subject) => self.handle.forget(subject).await,
+                None => drop(self.handle.metrics().pubsub_ignored.inc()),
+            };
+        }
         let Some(what) = parse(&channel, self.channel.as_bytes()) else {
-            self.metrics.pubsub_ignored.inc();
+            self.handle.metrics().pubsub_ignored.inc();
             return;
         };
         if let Err(error) = self.purger.purge(what).await {

@@ -116,7 +116,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let purger = Purger::start(handle.clone(), backend.clone(), namespace.clone());
     for redis in backend.each() {
         let (redis, purger) = (Arc::clone(redis), purger.clone());
-        tokio::spawn(Subscriber::new(redis, purger, metrics.clone(), &namespace).run());
+        tokio::spawn(Subscriber::new(redis, purger, handle.clone(), &namespace).run());
     }
 
     tracing::info!(

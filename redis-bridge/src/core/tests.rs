@@ -2,7 +2,9 @@
 
 mod cache;
 mod exchanges;
+mod holds;
 mod limits;
+mod options;
 mod props;
 mod rig;
 mod sessions;

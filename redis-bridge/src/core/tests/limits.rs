@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate::wire::Op;
 use tidegate::wire::reply::{LimitReply, TakeState};
 
-fn read(value: &Value, count: usize) -> LimitReply {
+pub(super) fn read(value: &Value, count: usize) -> LimitReply {
     let mut bytes = Vec::new();
     value.encode(&mut bytes);
     let values = tidegate::wire::resp::decode_all(&bytes).unwrap();
