@@ -72,8 +72,8 @@ fn table<T, U>(
     compile: impl Fn(&str, &T, &At<'_>) -> Option<U>,
 ) -> Option<Vec<U>> {
     table.value(Some(Vec::new()), |table| {
-        let mut compiled = Some(Vec::with_capacity(table.len()));
-        for (name, entry) in table {
+        let mut compiled = Some(Vec::with_capacity(table.0.len()));
+        for (name, entry) in &table.0 {
             let at = at.key(name);
             let named = name::check(name, &at);
             let entry = entry.given().and_then(|entry| compile(name, entry, &at));

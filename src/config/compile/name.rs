@@ -64,7 +64,7 @@ impl<'a> Names<'a> {
 fn names<T>(table: &Field<raw::Named<T>>) -> Vec<&str> {
     let names = table
         .given()
-        .map(|table| table.keys().map(String::as_str).collect());
+        .map(|table| table.0.iter().map(|(name, _)| name.as_str()).collect());
     names.unwrap_or_default()
 }
 

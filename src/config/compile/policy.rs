@@ -119,10 +119,7 @@ fn limits(
 
 /// A limit that counts by session has nothing to count by in a policy without one.
 fn check_sessionless(limit: &str, config: &raw::Config, at: &At<'_>) -> Option<()> {
-    let limit = config
-        .limits
-        .given()
-        .and_then(|limits| limits.get(limit)?.given());
+    let limit = config.limits.given().and_then(|limits| limits.get(limit));
     let parts = limit
         .and_then(|limit| limit.key.given())
         .into_iter()

@@ -1,9 +1,8 @@
 use super::super::{Duration, Field, Percent, Whole, Window};
-use super::{Apply, Cost};
+use super::{Apply, Cost, Named};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// A limit: so many units per window for everything that has the same key.
 #[derive(Debug, Default, Deserialize)]
@@ -124,7 +123,7 @@ pub struct OnDenied {
     pub body: Field<String>,
     /// Response headers that are added, at most 16.
     #[cfg_attr(feature = "schema", schemars(length(max = 16)))]
-    pub headers: Field<BTreeMap<String, Field<String>>>,
+    pub headers: Field<Named<String>>,
 }
 
 /// What a limit does when Redis cannot be asked.

@@ -7,6 +7,7 @@ mod apply;
 mod cache;
 mod cost;
 mod limit;
+mod named;
 mod policy;
 mod route;
 mod session;
@@ -15,6 +16,7 @@ pub use apply::{Apply, ApplyTo, Status};
 pub use cache::Cache;
 pub use cost::{Cost, CostFrom};
 pub use limit::{Algorithm, Lease, Limit, LimitHeaders, OnDenied, OnError};
+pub use named::Named;
 pub use policy::{Policy, Session, SessionUse};
 pub use route::{Match, Route};
 pub use session::{CredentialHeader, Realm};
@@ -23,10 +25,6 @@ use super::{Duration, Field, Whole};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
-
-/// Named things. Names are `[a-z][a-z0-9-]*`, at most 64 characters.
-pub type Named<T> = BTreeMap<String, Field<T>>;
 
 /// What tidegate does for a fleet: sessions, limits and caches, the policies made of them, and which
 /// request gets which policy.

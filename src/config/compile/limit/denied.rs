@@ -6,7 +6,6 @@ use super::super::super::raw;
 use super::super::super::scalar::Whole;
 use super::super::value::{header, push};
 use crate::policy::OnDenied;
-use std::collections::BTreeMap;
 
 /// Longest body, bytes: it is kept in every worker and written for every refusal.
 const MAX_BODY: usize = 8 << 10;
@@ -82,15 +81,15 @@ fn body(body: &str, at: &At<'_>) -> Option<String> {
     Some(body.to_owned())
 }
 
-fn headers(raw: &BTreeMap<String, Field<String>>, at: &At<'_>) -> Option<Vec<(String, String)>> {
-    if raw.len() > MAX_HEADERS {
+fn headers(raw: &raw::Named<String>, at: &At<'_>) -> Option<Vec<(String, String)>> {
+    if raw.0.len() > MAX_HEADERS {
         return at.fail(format!(
             "must have at most {MAX_HEADERS} items, got {}",
-            raw.len()
+            raw.0.len()
         ));
     }
-    let mut headers = Some(Vec::with_capacity(raw.len()));
-    for (name, value) in raw {
+    let mut headers = Some(Vec::with_capacity(raw.0.len()));
+    for (name, value) in &raw.0 {
         let at = at.key(name);
         let name = self::name(name, &at);
         let twice = name.as_ref().is_some_and(|name| {
