@@ -119,6 +119,13 @@ impl Shared {
 
     /// The host wants to end this plugin: its policy is replaced, or Envoy stops. What is held goes back
     /// first. Returns whether it may end at once; else [`calls::done`] is said later.
+    ///
+    /// Seen on Envoy 1.40: when a policy is replaced, this comes in each VM, the main thread's too, after
+    /// the last request under the old one; put off, streams and ticks live on until `done`. What is sent
+    /// from `on_delete` instead never leaves, because the streams are reset with it. At SIGTERM this is
+    /// called and nothing sent leaves any more: then leases stay charged until their window ends, unless
+    /// Envoy was drained before and they went back because nobody used them. A configuration that does
+    /// not allow `proxy_on_done` gives up the same at each change of the policy.
     pub(super) fn end(&mut self) -> bool {
         let now = clock::now();
         let held = self.vm.end(now);
