@@ -13,7 +13,7 @@ bridge: { timeout: 5s }
 limits:
   priced:  { algorithm: fixed_window, limit: 100, window: 1d, key: ['header:x-key'], on_error: deny, cost: { header: x-cost, max: 1000 } }
   tokens:  { algorithm: fixed_window, limit: 100, window: 1d, key: ['header:x-key'], on_error: deny, cost: { response_header: x-tokens, max: 1000, default: 7 } }
-  reserve: { algorithm: token_bucket, limit: 100, window: 366d, key: ['header:x-key'], on_error: deny, cost: { response_header: x-tokens, max: 1000, default: 7, reserve: 20 } }
+  reserve: { algorithm: token_bucket, limit: 100, window: 300d, key: ['header:x-key'], on_error: deny, cost: { response_header: x-tokens, max: 100, default: 7, reserve: 20 } }
   logins:  { algorithm: fixed_window, limit: 3, window: 1d, key: ['header:x-key'], on_error: deny, apply: { response_status: [401, 5xx] } }
   tenant:  { algorithm: token_bucket, limit: 5, window: 366d, key: ['header:x-tenant'], on_error: deny, override: true }
   quarter: { algorithm: fixed_window, limit: 1, window: 1d, key: ['header:x-key'], on_error: deny, enforce: 25% }
