@@ -40,7 +40,8 @@ impl Server {
         Self::with(&options)
     }
 
-    fn with(options: &str) -> Self {
+    /// With these options.
+    pub(crate) fn with(options: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("tg-it-{}-{number}", std::process::id()));
