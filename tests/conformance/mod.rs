@@ -15,34 +15,34 @@ mod several;
 mod windows;
 
 /// All cases.
-pub fn cases() -> impl Iterator<Item = &'static Case> {
+pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
     let all = [windows::CASES, buckets::CASES, several::CASES];
     all.into_iter().flatten()
 }
 
 /// One sequence of steps on fresh subjects.
 #[derive(Debug)]
-pub struct Case {
+pub(crate) struct Case {
     /// What it shows.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// It starts when Redis' clock is at a multiple of this; 1: any time.
-    pub align_ms: u64,
+    pub(crate) align_ms: u64,
     /// In order of time.
-    pub steps: &'static [Step],
+    pub(crate) steps: &'static [Step],
 }
 
 /// What happens at a time.
 #[derive(Debug)]
-pub struct Step {
+pub(crate) struct Step {
     /// Since the start of the case.
-    pub at_ms: u64,
+    pub(crate) at_ms: u64,
     /// What is done.
-    pub act: Act,
+    pub(crate) act: Act,
 }
 
 /// What is done, and what comes of it.
 #[derive(Debug)]
-pub enum Act {
+pub(crate) enum Act {
     /// All limits or none.
     Take {
         /// What is asked of each limit.
@@ -76,62 +76,62 @@ pub enum Act {
 
 /// A limit as it is configured.
 #[derive(Debug)]
-pub struct Limit {
+pub(crate) struct Limit {
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Its algorithm.
-    pub algorithm: &'static str,
+    pub(crate) algorithm: &'static str,
     /// Units per window, or slots.
-    pub limit: u64,
+    pub(crate) limit: u64,
     /// The window, or a slot's life.
-    pub window_ms: u64,
+    pub(crate) window_ms: u64,
     /// `unit@zone` of a calendar window.
-    pub calendar: Option<&'static str>,
+    pub(crate) calendar: Option<&'static str>,
     /// Units a bucket holds; of a leaky bucket the longest wait, milliseconds.
-    pub burst: u64,
+    pub(crate) burst: u64,
     /// A key may have a limit of its own.
-    pub overridable: bool,
+    pub(crate) overridable: bool,
 }
 
 /// What is asked of a limit.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// Which.
-    pub limit: &'static Limit,
+    pub(crate) limit: &'static Limit,
     /// For whom.
-    pub subject: &'static str,
+    pub(crate) subject: &'static str,
     /// Units.
-    pub cost: u64,
+    pub(crate) cost: u64,
     /// Units that must be available, if not the cost.
-    pub need: Option<u64>,
+    pub(crate) need: Option<u64>,
     /// Charged whatever is available.
-    pub force: bool,
+    pub(crate) force: bool,
     /// Units wanted beyond the cost.
-    pub lease: u64,
+    pub(crate) lease: u64,
     /// The slot.
-    pub slot: u8,
+    pub(crate) slot: u8,
 }
 
 /// What a limit says: bounds, both included.
 #[derive(Debug, Clone, Copy)]
-pub struct Told {
+pub(crate) struct Told {
     /// 1 it fits, 0 not now, -1 never, -2 not at this moment.
-    pub state: i64,
+    pub(crate) state: i64,
     /// Units.
-    pub available: [u64; 2],
+    pub(crate) available: [u64; 2],
     /// When that changes.
-    pub reset_ms: [u64; 2],
+    pub(crate) reset_ms: [u64; 2],
     /// When the same would fit, or how long it had to wait.
-    pub retry_ms: [u64; 2],
+    pub(crate) retry_ms: [u64; 2],
     /// Units granted beyond the cost.
-    pub leased: u64,
+    pub(crate) leased: u64,
     /// The key's own limit; 0: none.
-    pub own: u64,
+    pub(crate) own: u64,
 }
 
 impl Case {
     /// Whether every ask is one that a request behind the proxy makes by itself.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.steps.iter().all(|step| match &step.act {
             Act::Take { asks, .. } => asks
                 .iter()

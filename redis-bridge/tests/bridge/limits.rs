@@ -1,10 +1,11 @@
 //! Limits through a process: paced answers, returns, overrides, and what every worker is told.
 
 use crate::harness::*;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidegate::wire::op::{Give, LimitReturn, Take, TakeOptions};
 use tidegate::wire::reply::{LimitReply, parse_returned};
-use tidegate::wire::{FromBridge, Op, resp};
+use tidegate::wire::{FromBridge, Op, ToBridge, resp};
+use tokio::time::Instant;
 
 const SUBJECT: &[u8; 16] = b"subject-limits-1";
 
@@ -48,7 +49,8 @@ async fn r6_answers_of_a_leaky_bucket_come_apart() {
         let late = *at - turn;
         assert!(late < Duration::from_secs(2), "answer {n} after {at:?}");
     }
-    assert_eq!(bridge.metric("events_total").await.min(1.0), 1.0);
+    let held = bridge.metric(r#"events_total{kind="limit_held"}"#).await;
+    assert_eq!(held, 3.0);
 }
 
 #[tokio::test]
@@ -179,4 +181,38 @@ async fn overrides_by_the_admin_api_say_what_is_wrong() {
         (&json["quota"], &json["override"]),
         (&100.into(), &false.into())
     );
+}
+
+#[tokio::test]
+async fn l7_a_bridge_that_leaves_answers_what_it_holds_for_longer_than_it_waits_otherwise() {
+    let redis = Redis::start(&[]).await;
+    let mut bridge = Bridge::start(&redis).await;
+    // A turn each 6 s.
+    let paced = Take {
+        window_us: 6_000_000,
+        burst: 10_000_000,
+        ..limit(b"leaky_bucket", 1, TakeOptions::default())
+    };
+    assert!(taken(&bridge, paced).await.admitted);
+    let mut stream = bridge.stream().await;
+    stream.greet().await;
+    let ops = encode(&[Op::LimitTake(vec![paced])]);
+    stream.send(&[ToBridge::Exchange {
+        id: 1,
+        deadline_ms: 12_000,
+        ops: frame_ops(&ops),
+    }]);
+    eventually("held", async || bridge.metric("held").await == 1.0).await;
+    bridge.terminate();
+    let mut admitted = None;
+    while admitted.is_none() {
+        let message = stream.receive().await.expect("an answer");
+        for frame in FromBridge::decode_all(&message).unwrap() {
+            if let FromBridge::Reply { id: 1, values } = frame {
+                admitted = Some(LimitReply::parse(&values[0], 1).unwrap().admitted);
+            }
+        }
+    }
+    assert_eq!(admitted, Some(true));
+    assert_eq!(bridge.exit().await, Some(0));
 }

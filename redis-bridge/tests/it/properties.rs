@@ -285,11 +285,12 @@ fn r4_eps_measured_against_the_log_on_the_same_arrivals() {
             *worst = (*worst).max(most(&admitted, window).saturating_sub(sliding.limit));
         }
     }
-    println!("eps of 100: even, random, bursts {worst:?}; admitted, by the log {totals:?}");
-    assert!(
-        worst[0] <= EPS[0] && worst[1] <= EPS[1] && worst[2] <= EPS[2],
-        "{worst:?}"
-    );
+    assert_eq!(worst, EPS, "even, random, in bursts");
+    // Even and random demand get what the log gives, but for less than a hundredth; bursts nine tenths.
+    let least = [99, 99, 90];
+    for ([sliding, log], least) in totals.into_iter().zip(least) {
+        assert!(sliding * 100 >= log * least, "{totals:?}");
+    }
     // And the worst there is: all of it in the last instant of a window.
     let mut rig = Rig::new();
     rig.now = T0 + window - 1;
@@ -304,12 +305,11 @@ fn r4_eps_measured_against_the_log_on_the_same_arrivals() {
         }
     }
     let most = most(&admitted, window);
-    println!("made to measure: {most} of 100");
-    assert!(most > 190 && most < 200, "{most}");
+    assert_eq!(most, 199, "made to measure");
 }
 
 /// Units above a limit of 100 that were seen: even, random, in bursts.
-const EPS: [u64; 3] = [1, 5, 5];
+const EPS: [u64; 3] = [1, 3, 0];
 
 #[test]
 fn a_log_is_bounded_by_its_limit() {
