@@ -46,6 +46,8 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Unary exchanges and admin operations not yet answered.
     pub pending: Gauge,
+    /// Answers held until a paced request's turn.
+    pub held: Gauge,
     /// Streams given up because their reader was too slow.
     pub slow_readers: Counter,
 }
@@ -86,6 +88,7 @@ impl Metrics {
             reconnects: add(r, "reconnects", "Redis connections lost"),
             streams: add(r, "streams", "Decision streams open"),
             pending: add(r, "pending", "Unary exchanges and admin operations open"),
+            held: add(r, "held", "Answers held until a paced request's turn"),
             slow_readers: add(r, "slow_readers", "Streams given up, read too slowly"),
             core: Arc::default(),
             registry: Arc::default(),

@@ -154,6 +154,7 @@ impl Owner {
         while let Some(transmit) = self.core.poll_transmit() {
             self.transmit(transmit);
         }
+        self.metrics.held.set(self.core.held().cast_signed() as i64);
         self.metrics.publish(self.core.counters());
     }
 

@@ -23,6 +23,8 @@ use tokio::sync::watch;
 
 /// Time to finish what was accepted, once asked to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// The longest that a paced answer may still be held: a `max_delay`.
+const HELD_WITHIN: Duration = Duration::from_secs(30);
 
 /// What `serve` is told.
 pub struct Options {
@@ -152,8 +154,14 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
         finish.send_replace(true);
         let _ = owner.await;
     };
-    if tokio::time::timeout(LEAVE_WITHIN, all).await.is_err() {
-        tracing::warn!("left with streams or requests still open");
+    let mut all = std::pin::pin!(all);
+    let asked = tokio::time::Instant::now();
+    while tokio::time::timeout(LEAVE_WITHIN, &mut all).await.is_err() {
+        // Each turn that was promised is still answered.
+        if metrics.held.get() == 0 || asked.elapsed() > HELD_WITHIN {
+            tracing::warn!("left with streams or requests still open");
+            break;
+        }
     }
     admin_stop.send_replace(true);
     // A scrape in progress may end; one that hangs may not keep the process.

@@ -24,6 +24,11 @@ impl Holds {
         self.due.first().map(|(until, _)| *until)
     }
 
+    /// How many are held.
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
     /// A task whose outcome is held no longer than `now`.
     pub(super) fn pop(&mut self, now: Duration) -> Option<(u64, Outcome)> {
         let (_, task) = *self.due.first().filter(|(until, _)| *until <= now)?;

@@ -299,6 +299,11 @@ impl Core {
         (self.tasks.waiting(), self.tasks.in_flight())
     }
 
+    /// Answers held until a paced request's turn.
+    pub fn held(&self) -> usize {
+        self.holds.len()
+    }
+
     /// True when nothing is pending: a draining process may exit once all is transmitted.
     pub fn is_idle(&self) -> bool {
         self.exchanges.items() == 0

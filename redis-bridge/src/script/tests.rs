@@ -15,11 +15,11 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (
         Script::LimitReturn,
-        "90b5361da23baba532a510e711793992a18d8eee",
+        "405e55e38b64caa16df06a8f1db810501921154d",
     ),
     (
         Script::LimitTake,
-        "ebeb335e437b918f309ce9ab1ad2141fda88f80e",
+        "c01bece76cc59837bb1e0424149b957522c26227",
     ),
     (
         Script::LimitTakePlain,

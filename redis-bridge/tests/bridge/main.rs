@@ -5,7 +5,9 @@ mod batching;
 mod fake_redis;
 mod faults;
 mod harness;
+
 mod life;
+mod limits;
 mod pubsub;
 mod refusals;
 mod stream;

@@ -21,8 +21,31 @@ pub(crate) struct Both {
 }
 
 impl Both {
+    /// On a standalone Redis.
     pub(crate) fn new() -> Self {
-        let server = Server::start();
+        Self::on(Server::start())
+    }
+
+    /// On a Redis in cluster mode that has all slots: keys of a call must share theirs.
+    pub(crate) fn cluster() -> Self {
+        let server = Server::start_cluster();
+        let mut client = server.client();
+        client.call(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        let up = || {
+            let info = client.call(&["CLUSTER", "INFO"]);
+            let text = String::from_utf8_lossy(info.as_bytes().unwrap()).into_owned();
+            text.contains("cluster_state:ok")
+        };
+        let mut tries = std::iter::repeat_with(up).take(500);
+        let up = tries.any(|up| {
+            std::thread::sleep(std::time::Duration::from_millis(if up { 0 } else { 20 }));
+            up
+        });
+        assert!(up, "no cluster");
+        Self::on(server)
+    }
+
+    fn on(server: Server) -> Self {
         Self {
             client: server.client(),
             model: ModelRedis::default(),

@@ -34,7 +34,10 @@ fn run(both: &mut Both, steps: &[Step]) {
 }
 
 pub(crate) fn check(strategy: impl Strategy<Value = Step>) {
-    let mut both = Both::new();
+    check_on(Both::new(), strategy);
+}
+
+pub(crate) fn check_on(mut both: Both, strategy: impl Strategy<Value = Step>) {
     let config = ProptestConfig {
         cases: 150,
         failure_persistence: None,

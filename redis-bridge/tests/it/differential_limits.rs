@@ -1,8 +1,8 @@
 //! Random takes and returns of all algorithms with all options, time that jumps, garbage in the keys:
 //! script and model agree on every answer and on every byte they keep.
 
-use crate::both::{MS, SECOND, T0};
-use crate::differential::{Step, check, clock, garbage, persisted, planted, text};
+use crate::both::{Both, MS, SECOND, T0};
+use crate::differential::{Step, check, check_on, clock, garbage, persisted, planted, text};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -18,6 +18,9 @@ struct Limit {
     window: u64,
     burst: u64,
 }
+
+/// All keys share a hash tag, as a Cluster wants.
+const OWN_KEY: &[u8] = b"{t}own";
 
 /// Few of each algorithm, so that they are met again.
 const HOT: [Limit; 8] = [
@@ -42,7 +45,7 @@ const fn limit(algorithm: &'static str, limit: u64, window: u64, burst: u64) -> 
 
 impl Limit {
     fn key(&self) -> Vec<u8> {
-        format!("l{}{}/{}", self.algorithm, self.limit, self.window).into_bytes()
+        format!("{{t}}l{}{}/{}", self.algorithm, self.limit, self.window).into_bytes()
     }
 
     /// Its `burst`; of a calendar its days, three of them around the time.
@@ -150,7 +153,7 @@ fn own_key(keys: &mut Vec<Vec<u8>>, own: bool) -> u64 {
     if !own {
         return 0;
     }
-    keys.push(b"own".to_vec());
+    keys.push(OWN_KEY.to_vec());
     keys.len() as u64
 }
 
@@ -184,7 +187,7 @@ fn give_back() -> impl Strategy<Value = Step> {
     (hot(), ask(), mark, 0..4_u8).prop_map(|(limit, ask, mark, id)| {
         let mut keys = vec![limit.key()];
         let own = own_key(&mut keys, ask.own);
-        keys.push(format!("r{id}").into_bytes());
+        keys.push(format!("{{t}}r{id}").into_bytes());
         let rest = [ask.cost.min(1 << 40), mark, own].map(text);
         Step::Call(Command {
             script: Script::LimitReturn,
@@ -207,7 +210,7 @@ fn own() -> impl Strategy<Value = Step> {
         1 => Just(Data::Hash([(b"a".to_vec(), b"b".to_vec())].into())),
     ];
     let ttl = proptest::option::weighted(0.9, 1_u64..1_000_000);
-    (data, ttl).prop_map(|(data, ttl)| Step::Plant(b"own".to_vec(), data, ttl))
+    (data, ttl).prop_map(|(data, ttl)| Step::Plant(OWN_KEY.to_vec(), data, ttl))
 }
 
 /// Sorted sets that look like a log or like slots.
@@ -252,6 +255,15 @@ fn names() -> Vec<&'static str> {
 
 #[test]
 fn limits_agree() {
+    check(steps());
+}
+
+#[test]
+fn limits_agree_on_a_cluster() {
+    check_on(Both::cluster(), steps());
+}
+
+fn steps() -> impl Strategy<Value = Step> {
     let one = (hot(), ask()).prop_map(|one| take(vec![one], false));
     let some = (vec((hot(), ask()), 1..4), any::<bool>()).prop_map(|(some, p)| take(some, p));
     let others = vec((any_limit(), ask()), 1..4).prop_map(|some| take(some, false));
@@ -272,11 +284,11 @@ fn limits_agree() {
     let set = set.prop_map(|args| {
         Step::Call(Command {
             script: Script::LimitOwn,
-            keys: vec![b"own".to_vec()],
+            keys: vec![OWN_KEY.to_vec()],
             args: args.into_iter().map(Into::into).collect(),
         })
     });
-    check(prop_oneof![
+    prop_oneof![
         10 => one,
         4 => some,
         3 => others,
@@ -290,7 +302,7 @@ fn limits_agree() {
         1 => logged(),
         1 => marked(),
         1 => persisted(names()),
-    ]);
+    ]
 }
 
 /// Sliding windows with large numbers: Lua's doubles and the model's.

@@ -1,8 +1,12 @@
 //! The scripts and the core against a real Redis.
 
+mod ask;
 mod both;
+mod conformance;
 mod differential;
 mod differential_limits;
 mod limits;
+mod limits_all;
 mod production;
+mod properties;
 mod redis;

@@ -190,3 +190,71 @@ fn no_key_of_any_script_is_without_ttl() {
         assert!(number(&left) > 0, "{}", String::from_utf8_lossy(key));
     }
 }
+
+/// The file that is shipped, but for the default user: the test plants and looks with it.
+fn with_acl() -> (Server, Client) {
+    let shipped = include_str!("../../../envoy/redis/users.acl");
+    let acl = shipped.replace("user default off", "user default on nopass ~* &* +@all");
+    let dir = std::env::temp_dir().join(format!("tg-acl-{}", std::process::id()));
+    std::fs::write(&dir, acl).unwrap();
+    let server = Server::with(&format!("--port 0 --aclfile {}", dir.display()));
+    let mut client = server.client();
+    std::fs::remove_file(dir).unwrap();
+    let login = client.call(&["AUTH", "tidegate-bridge", "change-me"]);
+    assert_eq!(login, Value::simple("OK"));
+    (server, client)
+}
+
+#[test]
+fn the_shipped_acl_lets_every_script_of_limits_run_and_no_other_key_or_channel() {
+    let (_server, mut client) = with_acl();
+    load(&mut client);
+    let now = time_us(&mut client);
+    let bounds = format!("{} {}", now - 1_000_000, now + 60_000_000);
+    let algorithms = [
+        "fixed_window",
+        "calendar_window",
+        "sliding_window",
+        "sliding_window_log",
+        "token_bucket",
+        "leaky_bucket",
+        "concurrency",
+    ];
+    let channel = "tg:limit:forget:00";
+    for algorithm in algorithms {
+        let key = format!("tg:l:{{s}}:{algorithm}");
+        let burst = match algorithm {
+            "calendar_window" => bounds.as_str(),
+            _ => "1",
+        };
+        // Admitted, denied, admitted once more after the log has something to prune.
+        let args = ["1", algorithm, "1", "1000", burst, "1", "1", "0", "0", "2"];
+        for pause_ms in [0, 0, 5] {
+            std::thread::sleep(std::time::Duration::from_millis(pause_ms));
+            let keys = [key.as_str(), "tg:o:x:{s}"];
+            let answer = call(&mut client, Script::LimitTake, &keys, &args);
+            assert!(answer.as_array().is_some(), "{algorithm}: {answer:?}");
+        }
+        let keys = [key.as_str(), "tg:l:{s}:r:1"];
+        let args = [algorithm, "1", "1000", "1", "1", "0", "0"];
+        let answer = call(&mut client, Script::LimitReturn, &keys, &args);
+        assert!(answer.as_array().is_some(), "{algorithm}: {answer:?}");
+    }
+    let plain = ["fixed_window", "1", "1000", "1", "1"];
+    let answer = call(&mut client, Script::LimitTakePlain, &["tg:l:{s}:p"], &plain);
+    assert!(answer.as_array().is_some(), "{answer:?}");
+    let own = ["5", "1000", channel];
+    let answer = call(&mut client, Script::LimitOwn, &["tg:o:x:{s}"], &own);
+    assert!(answer.as_array().is_some(), "{answer:?}");
+    let answer = call(&mut client, Script::LimitReset, &["tg:l:{s}:p"], &[channel]);
+    assert_eq!(number(&answer), 1);
+    let answer = client.call(&["PSUBSCRIBE", "tg:limit:forget:*"]);
+    assert!(answer.as_array().is_some(), "{answer:?}");
+    let (_other, mut client) = with_acl();
+    load(&mut client);
+    let refused = |answer: Value| matches!(answer, Value::Error(line) if line.windows(6).any(|w| w == b"NOPERM" || w == b" permi"));
+    let answer = call(&mut client, Script::LimitTakePlain, &["other:l"], &plain);
+    assert!(refused(answer));
+    assert!(refused(client.call(&["PUBLISH", "tg:other", ""])));
+    assert!(refused(client.call(&["PSUBSCRIBE", "*"])));
+}

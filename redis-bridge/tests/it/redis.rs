@@ -22,15 +22,36 @@ pub(crate) struct Client {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::with("--port 0")
+    }
+
+    /// One node of a Cluster.
+    pub(crate) fn start_cluster() -> Self {
+        // The bus has a port of its own; both were free a moment ago.
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (data, bus) = (free(), free());
+        let port = |of: &std::net::TcpListener| of.local_addr().unwrap().port();
+        let options = format!(
+            "--bind 127.0.0.1 --port {} --cluster-enabled yes --cluster-port {}",
+            port(&data),
+            port(&bus)
+        );
+        drop((data, bus));
+        Self::with(&options)
+    }
+
+    /// With these options.
+    pub(crate) fn with(options: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("tg-it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let script = "redis-server --port 0 --unixsocket \"$1/s\" --dir \"$1\" --save '' \
+        let script = "redis-server $2 --unixsocket \"$1/s\" --dir \"$1\" --save '' \
                       --appendonly no >/dev/null & read -r _; kill $!; wait; rm -rf \"$1\"";
         let child = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(&dir)
+            .arg(options)
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegate::wire::op::{Give, LimitReturn, Take};
 use tidegate::wire::{Op, frame};
 
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ enum Input {
 }
 
 fn input() -> impl Strategy<Value = Input> {
-    let ops = || vec(0..6_u8, 0..4);
+    let ops = || vec(0..9_u8, 0..4);
     prop_oneof![
         2 => (0..4_u64).prop_map(Input::Open),
         1 => (0..4_u64).prop_map(Input::Close),
@@ -51,10 +52,43 @@ fn encode(ops: &[u8]) -> Vec<u8> {
                 Op::LimitTake(takes).encode(&mut body);
             }
             4 => Op::CacheInvalidate { urls: vec![URL] }.encode(&mut body),
+            6 => Op::LimitTake(vec![paced()]).encode(&mut body),
+            7 => {
+                let gives = vec![
+                    Give {
+                        mark: 0,
+                        take: take(&[1; 16], &[1; 8], 3),
+                    },
+                    Give {
+                        mark: 0,
+                        take: take(&[2; 16], &[2; 8], 2),
+                    },
+                ];
+                Op::LimitReturn(LimitReturn {
+                    id: &[3; 16],
+                    gives,
+                })
+                .encode(&mut body);
+            }
+            8 => {
+                let mut day = take(&[1; 16], &[4; 8], 3);
+                day.options.calendar = Some(b"day@Europe/Berlin");
+                Op::LimitTake(vec![day, paced(), take(&[2; 16], &[2; 8], 2)]).encode(&mut body);
+            }
             _ => body.extend(b"*1\r\n$4\r\nNOPE\r\n"),
         }
     }
     body
+}
+
+/// A turn each 10 ms, up to 40 ms ahead.
+fn paced() -> Take<'static> {
+    Take {
+        algorithm: b"leaky_bucket",
+        window_us: 1_000_000,
+        burst: 40_000,
+        ..take(&[1; 16], &[9; 8], 100)
+    }
 }
 
 /// What is still owed, and what may be owed no more.
@@ -191,6 +225,7 @@ proptest! {
         prop_assert!(ledger.streams.is_empty() && ledger.requests.is_empty());
         prop_assert!(rig.core.is_idle());
         prop_assert_eq!(rig.core.pending(), (0, 0));
+        prop_assert_eq!(rig.core.held(), 0);
         prop_assert_eq!(rig.core.queued(), (0, 0));
         prop_assert_eq!(rig.core.counters().bug, 0);
     }
