@@ -96,6 +96,13 @@ fn what_is_not_used_goes_back_when_the_key_is_idle_or_the_worker_ends() {
     rig.pass(TICK);
     assert_eq!(returned(&rig), 2 * BUSY);
     assert!(!rig.vm.end(rig.now), "once");
+    // What still comes under a policy that is replaced asks for itself.
+    rig.sent.clear();
+    warm(&mut rig, "/open");
+    assert!(asked(&rig).is_empty());
+    rig.pass(Duration::from_secs(5));
+    warm(&mut rig, "/open");
+    assert_eq!(asked(&rig).len(), 1);
 }
 
 /// With something else to ask, the leased limit is not asked, and what it spent is free again when the
