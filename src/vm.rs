@@ -23,6 +23,10 @@ const MAX_PENDING_BYTES: usize = 16 << 20;
 /// Unary fall-back calls per second and worker (faults.md, M3).
 const FALLBACK_PER_SECOND: u32 = 200;
 
+/// A policy that is about to be replaced leases nothing for so long: longer than Envoy takes to replace
+/// it on all workers.
+const EXACT: Duration = Duration::from_secs(5);
+
 pub(crate) use work::{MAX_NUMBER, Work};
 
 /// One VM's memory: bounded, and all of it made from a configuration and a seed.
@@ -48,6 +52,8 @@ pub struct Vm {
     wants_peer: bool,
     /// Streams lost, as last looked at.
     lost: u64,
+    /// Until then no units are leased.
+    pub(crate) exact_until: Duration,
 }
 
 /// What the host knows and the policy does not.
@@ -103,6 +109,7 @@ impl Vm {
                 .iter()
                 .any(|limit| limit.key.contains(&KeyPart::ClientIp)),
             lost: 0,
+            exact_until: Duration::ZERO,
             config: Rc::new(config),
         }
     }
@@ -167,10 +174,12 @@ impl Vm {
         }
     }
 
-    /// The VM is about to end, or its policy is: gives back what it holds. Returns whether it held
-    /// anything, so that what it has to say should still be sent.
+    /// The VM is about to end, or its policy is: gives back what it holds and takes no more for
+    /// [`EXACT`], in case it goes on. Returns whether it held anything, so that what it has to say should
+    /// still be sent.
     pub fn end(&mut self, now: Duration) -> bool {
         self.heed();
+        self.exact_until = now.saturating_add(EXACT);
         let held = self.leases.end(now);
         let any = !held.is_empty();
         for back in held {

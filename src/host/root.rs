@@ -9,23 +9,47 @@ use core::cell::RefCell;
 use core::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// Deadlines are late by at most this much, and it costs an idle worker next to nothing.
 const TICK: Duration = Duration::from_millis(10);
 
+type Plugin = RefCell<Option<Shared>>;
+
+thread_local! {
+    /// All plugin configurations of this VM: a policy that is replaced by another is beside it for a
+    /// while, if the module is the same.
+    static PLUGINS: RefCell<Vec<Weak<Plugin>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// One plugin configuration in one VM.
 pub(super) struct Root {
     id: u32,
-    shared: Rc<RefCell<Option<Shared>>>,
+    shared: Rc<Plugin>,
 }
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self {
-            id,
-            shared: Rc::default(),
+        let shared = Rc::default();
+        PLUGINS.with_borrow_mut(|all| all.push(Rc::downgrade(&shared)));
+        Self { id, shared }
+    }
+
+    /// Tells the other policies in this VM that they are being replaced.
+    fn replace_others(&self) {
+        let others = PLUGINS.with_borrow_mut(|all| {
+            all.retain(|plugin| plugin.strong_count() > 0);
+            all.clone()
+        });
+        for other in others.iter().filter_map(Weak::upgrade) {
+            if !Rc::ptr_eq(&other, &self.shared)
+                && let Ok(mut shared) = other.try_borrow_mut()
+                && let Some(shared) = shared.as_mut()
+            {
+                shared.replaced();
+            }
         }
+        calls::act_for(self.id);
     }
 
     fn with(&self, f: impl FnOnce(&mut Shared)) {
@@ -111,6 +135,7 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         match self.configure(size) {
             Ok(()) => {
+                self.replace_others();
                 count_once("tidegate.config.applied");
                 calls::tick_every(TICK);
                 true

@@ -27,6 +27,9 @@ pub(in super::super) fn aside(request: &mut Request, ctx: &mut Ctx<'_>) {
 
 /// Spends what this worker holds of a limit's units, and asks for more where they run low.
 pub(in super::super) fn spend(request: &mut Request, ctx: &mut Ctx<'_>) {
+    if ctx.now < ctx.vm.exact_until {
+        return;
+    }
     let config = Rc::clone(&ctx.vm.config);
     for claim in request.claims.iter_mut() {
         let limit = config.limits.get(claim.limit);

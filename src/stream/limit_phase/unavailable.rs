@@ -48,6 +48,8 @@ pub(super) fn decide(
         return Err(Refused);
     }
     if shares.is_empty() {
+        count_leased(request, ctx);
+        request.limit_fields = fields::fields(spoken(&request.claims, config));
         return Ok(());
     }
     let reply = ctx.vm.local.take(&shares, now_us);
@@ -66,8 +68,18 @@ pub(super) fn decide(
     }
     request.limit_fields = fields::fields(spoken(&request.claims, config));
     if reply.admitted {
+        count_leased(request, ctx);
         Ok(())
     } else {
         deny::deny(config, request, ctx, output)
+    }
+}
+
+fn count_leased(request: &Request, ctx: &mut Ctx<'_>) {
+    for claim in &request.claims {
+        if let Source::Lease(_) = claim.source {
+            let event = Metric::Limit(claim.limit, LimitEvent::Leased);
+            ctx.vm.metrics.count(event);
+        }
     }
 }

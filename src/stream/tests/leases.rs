@@ -96,6 +96,13 @@ fn what_is_not_used_goes_back_when_the_key_is_idle_or_the_worker_ends() {
     rig.pass(TICK);
     assert_eq!(returned(&rig), 2 * BUSY);
     assert!(!rig.vm.end(rig.now), "once");
+    // What still comes under a policy that is replaced asks for itself.
+    rig.sent.clear();
+    warm(&mut rig, "/open");
+    assert!(asked(&rig).is_empty());
+    rig.pass(Duration::from_secs(5));
+    warm(&mut rig, "/open");
+    assert_eq!(asked(&rig).len(), 1);
 }
 
 /// With something else to ask, the leased limit is not asked, and what it spent is free again when the
@@ -177,4 +184,22 @@ fn without_a_bridge_what_is_held_is_spent_and_then_on_error_decides() {
     let counted = rig.counted();
     assert_eq!(counted["tidegate.limit.open.leased"], 2 * BUSY);
     assert_eq!(counted["tidegate.limit.open.error"], 60 - 2 * BUSY);
+}
+
+#[test]
+fn a_leased_limit_beside_one_that_cannot_be_asked_is_spent_and_told() {
+    let lenient = |limit: &mut Limit| limit.on_error = crate::policy::OnError::Allow;
+    let lease = |limit: &mut Limit| limit.lease_max = 100;
+    let changes: [Change<'_>; 2] = [("strict", &lenient), ("per-ip", &lease)];
+    let mut rig = Rig::changed(POLICY, &changes);
+    rig.hook = Box::new(grants);
+    warm(&mut rig, "/limited");
+    rig.cut();
+    rig.counted();
+    let seen = rig.run(&get("/limited"));
+    let answer = rig.upstream(seen.id, &[(":status", "200")], b"");
+    assert!(lines(&answer, "ratelimit")[0].starts_with("\"per-ip\";r="));
+    let counted = rig.counted();
+    assert_eq!(counted["tidegate.limit.per-ip.leased"], 1);
+    assert_eq!(counted["tidegate.limit.strict.error"], 1);
 }
