@@ -6,6 +6,8 @@ mod bridge_faults;
 mod cache;
 #[path = "e2e/cache_kit.rs"]
 mod cache_kit;
+#[path = "e2e/conformance.rs"]
+mod conformance;
 #[path = "e2e/demo.rs"]
 mod demo;
 #[path = "e2e/deployment.rs"]
