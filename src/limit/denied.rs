@@ -4,9 +4,9 @@
 //! fit before `retry_us` have passed. It said so after it was asked, so counted from when it was asked
 //! the time ends too early, never too late. And:
 //!
-//! * limits whose units come back are not remembered: those that settle a reserve, and those that
-//!   lease, since another worker may give back what it did not spend;
-//! * [`TakeState::Busy`] is not remembered;
+//! * limits that settle a reserve are not remembered: what was not used comes back at any time;
+//! * [`TakeState::Busy`] is not remembered. It is what Redis says while units of the key are leased, since
+//!   a worker gives back what it did not spend, and while a charge may be undone;
 //! * a bridge that learns of a reset or an override tells every worker ([`DeniedKeys::forget`]); because
 //!   such a word can be lost, all is forgotten when a stream is, and nothing is believed for longer than
 //!   [`LONGEST`].
@@ -182,8 +182,7 @@ impl Default for DeniedKeys {
 
 /// Whether units that were charged may become available before their time.
 fn comes_back(limit: &Limit) -> bool {
-    let reserves = matches!(limit.cost, Cost::ResponseHeader { reserve: 1.., .. });
-    reserves || limit.lease_max > 0
+    matches!(limit.cost, Cost::ResponseHeader { reserve: 1.., .. })
 }
 
 #[cfg(test)]

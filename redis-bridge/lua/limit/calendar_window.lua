@@ -34,6 +34,7 @@ local function calendar_window()
   local function settle(key, limit, window, burst, need, charge, lease, state, found, starts, ends, used, held)
     local left = ends - now
     local leased = granted(lease, limit - used - charge)
+    held = lent(held, leased)
     if charge + leased > 0 then
       used = used + charge + leased
       if used > MAX then

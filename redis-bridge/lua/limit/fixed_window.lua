@@ -30,6 +30,7 @@ local function fixed_window()
     local ends = (id + 1) * window
     local left = ends - now
     local leased = granted(lease, limit - used - charge)
+    held = lent(held, leased)
     if charge + leased > 0 then
       used = used + charge + leased
       if used > MAX then

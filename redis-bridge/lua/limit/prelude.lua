@@ -19,6 +19,9 @@ local MARGIN_MS = 5000
 -- A charge that other limits may still undo marks its value for this long, us: while the mark lives, a
 -- denial says -2, for what denies may be about to go. A key at its limit gets no new mark, so it dies.
 local PROVISIONAL_US = 1000000
+-- A lease marks its value too: what is not spent of it comes back, within the second it lives and what a
+-- message takes.
+local LEASED_US = 1500000
 -- 2^51: the longest refill and the largest debt, us. 2^53 - 2^51: the latest moment that is stored.
 local REFILL_MAX, MOMENT_MAX = 2251799813685248, 6755399441055744
 
@@ -55,6 +58,12 @@ local function granted(lease, free)
   end
   local most = floor(free / 8)
   return lease < most and lease or most
+end
+
+-- Until when a charge is provisional, now that so many units were leased.
+local function lent(held, leased)
+  local back = now + LEASED_US
+  return leased > 0 and back > held and back or held
 end
 
 -- Gives a key a TTL when it has none (Higress blocks for ever on such a key).

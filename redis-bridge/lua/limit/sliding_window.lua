@@ -63,6 +63,7 @@ local function sliding_window()
     local used = current + sliding_weighed(window, elapsed > 0 and elapsed or 0, previous)
     local left = starts + 2 * window - now
     local leased = granted(lease, limit - used - charge)
+    held = lent(held, leased)
     if charge + leased > 0 then
       current, used = current + charge + leased, used + charge + leased
       if current > MAX then

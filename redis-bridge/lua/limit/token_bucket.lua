@@ -28,6 +28,7 @@ local function token_bucket()
     end
     if lease > 0 then
       leased = granted(lease, floor((burst * unit - tat + now) / unit))
+      held = lent(held, leased)
       tat = tat + leased * unit
     end
     local left = tat - now

@@ -60,10 +60,6 @@ fn r12_only_as_much_or_more_is_denied() {
 
 #[test]
 fn r12_what_may_end_at_any_time_is_not_remembered() {
-    let leased = Limit {
-        lease_max: 1,
-        ..limit()
-    };
     let reserving = Limit {
         cost: Cost::ResponseHeader {
             name: "x".to_owned(),
@@ -77,7 +73,6 @@ fn r12_what_may_end_at_any_time_is_not_remembered() {
         (&limit(), says(TakeState::Busy, 1, 100, MS)),
         (&limit(), says(TakeState::Ok, 1, 100, MS)),
         (&limit(), says(TakeState::Denied, 1, 0, MS)),
-        (&leased, says(TakeState::Denied, 1, 100, MS)),
         (&reserving, says(TakeState::Denied, 1, 100, MS)),
     ] {
         let mut denied = DeniedKeys::new();

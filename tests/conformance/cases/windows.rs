@@ -130,6 +130,27 @@ pub(super) static CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "lease: a denial is not final while units are out that may come back",
+        align_ms: 60_000,
+        steps: &[
+            take(
+                300,
+                true,
+                &[Ask {
+                    lease: 10,
+                    ..ask(&LEASED, 1)
+                }],
+                &[Told {
+                    leased: 10,
+                    ..told(1, 149)
+                }],
+            ),
+            take(500, true, &[ask(&LEASED, 149)], &[told(1, 0)]),
+            take(1700, false, &[ask(&LEASED, 1)], &[told(-2, 0)]),
+            take(1900, false, &[ask(&LEASED, 1)], &[told(0, 0)]),
+        ],
+    },
+    Case {
         name: "calendar: a day of Berlin",
         align_ms: 86_400_000,
         steps: &[

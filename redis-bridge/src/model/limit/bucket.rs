@@ -65,6 +65,7 @@ impl Seen {
         let room = |tat: &Moment| i128::from(at.burst()) * unit - i128::from(at.left(tat.at));
         tat.add(charge, at.unit());
         let leased = granted(lease, room(&tat).div_euclid(unit));
+        tat.held = at.lent(tat.held, leased);
         tat.at += leased * at.unit();
         if charge + leased > 0 {
             tat.write(store, at);

@@ -52,6 +52,7 @@ impl Seen {
         let left = at.left(self.ends);
         let free = i128::from(at.limit) - i128::from(self.used) - i128::from(charge);
         let leased = granted(lease, free);
+        self.held = at.lent(self.held, leased);
         if charge + leased > 0 {
             self.used = (self.used + charge + leased).min(EXACT);
             self.write(store, at);

@@ -15,6 +15,7 @@ use crate::core::Value;
 
 const MARGIN_MS: u64 = 5000;
 const PROVISIONAL_US: u64 = 1_000_000;
+const LEASED_US: u64 = 1_500_000;
 const EXACT: u64 = 1 << 53;
 /// Longest refill and largest debt, microseconds.
 const REFILL_MAX: u64 = 1 << 51;
@@ -268,6 +269,14 @@ impl At<'_> {
         match held > self.now {
             true => format!(":{held}"),
             false => String::new(),
+        }
+    }
+
+    /// Until when a charge is provisional, now that so many units were leased.
+    fn lent(&self, held: u64, leased: u64) -> u64 {
+        match leased {
+            0 => held,
+            _ => held.max(self.now + LEASED_US),
         }
     }
 

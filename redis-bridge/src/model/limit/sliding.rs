@@ -74,6 +74,7 @@ impl Seen {
         let mut used = self.used(at);
         let free = i128::from(at.limit) - i128::from(used) - i128::from(charge);
         let leased = granted(lease, free);
+        self.held = at.lent(self.held, leased);
         if charge + leased > 0 {
             used += charge + leased;
             self.current = (self.current + charge + leased).min(EXACT);
