@@ -382,10 +382,14 @@ impl World {
                 if request.reply.is_some() || request.forwarded.is_some() {
                     return self.violated(format!("X10: request {no} is answered twice"));
                 }
+                let denied = reply.status == 429;
                 request.reply = Some(reply);
                 request.paused = None;
                 self.paused.remove(&no);
                 self.queue.at(now + MS / 20, Event::Response(no));
+                if denied {
+                    self.check_denied_alone(no);
+                }
             }
             (Verdict::Reply(_), _) => {
                 self.violated(format!(

@@ -82,11 +82,13 @@ pub enum Mutant {
     Uncharged,
     /// Redis drops TTLs (X11).
     WithoutTtl,
+    /// Redis says that a denial holds for ten times as long (R12).
+    DeniesTooLong,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AckRevokeUndone,
         Self::AckInvalidateUndone,
         Self::BridgeClock,
@@ -103,6 +105,7 @@ impl Mutant {
         Self::UnknownIsAbsent,
         Self::Uncharged,
         Self::WithoutTtl,
+        Self::DeniesTooLong,
     ];
 }
 

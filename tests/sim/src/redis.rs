@@ -140,7 +140,12 @@ impl World {
             (Some(Mutant::SessionsNeverEnd), Script::SessionGet) => self.keep(command),
             _ => {}
         }
-        let reply = self.redis.model.call(now_us, command);
+        let mut reply = self.redis.model.call(now_us, command);
+        if self.options.mutant == Some(Mutant::DeniesTooLong)
+            && command.script == Script::LimitTakePlain
+        {
+            prolong(&mut reply);
+        }
         if self.options.mutant == Some(Mutant::WithoutTtl) && self.rng.chance(20) {
             for key in &command.keys {
                 if let Some(entry) = self.redis.model.store.entries.get_mut(key) {
@@ -192,4 +197,18 @@ impl World {
 fn is(command: &Command, algorithm: &[u8]) -> bool {
     let at = usize::from(command.script == Script::LimitTake);
     command.args.get(at).is_some_and(|named| named == algorithm)
+}
+
+/// The mutant's denials.
+fn prolong(reply: &mut Value) {
+    let Value::Array(items) = reply else {
+        return;
+    };
+    for item in items {
+        if let Value::Array(limit) = item
+            && let Some(Value::Integer(retry_us)) = limit.get_mut(3)
+        {
+            *retry_us *= 10;
+        }
+    }
 }

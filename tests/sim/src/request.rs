@@ -105,6 +105,8 @@ pub struct Request {
     pub session: SessionTold,
     /// What it was told of its limits.
     pub limits: LimitTold,
+    /// A worker denied it by itself; whether Redis would have, too.
+    pub denied_alone: Option<bool>,
     /// Calls made for it that brought no answer.
     pub failed_calls: u32,
     /// Only what an origin exchange sent after this brought may be served to it from store.
@@ -129,6 +131,7 @@ impl Request {
             reply: None,
             session: SessionTold::default(),
             limits: LimitTold::default(),
+            denied_alone: None,
             failed_calls: 0,
             fresh_after,
             purge: None,

@@ -40,6 +40,11 @@ fn r1_a_charge_that_is_not_kept() {
 }
 
 #[test]
+fn r12_a_denial_that_is_said_to_hold_too_long() {
+    caught(Mutant::DeniesTooLong, &["R12"]);
+}
+
+#[test]
 fn r13_a_clock_of_the_bridge() {
     let differs = (0..WITHIN).any(|seed| {
         let options = Options {
