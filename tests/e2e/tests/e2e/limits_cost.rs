@@ -256,12 +256,9 @@ fn a_key_can_have_a_limit_of_its_own() {
         assert_eq!(seen["quota"], 5, "{value:?}: {seen}");
     }
     eventually("malformed ones are counted", true, || {
-        lab.bridge_metric(0, "tidegate_bridge_limit_override_malformed_total")
-            .unwrap()
-            + lab
-                .bridge_metric(1, "tidegate_bridge_limit_override_malformed_total")
-                .unwrap()
-            >= 8
+        let series = "tidegate_bridge_events_total{kind=\"limit_override_malformed\"}";
+        let of = |i| lab.bridge_metric(i, series).unwrap();
+        of(0) + of(1) >= 8
     });
     let set = redis
         .call(&[b"SET".as_slice(), key, b"12 burst=12"])
