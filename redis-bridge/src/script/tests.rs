@@ -15,11 +15,11 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (
         Script::LimitReturn,
-        "405e55e38b64caa16df06a8f1db810501921154d",
+        "f48c049ebdff763ba08fd89c82e79083bd6e035d",
     ),
     (
         Script::LimitTake,
-        "c01bece76cc59837bb1e0424149b957522c26227",
+        "096f58844b8bd3335967af272593896265feeccf",
     ),
     (
         Script::LimitTakePlain,
