@@ -28,6 +28,8 @@ mod kit;
 mod liar;
 #[path = "e2e/limits.rs"]
 mod limits;
+#[path = "e2e/limits_calendar.rs"]
+mod limits_calendar;
 #[path = "e2e/limits_cost.rs"]
 mod limits_cost;
 #[path = "e2e/limits_failover.rs"]
