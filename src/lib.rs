@@ -39,6 +39,7 @@ pub mod fuzz;
 pub mod http;
 pub mod limit;
 pub mod metrics;
+mod order;
 pub mod policy;
 pub mod session;
 pub mod stream;

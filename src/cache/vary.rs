@@ -2,6 +2,7 @@
 
 use super::list;
 use crate::http::Headers;
+use crate::order::sorted;
 use core::fmt;
 use sha2::{Digest, Sha256};
 
@@ -40,7 +41,7 @@ impl Vary {
             }
             names.push(String::from_utf8_lossy(member).to_ascii_lowercase());
         }
-        names.sort_unstable();
+        let mut names = sorted(names);
         names.dedup();
         Self(names).bounded()
     }
@@ -142,7 +143,7 @@ pub fn normalised(name: &str, request: &Headers) -> Option<Vec<u8>> {
         }
     }
     if name == "accept-encoding" {
-        members.sort_unstable();
+        members = sorted(members);
         members.dedup();
     }
     Some(members.join(&b", "[..]))

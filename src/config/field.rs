@@ -1,9 +1,6 @@
 //! A value that may be missing or wrong, without taking its siblings down.
 
 use super::at::At;
-use core::fmt;
-use core::marker::PhantomData;
-use serde::de::{Deserialize, Deserializer, Visitor};
 
 /// A value of the configuration. One that is wrong was reported where it was read; its siblings are
 /// checked all the same. So every field of [`super::raw`] is one of these.
@@ -46,27 +43,6 @@ impl<T> Field<T> {
             at.error("missing");
         }
         self.given()
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_newtype_struct("Field", FieldVisitor(PhantomData))
-    }
-}
-
-struct FieldVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldVisitor<T> {
-    type Value = Field<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, input: D) -> Result<Field<T>, D::Error> {
-        // `De` reported the reason before it returned it.
-        Ok(T::deserialize(input).map_or(Field::Bad, Field::Given))
     }
 }
 

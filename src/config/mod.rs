@@ -8,11 +8,11 @@
 
 mod at;
 mod compile;
-mod de;
 mod digest;
 mod error;
 mod field;
 pub mod raw;
+mod read;
 mod scalar;
 #[cfg(feature = "schema")]
 mod schema;
@@ -32,7 +32,7 @@ pub use compile::zones;
 
 use crate::policy;
 use at::{At, Report};
-use serde::Deserialize as _;
+use read::Read as _;
 
 /// Largest configuration that is read, bytes.
 pub const MAX_INPUT: usize = 4 << 20;
@@ -49,7 +49,7 @@ pub fn parse(json: &[u8]) -> Result<policy::Config, Errors> {
 
 fn read(json: &[u8], at: &At<'_>) -> Option<policy::Config> {
     let tree = tree::read(json, at)?;
-    let raw = raw::Config::deserialize(de::De::new(&tree, at)).ok()?;
+    let raw = raw::Config::read(&tree, at)?;
     let mut config = compile::config(&raw, at)?;
     config.digest = digest::hex(&tree);
     Some(config)

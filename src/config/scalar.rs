@@ -3,10 +3,11 @@
 #[cfg(feature = "schema")]
 mod schema;
 
-use super::at::Shown;
+use super::at::{At, Shown};
+use super::read::{Read, text, wrong};
+use super::tree::Node;
 use crate::policy::{ALL_KEYS, CalendarUnit};
 use core::fmt;
-use core::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A whole number, 0 <= n < 2^53. Doubles are taken when they are whole, because Envoy sends every
@@ -155,48 +156,78 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        u64::deserialize(input).map(Self)
+impl Read for Whole {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        let whole = match node {
+            Node::Number(number) => Node::whole(*number),
+            _ => None,
+        };
+        match whole {
+            Some(number) => Some(Self(number)),
+            None => wrong(node, "a whole number >= 0 and < 2^53", at),
+        }
     }
 }
 
+impl Read for Duration {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        from_text(node, at)
+    }
+}
+
+impl Read for Window {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        from_text(node, at)
+    }
+}
+
+impl Read for Size {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        from_text(node, at)
+    }
+}
+
+impl Read for Percent {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        match node {
+            Node::Text(_) => from_text(node, at),
+            // Not "a string": to quote a bare 25 would not mend it.
+            _ => wrong(node, Self::EXPECTED, at),
+        }
+    }
+}
+
+fn from_text<T: FromText>(node: &Node, at: &At<'_>) -> Option<T> {
+    match T::from_text(text(node, at)?) {
+        Some(value) => Some(value),
+        None => wrong(node, T::EXPECTED, at),
+    }
+}
+
+/// For what the bridge reads with serde; a configuration is read by [`Read`].
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_str(TextVisitor(PhantomData))
+        input.deserialize_str(DurationVisitor)
     }
 }
 
-impl<'de> Deserialize<'de> for Window {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_str(TextVisitor(PhantomData))
-    }
-}
+struct DurationVisitor;
 
-impl<'de> Deserialize<'de> for Percent {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        // Not as a string: to quote a bare 25 would not mend it.
-        input.deserialize_any(TextVisitor(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_str(TextVisitor(PhantomData))
-    }
-}
-
-struct TextVisitor<T>(PhantomData<T>);
-
-impl<T: FromText> Visitor<'_> for TextVisitor<T> {
-    type Value = T;
+impl Visitor<'_> for DurationVisitor {
+    type Value = Duration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(T::EXPECTED)
+        f.write_str(Duration::EXPECTED)
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        let value = T::from_text(text);
-        value.ok_or_else(|| E::custom(format_args!("must be {}, got {}", T::EXPECTED, Shown(text))))
+    fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+        let wrong = || {
+            E::custom(format_args!(
+                "must be {}, got {}",
+                Duration::EXPECTED,
+                Shown(text)
+            ))
+        };
+        Duration::from_text(text).ok_or_else(wrong)
     }
 }

@@ -1,6 +1,7 @@
 //! The table of pending calls.
 
 use super::{CallId, Owner};
+use crate::order::sorted;
 use core::cmp::Reverse;
 use core::time::Duration;
 use hashbrown::HashMap;
@@ -134,14 +135,12 @@ impl Calls {
 
     /// The calls at a place, in the order they were made.
     pub(super) fn at(&self, place: Place) -> Vec<CallId> {
-        let mut ids: Vec<_> = self
+        let ids = self
             .table
             .iter()
             .filter(|(_, p)| p.place == place)
-            .map(|(id, _)| CallId(*id))
-            .collect();
-        ids.sort_unstable();
-        ids
+            .map(|(id, _)| CallId(*id));
+        sorted(ids.collect())
     }
 
     /// Removes and returns a call whose deadline has passed.

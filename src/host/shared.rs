@@ -27,8 +27,10 @@ pub(super) struct Shared {
     links: [Option<u32>; LINKS],
     /// Unary exchanges by token, and until when they are remembered: of one whose request is gone the
     /// SDK never says how it ended.
-    posts: HashMap<u32, (CallId, Duration)>,
-    late: HashMap<u32, apply::Late>,
+    ///
+    /// Lists, as there are few and each table of another type costs the module 3 KiB.
+    posts: Vec<(u32, CallId, Duration)>,
+    late: Vec<(u32, apply::Late)>,
     counters: Vec<Option<u32>>,
     flushed: Duration,
     /// The plugin is to end; until then what it has said last may be answered.
@@ -49,8 +51,8 @@ impl Shared {
             token,
             streams: HashMap::new(),
             links: [None; LINKS],
-            posts: HashMap::new(),
-            late: HashMap::new(),
+            posts: Vec::new(),
+            late: Vec::new(),
             counters,
             flushed: Duration::ZERO,
             ending: None,
@@ -90,7 +92,7 @@ impl Shared {
             return;
         };
         let now = clock::now();
-        self.late.remove(&context);
+        self.take_late(context);
         let _ = stream.handle(context, Input::Done, now, &mut self.vm);
         self.pump(now, None);
         if now.saturating_sub(self.flushed) >= FLUSH_EVERY {
@@ -101,7 +103,7 @@ impl Shared {
     /// Time passed.
     pub(super) fn tick(&mut self) {
         let now = clock::now();
-        self.posts.retain(|_, (_, until)| *until > now);
+        self.posts.retain(|(_, _, until)| *until > now);
         let answers = self.vm.client.handle_tick(now);
         self.deliver(answers, now, None);
         self.vm.tick(now);
@@ -170,9 +172,10 @@ impl Shared {
     /// A unary exchange ended.
     pub(super) fn posted(&mut self, token: u32, body: Option<&[u8]>) {
         let now = clock::now();
-        let Some((call, _)) = self.posts.remove(&token) else {
+        let Some(at) = self.posts.iter().position(|(sent, ..)| *sent == token) else {
             return;
         };
+        let (_, call, _) = self.posts.swap_remove(at);
         let answers = self.vm.client.handle_posted(call, body, now);
         self.deliver(answers, now, None);
         self.pump(now, None);
@@ -180,15 +183,21 @@ impl Shared {
 
     /// Adds what a local reply could not carry, when it passes on its way to the client.
     pub(super) fn add_late(&mut self, context: u32) {
-        if let Some(late) = self.late.remove(&context) {
+        if let Some(late) = self.take_late(context) {
             calls::add_response_headers(&late);
         }
     }
 
     fn keep(&mut self, context: u32, late: apply::Late) {
         if !late.is_empty() {
-            self.late.insert(context, late);
+            self.take_late(context);
+            self.late.push((context, late));
         }
+    }
+
+    fn take_late(&mut self, context: u32) -> Option<apply::Late> {
+        let at = self.late.iter().position(|(of, _)| *of == context)?;
+        Some(self.late.swap_remove(at).1)
     }
 
     fn link_of(&self, token: u32) -> Option<usize> {
@@ -281,8 +290,7 @@ impl Shared {
                     Some(sent) => {
                         let patience =
                             POST_GRACE.saturating_add(Duration::from_millis(timeout_ms.into()));
-                        self.posts
-                            .insert(sent, (call, now.saturating_add(patience)));
+                        self.posts.push((sent, call, now.saturating_add(patience)));
                         Vec::new()
                     }
                     // Refused at once: no callback will come (host behaviour B9.3).

@@ -3,6 +3,7 @@
 //! Every header whose name [`is_reserved`] is removed from every request and every response, on every
 //! route, whatever the state of Redis (invariant S6); then the pairs of [`Told::headers`] are added.
 
+use crate::order::sorted;
 use core::fmt;
 
 /// Longest user id and longest role, bytes. Sessions are created with the same bound.
@@ -55,9 +56,9 @@ impl Identity {
                 parsed.push(text(role).ok_or(BadIdentity::Roles)?);
             }
         }
-        parsed.sort_unstable();
-        parsed.dedup();
-        Ok(Self { uid, roles: parsed })
+        let mut roles = sorted(parsed);
+        roles.dedup();
+        Ok(Self { uid, roles })
     }
 
     /// The user id.

@@ -1,12 +1,11 @@
 use super::super::Field;
+use super::super::at::At;
+use super::super::read::{Read, fields, wrong};
+use super::super::tree::Node;
 use crate::policy::StatusRule;
-use core::fmt;
 use core::ops::RangeInclusive;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 /// Statuses an answer can have in the end (RFC 9110 section 15).
 const FINAL: RangeInclusive<u16> = 200..=599;
@@ -21,12 +20,11 @@ pub enum Apply {
 }
 
 /// Which requests a limit charges, by what the upstream answers.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 #[cfg_attr(
     feature = "schema",
     derive(JsonSchema),
-    schemars(extend("required" = ["response_status"]))
+    schemars(default, deny_unknown_fields, extend("required" = ["response_status"]))
 )]
 pub struct ApplyTo {
     /// 1 to 16 statuses, 200 to 599, and classes: `[401, 403, "5xx"]`. Before, the units must be
@@ -40,71 +38,47 @@ pub struct ApplyTo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status(pub StatusRule);
 
-impl<'de> Deserialize<'de> for Apply {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(ApplyVisitor)
-    }
-}
+fields!(ApplyTo: response_status);
 
-struct ApplyVisitor;
-
-impl<'de> Visitor<'de> for ApplyVisitor {
-    type Value = Apply;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("request, or a mapping with response_status")
-    }
-
-    fn visit_str<E: Error>(self, word: &str) -> Result<Apply, E> {
-        match word {
-            "request" => Ok(Apply::Request),
-            word => Err(E::invalid_type(Unexpected::Str(word), &self)),
+impl Read for Apply {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        match node {
+            Node::Text(word) if word == "request" => Some(Self::Request),
+            Node::Map(_) => ApplyTo::read(node, at).map(Self::To),
+            _ => wrong(node, "request, or a mapping with response_status", at),
         }
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Apply, A::Error> {
-        ApplyTo::deserialize(MapAccessDeserializer::new(map)).map(Apply::To)
-    }
 }
 
-impl<'de> Deserialize<'de> for Status {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(StatusVisitor)
-    }
-}
-
-struct StatusVisitor;
-
-impl Visitor<'_> for StatusVisitor {
-    type Value = Status;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"a status, 200 to 599, or a class of them, "2xx" to "5xx""#)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Status, E> {
-        let status = u16::try_from(number).ok().filter(|n| FINAL.contains(n));
-        let rule = status.map(StatusRule::Exactly);
-        rule.map(Status)
-            .ok_or_else(|| E::invalid_type(Unexpected::Unsigned(number), &self))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Status, E> {
-        let class = match text {
-            "2xx" => 2,
-            "3xx" => 3,
-            "4xx" => 4,
-            "5xx" => 5,
-            text => {
-                return match text.parse() {
-                    // One spelling: not "0401", not "+401".
-                    Ok(number) if text.len() == 3 => self.visit_u64(number),
-                    _ => Err(E::invalid_type(Unexpected::Str(text), &self)),
-                };
-            }
+impl Read for Status {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        let rule = match node {
+            Node::Number(number) => Node::whole(*number).and_then(exactly),
+            Node::Text(text) => match text.as_str() {
+                "2xx" => Some(StatusRule::Class(2)),
+                "3xx" => Some(StatusRule::Class(3)),
+                "4xx" => Some(StatusRule::Class(4)),
+                "5xx" => Some(StatusRule::Class(5)),
+                // One spelling: not "0401", not "+401".
+                text if text.len() == 3 => text.parse().ok().and_then(exactly),
+                _ => None,
+            },
+            _ => None,
         };
-        Ok(Status(StatusRule::Class(class)))
+        match rule {
+            Some(rule) => Some(Self(rule)),
+            None => wrong(
+                node,
+                r#"a status, 200 to 599, or a class of them, "2xx" to "5xx""#,
+                at,
+            ),
+        }
     }
+}
+
+fn exactly(number: u64) -> Option<StatusRule> {
+    let status = u16::try_from(number).ok().filter(|n| FINAL.contains(n));
+    status.map(StatusRule::Exactly)
 }
 
 #[cfg(feature = "schema")]

@@ -1,12 +1,15 @@
+use super::super::read::fields;
 use super::super::{Duration, Field, Size};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
-use serde::Deserialize;
 
 /// A cache: which answers are kept, and for how long.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[derive(Debug, Default)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(default, deny_unknown_fields)
+)]
 pub struct Cache {
     /// Freshness of answers that name none. Without it those are not stored.
     pub ttl: Field<Duration>,
@@ -29,3 +32,14 @@ pub struct Cache {
     /// Store answers with `Set-Cookie`, that field included. Default false.
     pub store_set_cookie: Field<bool>,
 }
+
+fields!(
+    Cache: ttl,
+    ttl_max,
+    max_body,
+    stale_while_revalidate,
+    stale_if_error,
+    tags_header,
+    shared,
+    store_set_cookie,
+);

@@ -1,10 +1,9 @@
+use super::super::at::At;
+use super::super::read::{Read, fields, wrong};
+use super::super::tree::Node;
 use super::super::{Field, Whole};
-use core::fmt;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 /// Units one request takes.
 #[derive(Debug)]
@@ -18,12 +17,11 @@ pub enum Cost {
 
 /// The header that says what a request takes: one of the request (`header`), or one of the answer
 /// (`response_header`).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 #[cfg_attr(
     feature = "schema",
     derive(JsonSchema),
-    schemars(extend("required" = ["max"], "oneOf" = either()))
+    schemars(default, deny_unknown_fields, extend("required" = ["max"], "oneOf" = either()))
 )]
 pub struct CostFrom {
     /// A request header. A value that is no whole number in `min` to `max` is answered with 400.
@@ -45,27 +43,21 @@ pub struct CostFrom {
     pub reserve: Field<Whole>,
 }
 
-impl<'de> Deserialize<'de> for Cost {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(CostVisitor)
-    }
-}
+fields!(CostFrom: header, response_header, default, min, max, reserve);
 
-struct CostVisitor;
-
-impl<'de> Visitor<'de> for CostVisitor {
-    type Value = Cost;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number >= 0 and < 2^53, or a mapping with header or response_header")
-    }
-
-    fn visit_u64<E: Error>(self, units: u64) -> Result<Cost, E> {
-        Ok(Cost::Units(Whole(units)))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Cost, A::Error> {
-        CostFrom::deserialize(MapAccessDeserializer::new(map)).map(Cost::From)
+impl Read for Cost {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        match node {
+            Node::Number(number) if let Some(units) = Node::whole(*number) => {
+                Some(Self::Units(Whole(units)))
+            }
+            Node::Map(_) => CostFrom::read(node, at).map(Self::From),
+            _ => wrong(
+                node,
+                "a whole number >= 0 and < 2^53, or a mapping with header or response_header",
+                at,
+            ),
+        }
     }
 }
 

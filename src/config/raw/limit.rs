@@ -1,16 +1,15 @@
+use super::super::read::{fields, words};
 use super::super::{Duration, Field, Percent, Whole, Window};
 use super::{Apply, Cost, Named};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
-use serde::Deserialize;
 
 /// A limit: so many units per window for everything that has the same key.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 #[cfg_attr(
     feature = "schema",
     derive(JsonSchema),
-    schemars(extend("required" = ["algorithm", "limit", "key"], "allOf" = per_algorithm()))
+    schemars(default, deny_unknown_fields, extend("required" = ["algorithm", "limit", "key"], "allOf" = per_algorithm()))
 )]
 pub struct Limit {
     /// How it counts.
@@ -49,7 +48,7 @@ pub struct Limit {
     /// `request`.
     pub apply: Field<Apply>,
     /// A key may have a limit of its own, set through the bridge's admin API. Default false.
-    #[serde(rename = "override")]
+    #[cfg_attr(feature = "schema", schemars(rename = "override"))]
     pub overridable: Field<bool>,
     /// Count and report, but never refuse. Default false.
     pub shadow: Field<bool>,
@@ -75,9 +74,12 @@ pub struct Limit {
 }
 
 /// How a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 pub enum Algorithm {
     /// `limit` per window; windows are aligned to the epoch, or to the calendar.
     FixedWindow,
@@ -94,12 +96,11 @@ pub enum Algorithm {
 }
 
 /// Units taken in advance.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 #[cfg_attr(
     feature = "schema",
     derive(JsonSchema),
-    schemars(extend("required" = ["max"]))
+    schemars(default, deny_unknown_fields, extend("required" = ["max"]))
 )]
 pub struct Lease {
     /// At most this part of `limit` (of `burst`, with `token_bucket`) at once, > 0%; and never more than
@@ -108,12 +109,11 @@ pub struct Lease {
 }
 
 /// What a refused client gets. At least one field is given.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 #[cfg_attr(
     feature = "schema",
     derive(JsonSchema),
-    schemars(extend("minProperties" = 1))
+    schemars(default, deny_unknown_fields, extend("minProperties" = 1))
 )]
 pub struct OnDenied {
     /// The status, 400 to 599. Default 429.
@@ -127,9 +127,12 @@ pub struct OnDenied {
 }
 
 /// What a limit does when Redis cannot be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 pub enum OnError {
     /// Let the request pass, counted.
     Allow,
@@ -140,9 +143,12 @@ pub enum OnError {
 }
 
 /// Which response fields tell a client about its limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 pub enum LimitHeaders {
     /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11).
     Draft11,
@@ -151,6 +157,40 @@ pub enum LimitHeaders {
     /// None.
     None,
 }
+
+fields!(
+    Limit: algorithm,
+    limit,
+    window,
+    timezone,
+    burst,
+    max_delay,
+    slot_ttl,
+    key,
+    cost,
+    apply,
+    overridable as "override",
+    shadow,
+    enforce,
+    lease,
+    on_error,
+    peers,
+    headers,
+    on_denied,
+    retry_jitter,
+);
+fields!(Lease: max);
+fields!(OnDenied: status, body, headers);
+words!(
+    Algorithm: "fixed_window" => FixedWindow,
+    "sliding_window_log" => SlidingWindowLog,
+    "sliding_window" => SlidingWindow,
+    "token_bucket" => TokenBucket,
+    "leaky_bucket" => LeakyBucket,
+    "concurrency" => Concurrency,
+);
+words!(OnError: "allow" => Allow, "deny" => Deny, "local" => Local);
+words!(LimitHeaders: "draft11" => Draft11, "legacy" => Legacy, "none" => None);
 
 /// What an algorithm needs beside the fields that all need.
 #[cfg(feature = "schema")]

@@ -21,16 +21,15 @@ pub use policy::{Policy, Session, SessionUse};
 pub use route::{Match, Route};
 pub use session::{CredentialHeader, Realm};
 
+use super::read::fields;
 use super::{Duration, Field, Whole};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
-use serde::Deserialize;
 
 /// What tidegate does for a fleet: sessions, limits and caches, the policies made of them, and which
 /// request gets which policy.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(extend("required" = ["version"])))]
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(default, deny_unknown_fields, extend("required" = ["version"])))]
 pub struct Config {
     /// Version of this format: 1.
     #[cfg_attr(feature = "schema", schemars(extend("const" = 1)))]
@@ -64,9 +63,12 @@ pub struct Config {
 }
 
 /// How the bridges are reached.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[derive(Debug, Default)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(default, deny_unknown_fields)
+)]
 pub struct Bridge {
     /// Name of the Envoy cluster of the bridges, at most 120 bytes. Default `redis-bridge`.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 120)))]
@@ -76,9 +78,12 @@ pub struct Bridge {
 }
 
 /// How a client's address is found and grouped.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[derive(Debug, Default)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(default, deny_unknown_fields)
+)]
 pub struct ClientIp {
     /// Bits of an IPv4 address that make one client, 0 to 32. Default 32.
     #[cfg_attr(feature = "schema", schemars(range(max = 32)))]
@@ -91,6 +96,21 @@ pub struct ClientIp {
     #[cfg_attr(feature = "schema", schemars(range(max = 32)))]
     pub trusted_hops: Field<Whole>,
 }
+
+fields!(
+    Config: version,
+    namespace,
+    bridge,
+    client_ip,
+    sessions,
+    limits,
+    caches,
+    policies,
+    routes,
+    default_policy,
+);
+fields!(Bridge: cluster, timeout);
+fields!(ClientIp: prefix_v4, prefix_v6, trusted_hops);
 
 #[cfg(feature = "schema")]
 fn name_schema() -> serde_json::Value {

@@ -1,9 +1,9 @@
 use super::super::Field;
-use core::fmt;
-use core::marker::PhantomData;
+use super::super::at::At;
+use super::super::read::{Read, field, wrong};
+use super::super::tree::Node;
 #[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// Named things, sorted by name.
 ///
@@ -20,27 +20,16 @@ impl<T> Named<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_map(NamedVisitor(PhantomData))
-    }
-}
-
-struct NamedVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
-    type Value = Named<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {
-        let mut named = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            named.push((name, map.next_value()?));
-        }
-        Ok(Named(named))
+impl<T: Read> Read for Named<T> {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        let Node::Map(map) = node else {
+            return wrong(node, "a mapping", at);
+        };
+        let read = |(name, node): (&String, &Node)| {
+            let at = at.key(name);
+            (name.clone(), field(node, &at))
+        };
+        Some(Self(map.iter().map(read).collect()))
     }
 }
 

@@ -1,15 +1,17 @@
 use super::super::Field;
-use core::fmt;
+use super::super::at::At;
+use super::super::read::{Read, fields, wrong};
+use super::super::tree::Node;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 /// What is asked of a request: a session, limits, a cache. Each may be left out.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[derive(Debug, Default)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(default, deny_unknown_fields)
+)]
 pub struct Policy {
     /// The session it looks up: the name of a realm, or a mapping.
     pub session: Field<Session>,
@@ -31,12 +33,11 @@ pub enum Session {
 }
 
 /// A realm, and what is asked of the session.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(extend("required" = ["use"])))]
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(default, deny_unknown_fields, extend("required" = ["use"])))]
 pub struct SessionUse {
     /// Name of the realm.
-    #[serde(rename = "use")]
+    #[cfg_attr(feature = "schema", schemars(rename = "use"))]
     pub realm: Field<String>,
     /// The session must hold one of these roles: 401 without a session, 403 without the role. Only with
     /// `required: true`.
@@ -49,26 +50,15 @@ pub struct SessionUse {
     pub create: Field<bool>,
 }
 
-impl<'de> Deserialize<'de> for Session {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(SessionVisitor)
-    }
-}
+fields!(Policy: session, limits, cache);
+fields!(SessionUse: realm as "use", roles, required, create);
 
-struct SessionVisitor;
-
-impl<'de> Visitor<'de> for SessionVisitor {
-    type Value = Session;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a session realm, or a mapping")
-    }
-
-    fn visit_str<E: Error>(self, realm: &str) -> Result<Session, E> {
-        Ok(Session::Realm(realm.to_owned()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Session, A::Error> {
-        SessionUse::deserialize(MapAccessDeserializer::new(map)).map(Session::Use)
+impl Read for Session {
+    fn read(node: &Node, at: &At<'_>) -> Option<Self> {
+        match node {
+            Node::Text(realm) => Some(Self::Realm(realm.clone())),
+            Node::Map(_) => SessionUse::read(node, at).map(Self::Use),
+            _ => wrong(node, "the name of a session realm, or a mapping", at),
+        }
     }
 }

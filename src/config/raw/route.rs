@@ -1,27 +1,25 @@
 use super::super::Field;
+use super::super::read::fields;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
-use serde::Deserialize;
 
 /// Gives the requests that match a policy.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(extend("required" = ["match", "policy"])))]
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(default, deny_unknown_fields, extend("required" = ["match", "policy"])))]
 pub struct Route {
     /// Which requests: all that is given here must hold.
-    #[serde(rename = "match")]
+    #[cfg_attr(feature = "schema", schemars(rename = "match"))]
     pub matches: Field<Match>,
     /// Name of the policy.
     pub policy: Field<String>,
 }
 
 /// Which requests a route takes. At least one field is given, `path` and `path_prefix` not together.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 #[cfg_attr(
     feature = "schema",
     derive(JsonSchema),
-    schemars(extend("minProperties" = 1, "not" = serde_json::json!({ "required": ["path", "path_prefix"] })))
+    schemars(default, deny_unknown_fields, extend("minProperties" = 1, "not" = serde_json::json!({ "required": ["path", "path_prefix"] })))
 )]
 pub struct Match {
     /// Exactly this path, without its query.
@@ -44,3 +42,6 @@ pub struct Match {
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub methods: Field<Vec<Field<String>>>,
 }
+
+fields!(Route: matches as "match", policy);
+fields!(Match: path, path_prefix, hosts, methods);

@@ -1,12 +1,11 @@
+use super::super::read::{fields, words};
 use super::super::{Duration, Field};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
-use serde::Deserialize;
 
 /// A session realm: one kind of credential with its life time. It has a `cookie` or a `header`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(extend("oneOf" = either())))]
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "schema", derive(JsonSchema), schemars(default, deny_unknown_fields, extend("oneOf" = either())))]
 pub struct Realm {
     /// Name of the cookie that carries the token, best with the prefix `__Host-`.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
@@ -20,13 +19,19 @@ pub struct Realm {
 }
 
 /// A header that carries a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 pub enum CredentialHeader {
     /// `Authorization: Bearer <token>` (RFC 6750).
     Authorization,
 }
+
+fields!(Realm: cookie, header, idle, absolute);
+words!(CredentialHeader: "authorization" => Authorization);
 
 #[cfg(feature = "schema")]
 fn either() -> serde_json::Value {
