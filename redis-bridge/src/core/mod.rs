@@ -16,6 +16,7 @@ mod streams;
 mod tasks;
 mod types;
 mod value;
+mod values;
 
 pub use admin::{AdminOp, AdminReply, Limit, NewSession, Override, OwnLimit, SessionInfo};
 pub use config::{Bounds, CoreConfig};
@@ -45,8 +46,6 @@ use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge, frame};
 const ADMIN_TIME: Duration = Duration::from_secs(5);
 /// How long the purge of a tag may take.
 const PURGE_TIME: Duration = Duration::from_secs(60);
-/// Room a frame needs beside its values.
-const FRAME_HEAD: usize = 64;
 
 /// The bridge's state machine.
 ///
@@ -367,7 +366,7 @@ impl Core {
     fn exchange(&mut self, origin: Origin, ops: &[Wire<'_>], deadline_ms: u32, now: Duration) {
         self.counters.exchanges += 1;
         let bounds = self.config.bounds;
-        let bytes = ops.iter().map(size).sum();
+        let bytes = ops.iter().map(values::size).sum();
         let refusal = if ops.len() > bounds.ops_per_exchange {
             Some(Failure::Ops)
         } else if self.is_busy(bytes) {
@@ -505,15 +504,15 @@ impl Core {
                 self.outbox.push(Transmit::Admin { request, result });
             }
             Origin::Request(request) => {
-                let body = values(outcomes).concat();
+                let body = values::of(outcomes).concat();
                 self.outbox.push(Transmit::Response { request, body });
             }
             Origin::Stream { conn, id } => {
                 if let Some(stream) = self.streams.get_mut(conn) {
                     stream.pending.remove(&id);
                 }
-                let mut values = values(outcomes);
-                self.counters.errors.bulk += shrink(&mut values);
+                let mut values = values::of(outcomes);
+                self.counters.errors.bulk += values::shrink(&mut values);
                 let body = values.concat();
                 self.outbox
                     .frame(conn, |out| frame::reply(out, id, values.len(), &body));
@@ -557,45 +556,6 @@ impl Core {
             calendars: &mut self.calendars,
             redis_us: self.redis_time.at(now),
         }
-    }
-}
-
-/// Each outcome as it goes on the wire.
-fn values(outcomes: Vec<Outcome>) -> Vec<Vec<u8>> {
-    let encode = |outcome| match outcome {
-        Outcome::Value(value) => value,
-        Outcome::Failed(failure) => error(&failure),
-        Outcome::Admin(_) => error(&Failure::Shape),
-    };
-    outcomes.into_iter().map(encode).collect()
-}
-
-/// Replaces the largest values until the rest fits a stream's message; how many.
-fn shrink(values: &mut [Vec<u8>]) -> u64 {
-    let mut replaced = 0;
-    while values.iter().map(Vec::len).sum::<usize>() > MAX_MESSAGE - FRAME_HEAD {
-        let Some(largest) = values.iter_mut().max_by_key(|value| value.len()) else {
-            break;
-        };
-        *largest = error(&Failure::Bulk);
-        replaced += 1;
-    }
-    replaced
-}
-
-fn error(failure: &Failure) -> Vec<u8> {
-    let mut out = Vec::new();
-    resp::error(&mut out, failure.to_string().as_bytes());
-    out
-}
-
-/// Bytes an operation holds, about.
-fn size(value: &Wire<'_>) -> usize {
-    const ITEM: usize = 16;
-    match value {
-        Wire::Array(items) => ITEM + items.iter().map(size).sum::<usize>(),
-        Wire::Bulk(bytes) | Wire::Error(bytes) | Wire::Simple(bytes) => ITEM + bytes.len(),
-        Wire::Integer(_) | Wire::Null => ITEM,
     }
 }
 
