@@ -1,9 +1,9 @@
 //! Finds the policy of a request.
 //!
 //! The first route of the file that matches wins, exactly as if all were tried in order, but a look-up
-//! walks the path once and touches only routes that share a part of it: exact paths are hashed, prefixes
-//! live in a trie of path segments, and below each of them routes are sorted by host, then method. Of
-//! all candidates the one written first is taken.
+//! walks the path once and touches only routes that share a part of it: paths and prefixes live in a trie
+//! of path segments, and below each of them routes are sorted by host, then method. Of all candidates the
+//! one written first is taken.
 
 mod bucket;
 mod host;
@@ -13,7 +13,6 @@ mod trie;
 mod tests;
 
 use bucket::Bucket;
-use hashbrown::HashMap;
 use host::Hosts;
 use std::borrow::Cow;
 use trie::Trie;
@@ -68,8 +67,7 @@ pub struct Target {
 pub struct Router {
     hosts: Hosts,
     any: Bucket,
-    exact: HashMap<Box<[u8]>, Bucket>,
-    prefixes: Trie,
+    paths: Trie,
     policies: Vec<usize>,
 }
 
@@ -81,8 +79,8 @@ impl Router {
             router.policies.push(rule.policy);
             let bucket = match &rule.path {
                 PathRule::Any => &mut router.any,
-                PathRule::Exact(path) => router.exact.entry(path.as_bytes().into()).or_default(),
-                PathRule::Prefix(prefix) => router.prefixes.bucket(prefix.as_bytes()),
+                PathRule::Exact(path) => router.paths.exact(path.as_bytes()),
+                PathRule::Prefix(prefix) => router.paths.prefix(prefix.as_bytes()),
             };
             if rule.hosts.is_empty() {
                 bucket.insert(host::ANY, &rule.methods, index);
@@ -104,10 +102,7 @@ impl Router {
         let path = without_query(path);
         let mut search = Search::new(self.hosts.matching(host), method);
         search.look(&self.any);
-        if let Some(bucket) = self.exact.get(path) {
-            search.look(bucket);
-        }
-        self.prefixes.walk(path, |bucket| search.look(bucket));
+        self.paths.walk(path, |bucket| search.look(bucket));
         search
     }
 }
