@@ -5,7 +5,7 @@ use crate::net;
 use crate::options::Mutant;
 use crate::policy;
 use crate::queue::{Event, VmId};
-use crate::request::Kind;
+use crate::request::{Kind, LimitTold};
 use crate::rng::MS;
 use crate::world::World;
 use redis_bridge::core::{ConnId, RequestId};
@@ -158,8 +158,22 @@ impl World {
         if let Some(slot) = self.vms.get_mut(&vm) {
             slot.streams.insert(no, Stream::default());
         }
+        let asked = self.asked(vm);
         self.input(no, Input::RequestHeaders(head), Callback::RequestHeaders);
+        if self.asked(vm) == asked
+            && let Some(reply) = self.requests[no].reply.clone()
+            && reply.status == 429
+        {
+            self.requests[no].limits = LimitTold::Remembered;
+            self.check_remembered(no, &reply);
+        }
         self.pump(vm);
+    }
+
+    /// Exchanges a VM's requests have asked for, in vain or not.
+    fn asked(&self, vm: VmId) -> u64 {
+        let counters = self.vms.get(&vm).map(|slot| slot.vm.client.counters());
+        counters.map_or(0, |counters| counters.sent + counters.error)
     }
 
     /// The next part of the response goes through the filter.

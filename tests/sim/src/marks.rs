@@ -17,6 +17,7 @@ pub const REQUIRED: &[&str] = &[
     "close_duplicated",
     "compensated",
     "denied",
+    "denied_local",
     "exchange_duplicated_by_retry",
     "fallback_post",
     "forged_token",

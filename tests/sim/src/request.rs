@@ -69,6 +69,8 @@ pub enum LimitTold {
     /// An error, or nothing at all.
     #[default]
     Nothing,
+    /// Nobody was asked: its worker remembers a denial.
+    Remembered,
 }
 
 /// What the upstream answers.

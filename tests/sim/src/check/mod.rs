@@ -1,5 +1,6 @@
 //! Checkers: the invariants of specs/invariants.md, each on what the simulated world sees.
 
+mod denied;
 mod end;
 pub mod exchange;
 pub mod limit;

@@ -49,7 +49,7 @@ impl World {
         let right = match (&request.kind, reply.status) {
             (Kind::Get { .. }, 200) => return self.check_hit(no, reply),
             (Kind::Limited { .. }, 429) => match told.1 {
-                LimitTold::Denied => true,
+                LimitTold::Denied | LimitTold::Remembered => true,
                 LimitTold::Nothing => {
                     self.marks.hit("local_denied");
                     local
@@ -108,7 +108,7 @@ impl World {
     fn check_passed(&mut self, no: usize) {
         let passed = match self.requests[no].limits {
             LimitTold::Admitted => true,
-            LimitTold::Denied => false,
+            LimitTold::Denied | LimitTold::Remembered => false,
             LimitTold::Nothing => self.options.on_error != "deny",
         };
         if !passed {
