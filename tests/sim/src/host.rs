@@ -30,6 +30,8 @@ pub struct Slot {
     pub links: [Option<ConnId>; LINKS],
     /// Calls it has made, as seen on the wire.
     pub calls: BTreeMap<CallId, Call>,
+    /// It has had a stream it could use; until then its calls may end without having been sent.
+    pub linked: bool,
     /// It takes no new requests.
     pub retired: bool,
 }
@@ -89,6 +91,7 @@ impl World {
             streams: BTreeMap::new(),
             links: [None; LINKS],
             calls: BTreeMap::new(),
+            linked: false,
             retired: false,
         };
         self.vms.insert(id, slot);
@@ -158,7 +161,15 @@ impl World {
         if let Some(slot) = self.vms.get_mut(&vm) {
             slot.streams.insert(no, Stream::default());
         }
+        if let Kind::Limited {
+            path: "/metered", ..
+        } = self.requests[no].kind
+        {
+            let metered = self.applied(no).into_iter().next();
+            self.requests[no].metered = metered.map(|applied| applied.key);
+        }
         let asked = self.asked(vm);
+        self.asked_before = asked;
         self.input(no, Input::RequestHeaders(head), Callback::RequestHeaders);
         if self.asked(vm) == asked
             && let Some(reply) = self.requests[no].reply.clone()
@@ -190,8 +201,11 @@ impl World {
                 headers,
                 end: false,
             };
+            self.noted.clear();
             self.input(no, input, Callback::ResponseHeaders);
             self.pump(vm);
+            let noted = std::mem::take(&mut self.noted);
+            self.check_settled(no, true, &noted);
             if self.requests[no].paused.is_none() {
                 self.queue.at(self.now + MS / 10, Event::Response(no));
             }
@@ -228,11 +242,16 @@ impl World {
         let vm = request.vm;
         self.trace.line(self.now, format!("request {no} {how}"));
         self.trace.verdict(no, how);
+        self.noted.clear();
         self.input(no, Input::Done, Callback::Done);
         if let Some(slot) = self.vms.get_mut(&vm) {
             slot.streams.remove(&no);
         }
         self.pump(vm);
+        let noted = std::mem::take(&mut self.noted);
+        if self.vms.contains_key(&vm) {
+            self.check_settled(no, false, &noted);
+        }
     }
 
     /// A message reaches the worker.
@@ -251,11 +270,13 @@ impl World {
         };
         let late = slot.vm.client.counters().late;
         let answers = slot.vm.client.handle_message(link, message, now);
+        slot.linked |= slot.vm.client.is_linked();
         let counters = slot.vm.client.counters();
         self.marks.add("late_reply_dropped", counters.late - late);
         if counters.malformed > 0 {
             self.violated("X6: a worker could not read a message".to_owned());
         }
+        self.forget_heard(vm, conn, message);
         let arrived = Some(Carrier::Stream(conn));
         self.deliver_from(vm, answers, arrived);
         self.pump(vm);
@@ -364,7 +385,13 @@ impl World {
             request.headers = headers;
         }
         match (output.verdict, callback) {
-            (Verdict::Continue, Callback::RequestHeaders) => self.forward(no),
+            (Verdict::Continue, Callback::RequestHeaders) => {
+                let vm = request.vm;
+                if self.asked(vm) == self.asked_before {
+                    self.passes_at_once(no);
+                }
+                self.forward(no);
+            }
             (Verdict::Continue, Callback::Answer) => {
                 if let Some(direction) = output.resume {
                     self.resume(no, direction);
@@ -468,7 +495,7 @@ impl World {
     }
 
     /// Does what the exchange client wants done.
-    fn pump(&mut self, vm: VmId) {
+    pub fn pump(&mut self, vm: VmId) {
         let opened = |world: &Self| {
             let slot = world.vms.get(&vm);
             slot.map_or(0, |slot| slot.vm.client.counters().opened)

@@ -140,7 +140,14 @@ impl World {
             (Some(Mutant::SessionsNeverEnd), Script::SessionGet) => self.keep(command),
             _ => {}
         }
+        let resets = command.script == Script::LimitReset;
+        if resets {
+            self.resets(command);
+        }
         let reply = self.redis.model.call(now_us, command);
+        if resets {
+            self.publish(command);
+        }
         if self.options.mutant == Some(Mutant::WithoutTtl) && self.rng.chance(20) {
             for key in &command.keys {
                 if let Some(entry) = self.redis.model.store.entries.get_mut(key) {

@@ -66,6 +66,8 @@ pub enum LimitTold {
     Admitted,
     /// It may not.
     Denied,
+    /// Nobody was asked: its worker spends what it holds.
+    Leased,
     /// An error, or nothing at all.
     #[default]
     Nothing,
@@ -113,6 +115,10 @@ pub struct Request {
     pub fresh_after: u64,
     /// When the invalidation it caused was sent, and whether it was done.
     pub purge: Option<(u64, bool)>,
+    /// What the upstream says it has cost, when that is a number.
+    pub cost: Option<u64>,
+    /// The key its cost is settled with, until it is.
+    pub metered: Option<Vec<u8>>,
     /// The upstream's answer.
     pub upstream: Upstream,
 }
@@ -134,6 +140,8 @@ impl Request {
             failed_calls: 0,
             fresh_after,
             purge: None,
+            cost: None,
+            metered: None,
             upstream: Upstream::default(),
         }
     }

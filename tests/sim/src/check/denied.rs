@@ -4,7 +4,7 @@
 use crate::client::HOST;
 use crate::world::World;
 use redis_bridge::core::{Command, Keys};
-use redis_bridge::model::ModelRedis;
+use redis_bridge::model::{Entry, ModelRedis};
 use redis_bridge::script::Script;
 use tidegate::limit::RequestView;
 use tidegate::limit::key::resolve;
@@ -15,11 +15,13 @@ use tidegate::stream::LocalReply;
 pub struct Applied {
     /// Its name.
     pub name: String,
+    /// Whom it counts.
+    pub subject: [u8; 16],
     /// Where it is kept in Redis.
     pub key: Vec<u8>,
-    /// Units that must be available.
-    pub need: u64,
-    /// What asks for as many.
+    /// Its units may be leased.
+    pub leased: bool,
+    /// What asks for the units that must be available.
     pub take: Command,
 }
 
@@ -61,27 +63,20 @@ impl World {
         if named.is_empty() {
             return self.violated(format!("R12: request {no} is denied by no limit"));
         }
-        let now_us = self.redis_us();
+        let (now_us, vm) = (self.redis_us(), self.requests[no].vm);
         for applied in self.applied(no) {
-            if !named.contains(&applied.name) || self.would_deny(now_us, &applied) {
+            let stored = self.redis.model.store.entries.get(&applied.key);
+            if !named.contains(&applied.name) || applied.would_be_denied(now_us, stored) {
+                continue;
+            }
+            if self.may_believe(vm, &applied) {
+                self.marks.hit("denied_before_word_of_reset");
                 continue;
             }
             let name = &applied.name;
             let text = format!("R12: request {no} is denied by {name}, which would admit it");
             return self.violated(text);
         }
-    }
-
-    /// Whether Redis would deny it. Nothing is charged: it is asked of a copy.
-    fn would_deny(&self, now_us: u64, applied: &Applied) -> bool {
-        let mut shadow = ModelRedis::default();
-        if let Some(entry) = self.redis.model.store.entries.get(&applied.key) {
-            let entries = &mut shadow.store.entries;
-            entries.insert(applied.key.clone(), entry.clone());
-        }
-        let reply = shadow.call(now_us, &applied.take);
-        let admitted = reply.as_array().and_then(|reply| reply.first()?.as_u64());
-        admitted == Some(0)
     }
 }
 
@@ -107,14 +102,27 @@ impl Applied {
         args.extend(numbers.iter().map(|n| n.to_string().into_bytes()));
         Self {
             name: limit.name.clone(),
+            subject: *subject,
             key: key.clone(),
-            need,
+            leased: limit.lease_max > 0,
             take: Command {
                 script: Script::LimitTake,
                 keys: vec![key],
                 args,
             },
         }
+    }
+
+    /// Whether Redis would deny it, were this stored. Nothing is charged: it is asked of a copy.
+    pub fn would_be_denied(&self, now_us: u64, stored: Option<&Entry>) -> bool {
+        let mut shadow = ModelRedis::default();
+        if let Some(entry) = stored {
+            let entries = &mut shadow.store.entries;
+            entries.insert(self.key.clone(), entry.clone());
+        }
+        let reply = shadow.call(now_us, &self.take);
+        let admitted = reply.as_array().and_then(|reply| reply.first()?.as_u64());
+        admitted == Some(0)
     }
 }
 

@@ -54,7 +54,7 @@ impl World {
                     self.marks.hit("local_denied");
                     local
                 }
-                LimitTold::Admitted => false,
+                LimitTold::Admitted | LimitTold::Leased => false,
             },
             (Kind::Limited { .. }, 503) => {
                 told.1 == LimitTold::Nothing && self.options.on_error == "deny"
@@ -107,7 +107,7 @@ impl World {
     /// It passed its limits.
     fn check_passed(&mut self, no: usize) {
         let passed = match self.requests[no].limits {
-            LimitTold::Admitted => true,
+            LimitTold::Admitted | LimitTold::Leased => true,
             LimitTold::Denied | LimitTold::Remembered => false,
             LimitTold::Nothing => self.options.on_error != "deny",
         };
