@@ -2,7 +2,7 @@
 
 use crate::bridge::vault;
 use crate::check::session::Session;
-use crate::client::HOST;
+use crate::client::{HOST, KEYS};
 use crate::origin::{RESOURCES, path, tag};
 use crate::policy::{self, ABSOLUTE_MS, IDLE_MS, REALM};
 use crate::queue::Event;
@@ -39,7 +39,7 @@ pub struct Admin {
 impl World {
     /// Somebody asks for something.
     pub fn administer(&mut self) {
-        match self.rng.between(0, 11) {
+        match self.rng.between(0, 12) {
             0..4 => self.log_in(),
             4 | 5 => self.log_out(),
             6 => self.log_user_out(),
@@ -211,8 +211,17 @@ impl World {
 
     fn reset_limit(&mut self) {
         let worker = self.rng.index(self.workers.len());
-        let name = RESET[self.rng.index(RESET.len())];
-        let key = format!("key-{}", self.rng.index(4));
+        let (mut name, mut key) = (RESET[self.rng.index(RESET.len())], self.rng.index(KEYS));
+        // Mostly what is being asked for: its answer and the word of the reset overtake each other.
+        let limited = self.requests.iter().rev().take(5);
+        let mut asked = limited.filter_map(|request| match request.kind {
+            Kind::Limited { path, key } => Some((&path[1..], key)),
+            _ => None,
+        });
+        if let Some((path, of)) = asked.next().filter(|_| self.rng.chance(700)) {
+            (name, key) = (if path == "both" { "fixed" } else { path }, of);
+        }
+        let key = format!("key-{key}");
         let headers = Headers::from_pairs([("x-key", key)]);
         let Some(slot) = self.vms.get(&self.workers[worker]) else {
             return;

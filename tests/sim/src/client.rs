@@ -13,7 +13,7 @@ pub const HOST: &str = "shop.example";
 /// A well-formed token that nobody signed.
 const FORGED: &str = "AQEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// Values of `x-key`: few, so that limits are reached.
-const KEYS: usize = 4;
+pub const KEYS: usize = 2;
 
 /// Requests of a burst.
 const BURST: usize = 90;
@@ -28,15 +28,15 @@ impl World {
         };
         let gap = self.rng.between(1, 2_000 * MS / rate);
         self.queue.at(self.now + gap, Event::Client);
-        if self.rng.chance(80) {
-            self.administer();
-        }
         let worker = self.rng.index(self.workers.len());
         if self.rng.chance(8) {
             self.queue.at(self.now, Event::Burst(worker, BURST));
         }
         let kind = self.any_kind();
         self.come(kind, worker);
+        if self.rng.chance(80) {
+            self.administer();
+        }
     }
 
     /// One request of a burst for one key: enough in a short time for a worker to lease units of it.

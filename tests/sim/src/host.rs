@@ -196,6 +196,10 @@ impl World {
         if let Some(reply) = self.requests[no].reply.clone() {
             self.local_reply(no, reply);
         } else if let Some(headers) = self.requests[no].upstream.headers.take() {
+            let mut headers = headers;
+            if self.options.mutant == Some(Mutant::HiddenCost) {
+                headers.remove_if(|name, _| name == "x-cost");
+            }
             self.requests[no].headers = headers.clone();
             let input = Input::ResponseHeaders {
                 headers,
@@ -243,7 +247,9 @@ impl World {
         self.trace.line(self.now, format!("request {no} {how}"));
         self.trace.verdict(no, how);
         self.noted.clear();
-        self.input(no, Input::Done, Callback::Done);
+        if self.options.mutant != Some(Mutant::SlotsLeak) || self.rng.chance(900) {
+            self.input(no, Input::Done, Callback::Done);
+        }
         if let Some(slot) = self.vms.get_mut(&vm) {
             slot.streams.remove(&no);
         }

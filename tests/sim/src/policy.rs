@@ -44,7 +44,7 @@ pub fn config(variant: u64, on_error: &str, workers: usize) -> Result<Config, Er
         "local" => format!(r#""local", "peers": {workers}"#),
         other => format!("{other:?}"),
     };
-    let (few, many) = (8 + variant, 25 + variant);
+    let (few, many) = (5 + variant, 25 + variant);
     let (held, paced, hot) = (2 + variant, 20 + variant, 600 + variant);
     let (idle, absolute) = (IDLE_MS, ABSOLUTE_MS);
     let json = format!(
@@ -55,7 +55,7 @@ pub fn config(variant: u64, on_error: &str, workers: usize) -> Result<Config, Er
   "limits": {{
     "fixed": {{"algorithm": "fixed_window", "limit": {few}, "window": "1s",
                "key": ["header:x-key"], "on_error": {on_error}}},
-    "bucket": {{"algorithm": "token_bucket", "limit": {few}, "window": "1s", "burst": 5,
+    "bucket": {{"algorithm": "token_bucket", "limit": {few}, "window": "1s", "burst": 4,
                 "key": ["header:x-key"], "on_error": {on_error}}},
     "slots": {{"algorithm": "concurrency", "limit": {held}, "slot_ttl": "1s",
                "key": ["header:x-key"], "on_error": {on_error}}},

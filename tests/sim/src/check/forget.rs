@@ -38,6 +38,9 @@ impl World {
     pub fn resets(&mut self, command: &Command) {
         let key = &command.keys[0];
         let before = self.redis.model.store.entries.get(key).cloned();
+        if before.is_some() {
+            self.marks.hit("reset_of_counted");
+        }
         let resets = self.forgets.resets.entry(key.clone()).or_default();
         resets.push((self.now, before));
     }

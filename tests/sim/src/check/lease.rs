@@ -48,7 +48,13 @@ impl World {
             early: rest >= life,
             units: taken.leased,
         };
-        *self.leases.granted.entry(asked.key.clone()).or_default() += taken.leased;
+        let granted = self.leases.granted.entry(asked.key.clone()).or_default();
+        *granted += taken.leased;
+        let (granted, debited) = (*granted, self.limits.debited(&asked.key));
+        if granted > debited {
+            let text = format!("R11: {granted} units are granted, {debited} debited");
+            return self.violated(text);
+        }
         let grants = self.leases.grants.entry(at).or_default();
         grants.push(grant);
         let held: u64 = grants

@@ -247,6 +247,14 @@ impl Ledger {
         None
     }
 
+    /// When the request of a leaky bucket's charge may leave, the latest that has this mark.
+    pub(super) fn turn(&self, mark: u64) -> Option<u64> {
+        let paced = self.algorithm == Some(Algorithm::LeakyBucket);
+        let mut entries = self.entries.iter().filter(|_| paced).rev();
+        let entry = entries.find(|entry| entry.mark == mark);
+        entry.map(|entry| entry.at)
+    }
+
     /// R8 and R2.
     pub(super) fn at_the_end(&self, marks: &mut Marks) -> Option<String> {
         let algorithm = self.algorithm?;

@@ -111,6 +111,11 @@ impl Limits {
         None
     }
 
+    /// Units that were charged for leases.
+    pub fn debited(&self, key: &[u8]) -> u64 {
+        self.ledgers.get(key).map_or(0, |ledger| ledger.leased)
+    }
+
     fn ledger(&mut self, key: &[u8]) -> &mut Ledger {
         self.ledgers.entry(key.to_vec()).or_default()
     }

@@ -2,7 +2,6 @@
 
 use super::{Asked, Limits};
 use redis_bridge::core::Keys;
-use tidegate::policy::Algorithm;
 use tidegate::wire::op::LimitReturn;
 use tidegate::wire::reply::LimitReply;
 
@@ -33,12 +32,9 @@ impl Limits {
         for (asked, taken) in asked.iter().zip(&reply.limits) {
             let units = asked.cost + taken.leased;
             let wrong = self.ledger(&asked.key).tells(units, asked.force, now);
-            let paced = asked.algorithm == Algorithm::LeakyBucket && asked.cost > 0;
-            let early = paced && now_us < reply.now_us + taken.retry_us;
-            let wrong = wrong.or(early.then(|| {
-                let (at, wait) = (reply.now_us, taken.retry_us);
-                format!("R6: told at {now_us}, admitted at {at} with a wait of {wait}")
-            }));
+            let turn = self.ledger(&asked.key).turn(taken.mark);
+            let early = turn.filter(|turn| asked.cost > 0 && now_us < *turn);
+            let wrong = wrong.or(early.map(|turn| format!("R6: told at {now_us}, turn at {turn}")));
             let name = || String::from_utf8_lossy(&asked.key);
             broken = broken.or(wrong.map(|wrong| format!("{wrong}: {}", name())));
         }
