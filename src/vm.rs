@@ -168,7 +168,7 @@ impl Vm {
 
     /// Time passed: gives leased units back that are not used. Call it every few ten milliseconds.
     pub fn tick(&mut self, now: Duration) {
-        self.heed();
+        self.heed(now);
         for back in self.leases.poll(now) {
             self.give_back(back, now);
         }
@@ -178,7 +178,7 @@ impl Vm {
     /// [`EXACT`], in case it goes on. Returns whether it held anything, so that what it has to say should
     /// still be sent.
     pub fn end(&mut self, now: Duration) -> bool {
-        self.heed();
+        self.heed(now);
         self.exact_until = now.saturating_add(EXACT);
         let held = self.leases.end(now);
         let any = !held.is_empty();
@@ -191,17 +191,18 @@ impl Vm {
     /// What bridges say of subjects whose limits were reset or overridden is heeded: nothing remembered
     /// of them holds any more. Costs nothing when there is no such word; called before anything that is
     /// remembered is used.
-    pub fn heed(&mut self) {
+    pub fn heed(&mut self, now: Duration) {
         if self.client.has_forget() {
             for subject in self.client.take_forget() {
-                self.denied.forget(&subject);
+                self.denied.forget(&subject, now);
                 self.leases.forget(&subject);
             }
         }
-        // Such a word may have been lost with the stream it would have come by.
+        // Such a word may have been lost with the stream it would have come by, and comes by none while
+        // there is none.
         let lost = self.client.counters().lost;
-        if core::mem::replace(&mut self.lost, lost) != lost {
-            self.denied.clear();
+        if core::mem::replace(&mut self.lost, lost) != lost || !self.client.is_linked() {
+            self.denied.clear(now);
         }
     }
 

@@ -34,6 +34,9 @@ pub struct DeniedKeys {
     order: VecDeque<(Key, u64)>,
     capacity: usize,
     next: u64,
+    /// When something was forgotten last. What was asked before may have been true before only; of
+    /// whichever key, so that it takes no memory: only answers under way are meant.
+    forgot: Option<Duration>,
 }
 
 /// Index of a limit, and whom it counts.
@@ -74,6 +77,7 @@ impl DeniedKeys {
             order: VecDeque::new(),
             capacity,
             next: 0,
+            forgot: None,
         }
     }
 
@@ -86,7 +90,8 @@ impl DeniedKeys {
             TakeState::Never => NEVER,
             TakeState::Busy | TakeState::Ok => return,
         };
-        if wait.is_zero() || comes_back(limit) || self.capacity == 0 {
+        let overtaken = self.forgot.is_some_and(|forgot| asked <= forgot);
+        if wait.is_zero() || overtaken || comes_back(limit) || self.capacity == 0 {
             return;
         }
         let until = asked.saturating_add(wait);
@@ -139,13 +144,15 @@ impl DeniedKeys {
         })
     }
 
-    /// Nothing remembered of this subject holds any more.
-    pub fn forget(&mut self, subject: &[u8; 16]) {
+    /// Nothing remembered of this subject holds any more, nor what is said of it and was asked by now.
+    pub fn forget(&mut self, subject: &[u8; 16], now: Duration) {
+        self.forgot = Some(now);
         self.keys.retain(|(_, of), _| of != subject);
     }
 
-    /// Nothing remembered holds any more.
-    pub fn clear(&mut self) {
+    /// Nothing remembered holds any more, nor what is said and was asked by now.
+    pub fn clear(&mut self, now: Duration) {
+        self.forgot = Some(now);
         self.keys.clear();
         self.order.clear();
     }

@@ -80,7 +80,7 @@ pub(super) fn from_memory(
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> Result<(), Refused> {
-    ctx.vm.heed();
+    ctx.vm.heed(ctx.now);
     if ctx.vm.denied.is_empty() {
         return Ok(());
     }

@@ -2,18 +2,26 @@
 
 use crate::bridge::vault;
 use crate::check::session::Session;
-use crate::client::HOST;
+use crate::client::{HOST, KEYS};
 use crate::origin::{RESOURCES, path, tag};
 use crate::policy::{self, ABSOLUTE_MS, IDLE_MS, REALM};
 use crate::queue::Event;
 use crate::request::Kind;
 use crate::world::World;
-use redis_bridge::core::{AdminOp, AdminReply, Keys, NewSession, RequestId};
+use redis_bridge::core::{AdminOp, AdminReply, Keys, Limit, NewSession, RequestId};
 use tidegate::cache::Url;
+use tidegate::http::Headers;
+use tidegate::limit::RequestView;
+use tidegate::limit::key::resolve;
 use tidegate::session::token;
 
 /// Users.
 const USERS: usize = 5;
+
+/// Limits somebody resets now and then.
+const RESET: [&str; 8] = [
+    "all", "bucket", "fixed", "hot", "log", "metered", "paced", "slots",
+];
 
 /// An admin operation on its way.
 #[derive(Clone)]
@@ -31,12 +39,13 @@ pub struct Admin {
 impl World {
     /// Somebody asks for something.
     pub fn administer(&mut self) {
-        match self.rng.between(0, 9) {
+        match self.rng.between(0, 12) {
             0..4 => self.log_in(),
             4 | 5 => self.log_out(),
             6 => self.log_user_out(),
             7 | 8 => self.purge_url(),
-            _ => self.purge_tag(),
+            9 => self.purge_tag(),
+            _ => self.reset_limit(),
         }
     }
 
@@ -118,6 +127,7 @@ impl World {
                     self.invalidated(resource, admin.asked);
                 }
             }
+            (AdminOp::LimitReset(_), AdminReply::Count(_)) => self.marks.hit("limit_reset"),
             (_, AdminReply::Failed(_)) => self.marks.hit("admin_failed"),
             (_, reply) => self.violated(format!("an admin operation answers {reply:?}")),
         }
@@ -197,6 +207,55 @@ impl World {
         }
         let tag = tag.into_bytes();
         self.ask(AdminOp::PurgeTag { tag }, Vec::new(), resources);
+    }
+
+    fn reset_limit(&mut self) {
+        let worker = self.rng.index(self.workers.len());
+        let (mut name, mut key) = (RESET[self.rng.index(RESET.len())], self.rng.index(KEYS));
+        // Mostly what is being asked for: its answer and the word of the reset overtake each other.
+        let limited = self.requests.iter().rev().take(5);
+        let mut asked = limited.filter_map(|request| match request.kind {
+            Kind::Limited { path, key } => Some((&path[1..], key)),
+            _ => None,
+        });
+        if let Some((path, of)) = asked.next().filter(|_| self.rng.chance(700)) {
+            (name, key) = (if path == "both" { "fixed" } else { path }, of);
+        }
+        let key = format!("key-{key}");
+        let headers = Headers::from_pairs([("x-key", key)]);
+        let Some(slot) = self.vms.get(&self.workers[worker]) else {
+            return;
+        };
+        let limit = slot
+            .vm
+            .config
+            .limits
+            .iter()
+            .find(|limit| limit.name == name);
+        let view = RequestView {
+            method: b"",
+            host: b"",
+            path: b"",
+            headers: &headers,
+            client_ip: None,
+            route: None,
+            session: None,
+        };
+        let named = limit.and_then(|limit| Some((limit, resolve(&limit.key, &view).ok()?)));
+        let Some((limit, subject)) = named else {
+            return self.violated(format!("there is no limit {name}"));
+        };
+        let limit = Limit {
+            algorithm: limit.algorithm.name().to_owned(),
+            subject,
+            id: limit.id,
+            limit: limit.limit,
+            window_us: limit.window_us,
+            burst: limit.burst,
+            calendar: None,
+            overridable: None,
+        };
+        self.ask(AdminOp::LimitReset(limit), Vec::new(), Vec::new());
     }
 
     fn ask(&mut self, op: AdminOp, sessions: Vec<usize>, resources: Vec<usize>) {

@@ -37,6 +37,8 @@ pub struct Bridge {
     pub redis_last: u64,
     /// When the last reply arrives.
     pub reply_last: u64,
+    /// When the last word of a reset arrives.
+    pub told_last: u64,
     timer: Option<u64>,
 }
 
@@ -57,6 +59,7 @@ impl Bridge {
             redis_conn: 0,
             redis_last: 0,
             reply_last: 0,
+            told_last: 0,
             timer: None,
         }
     }
@@ -149,10 +152,14 @@ impl World {
         };
         let mut ids = Vec::new();
         for frame in &frames {
-            if let FromBridge::Reply { id, values } = frame {
-                ids.push(*id);
-                let said = check::exchange::hash(values);
-                self.said.insert((conn, *id), said);
+            match frame {
+                FromBridge::Reply { id, values } => {
+                    ids.push(*id);
+                    let said = check::exchange::hash(values);
+                    self.said.insert((conn, *id), said);
+                }
+                FromBridge::Forget { subject } => self.forget_sent(conn, **subject),
+                _ => {}
             }
         }
         let swap = self.options.mutant == Some(Mutant::SwapReplies) && ids.len() > 1;

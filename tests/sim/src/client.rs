@@ -13,7 +13,10 @@ pub const HOST: &str = "shop.example";
 /// A well-formed token that nobody signed.
 const FORGED: &str = "AQEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// Values of `x-key`: few, so that limits are reached.
-const KEYS: usize = 4;
+pub const KEYS: usize = 2;
+
+/// Requests of a burst.
+const BURST: usize = 90;
 
 impl World {
     /// The next request comes, and the one after it is planned.
@@ -25,11 +28,30 @@ impl World {
         };
         let gap = self.rng.between(1, 2_000 * MS / rate);
         self.queue.at(self.now + gap, Event::Client);
+        let worker = self.rng.index(self.workers.len());
+        if self.rng.chance(8) {
+            self.queue.at(self.now, Event::Burst(worker, BURST));
+        }
+        let kind = self.any_kind();
+        self.come(kind, worker);
         if self.rng.chance(80) {
             self.administer();
         }
-        let kind = self.any_kind();
-        let worker = self.rng.index(self.workers.len());
+    }
+
+    /// One request of a burst for one key: enough in a short time for a worker to lease units of it.
+    pub fn burst(&mut self, worker: usize, left: usize) {
+        if self.phase == Phase::Quiet || left == 0 {
+            return;
+        }
+        let gap = self.rng.between(MS / 2, 3 * MS);
+        let event = Event::Burst(worker, left - 1);
+        self.queue.at(self.now + gap, event);
+        let path = "/hot";
+        self.come(Kind::Limited { path, key: 0 }, worker);
+    }
+
+    fn come(&mut self, kind: Kind, worker: usize) {
         let fresh_after = match kind {
             Kind::Get { resource, .. } => self.fresh_after[resource],
             _ => 0,
@@ -59,28 +81,32 @@ impl World {
     fn any_kind(&mut self) -> Kind {
         let key = self.rng.index(KEYS);
         let resource = self.rng.index(RESOURCES);
-        match self.rng.between(0, 99) {
-            0..15 => Kind::Limited {
-                path: "/fixed",
-                key,
-            },
-            15..27 => Kind::Limited {
-                path: "/bucket",
-                key,
-            },
-            27..37 => Kind::Limited { path: "/both", key },
-            37..60 => Kind::User {
-                token: self.any_credential(),
-            },
-            60..66 => Kind::Put { resource },
-            _ => Kind::Get {
-                resource,
-                lang: self.rng.index(2),
-                token: if resource >= RESOURCES / 2 && self.rng.chance(400) {
-                    self.any_credential()
-                } else {
-                    Credential::None
-                },
+        let path = match self.rng.between(0, 99) {
+            0..12 => "/fixed",
+            12..22 => "/bucket",
+            22..31 => "/both",
+            31..39 => "/slots",
+            39..45 => "/paced",
+            45..51 => "/log",
+            51..57 => "/metered",
+            57..76 => {
+                let token = self.any_credential();
+                return Kind::User { token };
+            }
+            76..80 => return Kind::Put { resource },
+            _ => return self.any_get(resource),
+        };
+        Kind::Limited { path, key }
+    }
+
+    fn any_get(&mut self, resource: usize) -> Kind {
+        Kind::Get {
+            resource,
+            lang: self.rng.index(2),
+            token: if resource >= RESOURCES / 2 && self.rng.chance(400) {
+                self.any_credential()
+            } else {
+                Credential::None
             },
         }
     }

@@ -85,8 +85,11 @@ impl World {
                 let old = self.workers[worker];
                 let variant = self.rng.between(0, 2);
                 self.start_vm(worker, variant);
+                // The new policy tells the old one, which gives back what it holds.
+                let now = self.worker_time(old);
                 if let Some(slot) = self.vms.get_mut(&old) {
                     slot.retired = true;
+                    slot.vm.end(now);
                     if slot
                         .streams
                         .values()
@@ -95,6 +98,7 @@ impl World {
                         self.marks.hit("swap_with_pending");
                     }
                 }
+                self.pump(old);
             }
             Fault::VmReload => {
                 let old = self.workers[worker];

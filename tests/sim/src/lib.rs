@@ -23,6 +23,7 @@ pub mod client;
 pub mod fault;
 pub mod host;
 pub mod marks;
+pub mod mutant;
 pub mod net;
 pub mod options;
 pub mod origin;

@@ -82,13 +82,33 @@ pub enum Mutant {
     Uncharged,
     /// Redis drops TTLs (X11).
     WithoutTtl,
-    /// Redis says that a denial holds for ten times as long (R12).
-    DeniesTooLong,
+    /// Redis says that a denial holds for longer than it does (R12).
+    DeniedTooLong,
+    /// Redis forgets a log now and then (R3).
+    ForgetLog,
+    /// Redis forgets slots now and then (R5).
+    ForgetSlots,
+    /// Redis forgets whose turn it is now and then (R6).
+    ForgetTurns,
+    /// The host hides what the upstream says a request has cost (R10).
+    HiddenCost,
+    /// What a lease grants is told twice over (R11).
+    LeaseTwice,
+    /// The bridge is told to hold no answer (R6).
+    NoTurns,
+    /// More is given back than was asked for (R10).
+    ReturnMore,
+    /// Redis says that a slot is given back and keeps it (R5).
+    SlotKept,
+    /// The host does not tell that a request is over, now and then (R5).
+    SlotsLeak,
+    /// No bridge is told of resets (R12).
+    WordsLost,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 27] = [
         Self::AckRevokeUndone,
         Self::AckInvalidateUndone,
         Self::BridgeClock,
@@ -105,7 +125,17 @@ impl Mutant {
         Self::UnknownIsAbsent,
         Self::Uncharged,
         Self::WithoutTtl,
-        Self::DeniesTooLong,
+        Self::DeniedTooLong,
+        Self::ForgetLog,
+        Self::ForgetSlots,
+        Self::ForgetTurns,
+        Self::HiddenCost,
+        Self::LeaseTwice,
+        Self::NoTurns,
+        Self::ReturnMore,
+        Self::SlotKept,
+        Self::SlotsLeak,
+        Self::WordsLost,
     ];
 }
 

@@ -122,6 +122,16 @@ impl World {
                 }
             }
             Kind::Put { resource } => self.origin.versions[resource] += 1,
+            Kind::Limited {
+                path: "/metered", ..
+            } => {
+                // Above what is allowed, and none at all, now and then.
+                let cost = self.rng.between(0, 11);
+                self.requests[no].cost = Some(cost).filter(|cost| *cost < 11);
+                if cost < 11 {
+                    headers.push(("x-cost".to_owned(), cost.to_string().into_bytes()));
+                }
+            }
             Kind::Limited { .. } | Kind::User { .. } => {}
         }
         if self.rng.chance(500) {

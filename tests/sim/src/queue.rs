@@ -1,5 +1,6 @@
 //! Events in the order of their time, and of their making where times are equal.
 
+use crate::check::forget::Word;
 use redis_bridge::core::{Batch, BatchId, ConnId, Replies, RequestId};
 use std::collections::BTreeMap;
 use tidegate::exchange::CallId;
@@ -16,6 +17,8 @@ pub enum Event {
     BridgeTimer(usize),
     /// A bridge comes back.
     BridgeUp(usize),
+    /// The next request of a burst for one key comes to a worker, and how many after it.
+    Burst(usize, usize),
     /// The next request comes.
     Client,
     /// The bridge's end of a stream closes.
@@ -24,6 +27,8 @@ pub enum Event {
     CloseAtWorker(ConnId),
     /// A fault is due.
     Fault,
+    /// What a reset tells in Redis reaches a bridge's process.
+    Forget(usize, u64, Word),
     /// A client leaves.
     HangUp(usize),
     /// A stream reaches its bridge.

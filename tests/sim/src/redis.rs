@@ -68,9 +68,8 @@ impl World {
         let mut replies = Vec::new();
         for command in &batch.commands {
             let reply = self.execute(bridge, command);
-            let given = reply.clone();
-            replies.push(reply);
-            self.ran(bridge, incarnation, &batch, command, &given, waits);
+            self.ran(bridge, incarnation, &batch, command, &reply, waits);
+            replies.push(self.lie(command, reply));
         }
         if waits {
             let tail = self.tail();
@@ -114,37 +113,16 @@ impl World {
             Some(Mutant::BridgeClock) => self.redis_us() + self.bridges[bridge].origin / 1000,
             _ => self.redis_us(),
         };
-        match (self.options.mutant, command.script) {
-            (Some(Mutant::AckRevokeUndone), Script::SessionRevoke | Script::SessionRevokeUser) => {
-                return Value::Integer(1);
-            }
-            (Some(Mutant::AckInvalidateUndone), Script::CacheInvalidate) => {
-                return Value::Integer(1);
-            }
-            (Some(Mutant::ForgetWindow), Script::LimitTake | Script::LimitTakePlain)
-                if is(command, b"fixed_window") && self.rng.chance(50) =>
-            {
-                self.redis.model.store.entries.remove(&command.keys[0]);
-            }
-            (Some(Mutant::ForgetBucket), Script::LimitTake | Script::LimitTakePlain)
-                if is(command, b"token_bucket") && self.rng.chance(50) =>
-            {
-                self.redis.model.store.entries.remove(&command.keys[0]);
-            }
-            (Some(Mutant::Uncharged), Script::LimitTake | Script::LimitTakePlain)
-                if self.rng.chance(100) =>
-            {
-                return self.redis.model.clone().call(now_us, command);
-            }
-            (Some(Mutant::StoreWithoutLease), Script::CachePut) => self.grant(command, now_us),
-            (Some(Mutant::SessionsNeverEnd), Script::SessionGet) => self.keep(command),
-            _ => {}
+        if let Some(reply) = self.spoil(command, now_us) {
+            return reply;
         }
-        let mut reply = self.redis.model.call(now_us, command);
-        if self.options.mutant == Some(Mutant::DeniesTooLong)
-            && command.script == Script::LimitTakePlain
-        {
-            prolong(&mut reply);
+        let resets = command.script == Script::LimitReset;
+        if resets {
+            self.resets(command);
+        }
+        let reply = self.redis.model.call(now_us, command);
+        if resets && self.options.mutant != Some(Mutant::WordsLost) {
+            self.publish(command);
         }
         if self.options.mutant == Some(Mutant::WithoutTtl) && self.rng.chance(20) {
             for key in &command.keys {
@@ -161,54 +139,5 @@ impl World {
             }
         }
         reply
-    }
-
-    /// The mutant's lease for a store.
-    fn grant(&mut self, command: &Command, now_us: u64) {
-        use redis_bridge::model::{Data, Entry};
-        use std::collections::BTreeMap;
-        let entries = &mut self.redis.model.store.entries;
-        let fresh = || Entry {
-            data: Data::Hash(BTreeMap::new()),
-            expires_ms: Some(now_us / 1000 + 60_000),
-        };
-        let entry = entries.entry(command.keys[0].clone()).or_insert_with(fresh);
-        if let Data::Hash(fields) = &mut entry.data {
-            let id = String::from_utf8_lossy(&command.args[3]).into_owned();
-            let lease = format!("{id} {} {now_us}", now_us + 60_000_000);
-            fields.insert(b"u".to_vec(), command.args[0].clone());
-            fields.insert(b"l".to_vec(), lease.into_bytes());
-        }
-    }
-
-    /// The mutant's session without an end.
-    fn keep(&mut self, command: &Command) {
-        use redis_bridge::model::Data;
-        if let Some(entry) = self.redis.model.store.entries.get_mut(&command.keys[0]) {
-            entry.expires_ms = Some(u64::MAX / 2000);
-            if let Data::Hash(fields) = &mut entry.data {
-                fields.insert(b"d".to_vec(), b"4000000000000000".to_vec());
-            }
-        }
-    }
-}
-
-/// Whether a take's first limit is of this algorithm.
-fn is(command: &Command, algorithm: &[u8]) -> bool {
-    let at = usize::from(command.script == Script::LimitTake);
-    command.args.get(at).is_some_and(|named| named == algorithm)
-}
-
-/// The mutant's denials.
-fn prolong(reply: &mut Value) {
-    let Value::Array(items) = reply else {
-        return;
-    };
-    for item in items {
-        if let Value::Array(limit) = item
-            && let Some(Value::Integer(retry_us)) = limit.get_mut(3)
-        {
-            *retry_us *= 10;
-        }
     }
 }

@@ -66,9 +66,13 @@ pub enum LimitTold {
     Admitted,
     /// It may not.
     Denied,
+    /// Nobody was asked: its worker spends what it holds.
+    Leased,
     /// An error, or nothing at all.
     #[default]
     Nothing,
+    /// Nobody was asked: its worker remembers a denial.
+    Remembered,
 }
 
 /// What the upstream answers.
@@ -105,14 +109,16 @@ pub struct Request {
     pub session: SessionTold,
     /// What it was told of its limits.
     pub limits: LimitTold,
-    /// A worker denied it by itself; whether Redis would have, too.
-    pub denied_alone: Option<bool>,
     /// Calls made for it that brought no answer.
     pub failed_calls: u32,
     /// Only what an origin exchange sent after this brought may be served to it from store.
     pub fresh_after: u64,
     /// When the invalidation it caused was sent, and whether it was done.
     pub purge: Option<(u64, bool)>,
+    /// What the upstream says it has cost, when that is a number.
+    pub cost: Option<u64>,
+    /// The key its cost is settled with, until it is.
+    pub metered: Option<Vec<u8>>,
     /// The upstream's answer.
     pub upstream: Upstream,
 }
@@ -131,10 +137,11 @@ impl Request {
             reply: None,
             session: SessionTold::default(),
             limits: LimitTold::default(),
-            denied_alone: None,
             failed_calls: 0,
             fresh_after,
             purge: None,
+            cost: None,
+            metered: None,
             upstream: Upstream::default(),
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::admin::Admin;
 use crate::bridge::Bridge;
-use crate::check::limit::Limits;
+use crate::check::forget::Forgets;
+use crate::check::lease::Leases;
+use crate::check::limit::{Limits, Noted};
 use crate::check::session::Sessions;
 use crate::host::{Post, Slot};
 use crate::marks::Marks;
@@ -85,6 +87,14 @@ pub struct World {
     pub said: BTreeMap<(ConnId, u64), u64>,
     /// What was charged and admitted.
     pub limits: Limits,
+    /// What is held of leases.
+    pub leases: Leases,
+    /// What was reset, and who knows.
+    pub forgets: Forgets,
+    /// What workers settle since it was last looked at.
+    pub noted: Vec<Noted>,
+    /// Exchanges its VM had asked for when the last request came.
+    pub asked_before: u64,
     /// What was created and revoked.
     pub sessions: Sessions,
     /// When the latest acknowledged invalidation of a resource was sent.
@@ -144,6 +154,10 @@ impl World {
             paused: BTreeSet::new(),
             said: BTreeMap::new(),
             limits: Limits::default(),
+            leases: Leases::default(),
+            forgets: Forgets::default(),
+            noted: Vec::new(),
+            asked_before: 0,
             sessions: Sessions::default(),
             fresh_after: [0; RESOURCES],
             opened: BTreeMap::new(),
@@ -257,10 +271,14 @@ impl World {
             Event::Admin(request) => self.admin_at_bridge(request),
             Event::BridgeTimer(bridge) => self.bridge_timer(bridge),
             Event::BridgeUp(bridge) => self.bridge_up(bridge),
+            Event::Burst(worker, left) => self.burst(worker, left),
             Event::Client => self.client(),
             Event::CloseAtBridge(conn) => self.closed_at_bridge(conn),
             Event::CloseAtWorker(conn) => self.closed_at_worker(conn),
             Event::Fault => self.fault(),
+            Event::Forget(bridge, incarnation, word) => {
+                self.forget_at_bridge(bridge, incarnation, word);
+            }
             Event::HangUp(no) => self.hang_up(no),
             Event::Open(conn) => self.opened_at_bridge(conn),
             Event::Origin(no) => self.origin(no),
@@ -297,6 +315,7 @@ impl World {
             Event::Admin(request) => self.admin.get(request).map(|admin| admin.bridge),
             Event::Post(request) => self.posts.get(request).map(|post| post.bridge),
             Event::BridgeTimer(bridge)
+            | Event::Forget(bridge, ..)
             | Event::Replies(bridge, ..)
             | Event::RedisTime(bridge)
             | Event::RedisTimeIs(bridge, ..) => Some(*bridge),

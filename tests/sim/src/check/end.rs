@@ -1,6 +1,7 @@
 //! L1, L2 and what must hold when nothing is left to do.
 
-use crate::policy::TIMEOUT_MS;
+use crate::policy::{MAX_DELAY_MS, TIMEOUT_MS};
+use crate::request::Kind;
 use crate::rng::MS;
 use crate::world::World;
 
@@ -9,13 +10,16 @@ use crate::world::World;
 pub(super) const RECOVERY: u64 = 2_500 * MS;
 
 impl World {
-    /// L1: nobody waits longer than the deadline, one tick and its lateness.
+    /// L1: nobody waits longer than the deadline, its turn, one tick and its lateness.
     pub fn check_paused(&mut self) {
         let tick = (10 + self.options.tick_jitter_ms) * MS;
         let bound = TIMEOUT_MS * MS + tick + MS;
         let late = self.paused.iter().copied().find(|no| {
-            let since = self.requests[*no].paused.map(|(since, _)| since);
-            since.is_some_and(|since| self.now - since > bound)
+            let request = &self.requests[*no];
+            let paced = matches!(request.kind, Kind::Limited { path: "/paced", .. });
+            let turn = if paced { MAX_DELAY_MS * MS } else { 0 };
+            let since = request.paused.map(|(since, _)| since);
+            since.is_some_and(|since| self.now - since > bound + turn)
         });
         if let Some(no) = late {
             self.violated(format!(
@@ -72,6 +76,13 @@ impl World {
                 let text = format!("vm {id}: {bugs} bugs, {pending} pending, linked: {linked}");
                 return self.violated(text);
             }
+        }
+        let mended = self.healed.unwrap_or(0) + RECOVERY;
+        self.leases_at_the_end(mended);
+        let leaked = |(_, taken): &(&Vec<u8>, &u64)| **taken > mended;
+        if let Some((_, taken)) = self.limits.slots.iter().find(leaked) {
+            let text = format!("R5: nobody gives back the slot taken at {taken}");
+            return self.violated(text);
         }
         if let Some(broken) = self.limits.at_the_end(&mut self.marks) {
             return self.violated(broken);

@@ -1,6 +1,6 @@
 //! X1, X2, X8: calls as they are seen on the wire, and how each ended.
 
-use crate::check::limit::Key;
+use crate::check::limit::{Asked, Noted};
 use crate::net;
 use crate::queue::VmId;
 use crate::request::{LimitTold, SessionTold};
@@ -33,7 +33,9 @@ pub struct Call {
     /// Position of the limits among its operations.
     pub takes: Option<usize>,
     /// The limits, in order.
-    pub limits: Vec<Key>,
+    pub limits: Vec<Asked>,
+    /// When it was sent first.
+    pub asked: u64,
     /// Times it was sent.
     pub sent: u32,
     /// When it has to have ended.
@@ -52,7 +54,7 @@ pub fn hash(values: &[Value<'_>]) -> u64 {
 }
 
 impl Call {
-    fn new(carrier: Carrier, deadline: u64, ops: &[Value<'_>]) -> Self {
+    fn new(carrier: Carrier, asked: u64, deadline: u64, ops: &[Value<'_>]) -> Self {
         let keys = Keys::new("tg");
         let mut call = Self {
             carrier,
@@ -60,6 +62,7 @@ impl Call {
             session: None,
             takes: None,
             limits: Vec::new(),
+            asked,
             sent: 1,
             deadline,
         };
@@ -67,7 +70,7 @@ impl Call {
             match Op::parse(op) {
                 Ok(Op::LimitTake(takes)) => {
                     call.takes = Some(at);
-                    call.limits = takes.iter().map(|take| Key::of(take, &keys)).collect();
+                    call.limits = takes.iter().map(|take| Asked::of(take, &keys)).collect();
                 }
                 Ok(Op::SessionGet(_)) => call.session = Some(at),
                 _ => {}
@@ -110,8 +113,12 @@ impl World {
             return;
         };
         let Some(call) = slot.calls.get_mut(&id) else {
-            slot.calls.insert(id, Call::new(carrier, deadline, ops));
-            return;
+            let call = Call::new(carrier, self.now, deadline, ops);
+            let forced = call.limits.iter().filter(|asked| asked.force);
+            let charge = |asked: &Asked| Noted::Charge(asked.key.clone(), asked.cost);
+            self.noted.extend(forced.map(charge));
+            slot.calls.insert(id, call);
+            return self.note_returns(vm, ops);
         };
         let (ended, sent, old, deadline) = (call.ended, call.sent, call.carrier, call.deadline);
         call.carrier = carrier;
@@ -139,13 +146,30 @@ impl World {
         ));
     }
 
+    fn note_returns(&mut self, vm: VmId, ops: &[Value<'_>]) {
+        let keys = Keys::new("tg");
+        for op in ops {
+            if let Ok(Op::LimitReturn(op)) = Op::parse(op) {
+                for noted in self.limits.returning(&op, &keys) {
+                    self.lease_given_back(vm, &noted);
+                    self.noted.push(noted);
+                }
+            }
+        }
+    }
+
     /// A call ended.
     pub fn check_answer(&mut self, vm: VmId, answer: &Answer<'_>, arrived: Option<Carrier>) {
-        let Some(call) = self
-            .vms
-            .get_mut(&vm)
-            .and_then(|s| s.calls.get_mut(&answer.call))
-        else {
+        let Some(slot) = self.vms.get_mut(&vm) else {
+            return;
+        };
+        if !slot.calls.contains_key(&answer.call) && !slot.linked && answer.result.is_err() {
+            // It has waited for its VM's first stream, in vain.
+            self.marks.hit("ended_unsent");
+            let unsent = Call::new(Carrier::Post, self.now, self.now, &[]);
+            slot.calls.insert(answer.call, unsent);
+        }
+        let Some(call) = slot.calls.get_mut(&answer.call) else {
             return self.violated(format!(
                 "X1: call {} ends and was never sent",
                 answer.call.0
@@ -155,6 +179,7 @@ impl World {
             return self.violated(format!("X1: call {} of vm {vm} ends twice", answer.call.0));
         }
         let (carrier, session, takes) = (call.carrier, call.session, call.takes);
+        let asked = call.asked;
         let keys = std::mem::take(&mut call.limits);
         let retried = call.sent > 1;
         if let Ok(values) = &answer.result {
@@ -182,9 +207,15 @@ impl World {
         };
         match limits {
             Some(Ok(reply)) => {
-                let broken = self.limits.answered(&keys, &reply, self.options.cluster);
+                let (cluster, now_us) = (self.options.cluster, self.redis_us());
+                let broken = self.limits.answered(&keys, &reply, cluster, now_us);
                 if let Some(broken) = broken {
                     self.violated(broken);
+                }
+                if let ([key], [taken]) = (&keys[..], &reply.limits[..])
+                    && key.lease > 0
+                {
+                    self.lease_told(vm, key, asked, *taken);
                 }
             }
             _ => self.limits.unsure(&keys),

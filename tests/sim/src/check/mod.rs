@@ -1,8 +1,11 @@
 //! Checkers: the invariants of specs/invariants.md, each on what the simulated world sees.
 
-mod denied;
+pub mod denied;
 mod end;
 pub mod exchange;
+pub mod forget;
+pub mod lease;
 pub mod limit;
 pub mod session;
+mod settle;
 mod verdict;

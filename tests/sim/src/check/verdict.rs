@@ -46,31 +46,22 @@ impl World {
         let told = (request.session.clone(), request.limits);
         let clears = reply.headers.iter().any(|(name, _)| name == "set-cookie");
         let local = self.options.on_error == "local";
-        // R12: remembered from an answer, and still true.
-        let alone = request.denied_alone == Some(true);
-        if alone {
-            self.marks.hit("denied_alone");
-        }
-        let request = &self.requests[no];
         let right = match (&request.kind, reply.status) {
             (Kind::Get { .. }, 200) => return self.check_hit(no, reply),
             (Kind::Limited { .. }, 429) => match told.1 {
-                LimitTold::Denied => true,
+                LimitTold::Denied | LimitTold::Remembered => true,
                 LimitTold::Nothing => {
-                    if local && !alone {
-                        self.marks.hit("local_denied");
-                    }
-                    local || alone
+                    self.marks.hit("local_denied");
+                    local
                 }
-                LimitTold::Admitted => false,
+                LimitTold::Admitted | LimitTold::Leased => false,
             },
             (Kind::Limited { .. }, 503) => {
                 told.1 == LimitTold::Nothing && self.options.on_error == "deny"
             }
             (Kind::User { .. }, 429) => {
                 matches!(told.0, SessionTold::Valid(_))
-                    && (told.1 == LimitTold::Denied
-                        || (local || alone) && told.1 == LimitTold::Nothing)
+                    && (told.1 == LimitTold::Denied || local && told.1 == LimitTold::Nothing)
             }
             (Kind::User { token }, 401) => {
                 let absent = match *token {
@@ -116,8 +107,8 @@ impl World {
     /// It passed its limits.
     fn check_passed(&mut self, no: usize) {
         let passed = match self.requests[no].limits {
-            LimitTold::Admitted => true,
-            LimitTold::Denied => false,
+            LimitTold::Admitted | LimitTold::Leased => true,
+            LimitTold::Denied | LimitTold::Remembered => false,
             LimitTold::Nothing => self.options.on_error != "deny",
         };
         if !passed {

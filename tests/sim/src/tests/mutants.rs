@@ -40,8 +40,58 @@ fn r1_a_charge_that_is_not_kept() {
 }
 
 #[test]
-fn r12_a_denial_that_is_said_to_hold_too_long() {
-    caught(Mutant::DeniesTooLong, &["R12"]);
+fn r3_a_forgotten_log() {
+    caught(Mutant::ForgetLog, &["R3"]);
+}
+
+#[test]
+fn r5_forgotten_slots() {
+    caught(Mutant::ForgetSlots, &["R5"]);
+}
+
+#[test]
+fn r5_a_slot_that_is_kept() {
+    caught(Mutant::SlotKept, &["R5"]);
+}
+
+#[test]
+fn r5_slots_that_leak() {
+    caught(Mutant::SlotsLeak, &["R5"]);
+}
+
+#[test]
+fn r6_forgotten_turns() {
+    caught(Mutant::ForgetTurns, &["R6"]);
+}
+
+#[test]
+fn r6_an_answer_before_its_turn() {
+    caught(Mutant::NoTurns, &["R6"]);
+}
+
+#[test]
+fn r10_a_cost_that_is_hidden() {
+    caught(Mutant::HiddenCost, &["R10"]);
+}
+
+#[test]
+fn r10_more_given_back_than_taken() {
+    caught(Mutant::ReturnMore, &["R10"]);
+}
+
+#[test]
+fn r11_a_lease_spent_twice() {
+    caught(Mutant::LeaseTwice, &["R11"]);
+}
+
+#[test]
+fn r12_a_denial_believed_too_long() {
+    caught(Mutant::DeniedTooLong, &["R12"]);
+}
+
+#[test]
+fn r12_resets_nobody_hears_of() {
+    caught(Mutant::WordsLost, &["R12"]);
 }
 
 #[test]
