@@ -73,7 +73,7 @@ fn a_request_costs_what_its_header_says() {
     let priced = |cost: &str| {
         Request::get("/priced")
             .field("x-key", "priced")
-            .field("x-cost", cost.to_owned())
+            .field("x-cost", cost)
     };
     for (cost, status, after) in [("30", 200, 70), ("71", 429, 70), ("70", 200, 0)] {
         assert_eq!(ask(&lab, &priced(cost)).status, status, "{cost}");
@@ -201,7 +201,7 @@ fn only_failed_logins_count() {
 #[test]
 fn a_key_can_have_a_limit_of_its_own() {
     let lab = LAB.turn();
-    let get = |tenant: &str| Request::get("/tenant").field("x-tenant", tenant.to_owned());
+    let get = |tenant: &str| Request::get("/tenant").field("x-tenant", tenant);
     let passes = |tenant: &str| {
         let statuses = (0..30).map(|_| ask(&lab, &get(tenant)).status);
         statuses.filter(|status| *status == 200).count()

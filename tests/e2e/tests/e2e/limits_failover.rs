@@ -130,7 +130,7 @@ fn r7_a_primary_that_dies_loses_what_it_had_not_replicated_and_nothing_else() {
     });
     let lost = lost(&numbers);
     let total: u64 = lost.iter().sum();
-    println!(
+    eprintln!(
         "failover without lag: {total} of {} lost",
         LIMIT * KEYS as u64
     );
@@ -180,7 +180,7 @@ fn r7_a_replica_that_lagged_loses_at_most_its_lag_and_never_more_than_a_limit() 
     });
     let lost = lost(&numbers);
     let total: u64 = lost.iter().sum();
-    println!(
+    eprintln!(
         "failover with 300 ms of lag: {total} of {} lost, at most {:?} of one key",
         LIMIT * KEYS as u64,
         lost.iter().max(),

@@ -76,7 +76,7 @@ fn r6_a_hundred_at_once_leave_20_ms_apart() {
         .collect();
     gaps.sort_unstable();
     let (lower, middle) = (gaps[gaps.len() / 10], gaps[gaps.len() / 2]);
-    println!(
+    eprintln!(
         "gaps: {lower:?} (p10), {middle:?} (p50), {:?} (p90)",
         gaps[gaps.len() * 9 / 10]
     );
@@ -178,7 +178,7 @@ fn slots_of_a_killed_envoy_come_back_within_their_life_and_longer_requests_are_c
     let long = |key: &str| {
         Request::get("/slow?ms=6000")
             .field("host", "brief.example")
-            .field("x-key", key.to_owned())
+            .field("x-key", key)
     };
     // Longer than their slots live: they end well, and are counted (R5).
     let statuses = crowd(5, |_| lab.client(1).send(&long("long")).unwrap().status);
