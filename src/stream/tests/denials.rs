@@ -4,6 +4,7 @@ use super::bridge::{self, Asked, busy, denied, never};
 use super::policy::POLICY;
 use super::rig::{Change, EPOCH_US, Rig, token};
 use super::run::{field, get, text};
+use crate::exchange::LINKS;
 use crate::policy::{Algorithm, Limit, OnDenied};
 use crate::stream::Property;
 use crate::wire::FromBridge;
@@ -71,6 +72,18 @@ fn r12_a_word_of_a_reset_or_a_lost_stream_ends_what_is_remembered() {
     rig.close(1);
     rig.run(&get("/open"));
     assert_eq!(rig.exchanges(), 3, "a word may have been lost with it");
+}
+
+#[test]
+fn r12_nothing_is_remembered_while_no_stream_could_bring_a_word() {
+    let mut rig = denying(Rig::new(POLICY), denied(9_000_000));
+    for link in 0..LINKS {
+        rig.close(link);
+    }
+    for exchanges in 1..=2 {
+        assert_eq!(rig.run(&get("/open")).status(), 429);
+        assert_eq!(rig.exchanges(), exchanges, "by a unary call");
+    }
 }
 
 #[test]
