@@ -235,11 +235,16 @@ impl Vm {
             cost: back.units,
             ..limit.take(&subject, calendar)
         };
-        let id = self.random_id();
         let mark = back.mark;
-        let gives = vec![Give { mark, take }];
+        self.send_back(Work::Uncounted, Give { mark, take }, now);
+    }
+
+    /// Sends one charge, or one slot, back; nobody waits for it.
+    pub(crate) fn send_back(&mut self, work: Work, give: Give<'_>, now: Duration) {
+        let id = self.random_id();
+        let gives = vec![give];
         let op = Op::LimitReturn(LimitReturn { id: &id, gives });
-        self.settle(Work::Uncounted, &op, now);
+        self.settle(work, &op, now);
     }
 
     /// 16 bytes that nobody else draws: names of slots, leases and returns. They need not be secret.

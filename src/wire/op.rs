@@ -19,6 +19,11 @@ pub const MAX_TAGS: usize = 64;
 pub const MAX_URL: usize = 8192;
 /// Longest TTL, milliseconds: a year.
 pub const MAX_TTL_MS: u64 = 366 * 86_400_000;
+/// Units of a `sliding_window_log`, at most: each is an entry in Redis.
+pub const MAX_LOGGED: u64 = 10_000;
+/// Longest time to full refill of a bucket, microseconds (71 years): with Redis' clock added it stays
+/// below 2^53.
+pub const MAX_REFILL_US: u64 = 1 << 51;
 /// Longest name of a limit, bytes.
 pub const MAX_NAME: usize = 64;
 /// Integers stay exact in Lua's doubles.

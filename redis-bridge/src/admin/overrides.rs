@@ -7,14 +7,11 @@ use crate::listener::problem::Problem;
 use serde::Deserialize;
 use tidegate::config::Duration;
 use tidegate::policy::{Algorithm, Limit};
+use tidegate::wire::op::{MAX_LOGGED, MAX_REFILL_US};
 
 /// How long one holds that does not say: it is configuration, not a counter, but every key in Redis has a
 /// TTL. Written again it holds as long again.
 const TTL_MS: u64 = 366 * 86_400_000;
-/// Units of a `sliding_window_log`: each is an entry in Redis.
-const MAX_LOGGED: u64 = 10_000;
-/// Longest time to full refill of a bucket, microseconds.
-const MAX_REFILL_US: u64 = 1 << 51;
 
 /// Body of the `PUT`.
 #[derive(Deserialize)]

@@ -19,7 +19,7 @@ const MAX_PARTS: usize = 16;
 /// Statuses of one `apply`, at most.
 const MAX_STATUSES: usize = 16;
 /// Units of a `sliding_window_log`, at most: each admitted request is remembered for a window.
-const MAX_LOG: u64 = 10_000;
+const MAX_LOG: u64 = crate::wire::op::MAX_LOGGED;
 /// Longest `retry_jitter`, seconds.
 const MAX_JITTER_S: u64 = 3_600;
 

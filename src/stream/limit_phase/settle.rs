@@ -11,7 +11,7 @@ use crate::metrics::{LimitEvent, Metric};
 use crate::policy::{Apply, Cost, Limit, OnError};
 use crate::vm::Work;
 use crate::wire::Op;
-use crate::wire::op::{Give, LimitReturn, Take, TakeOptions};
+use crate::wire::op::{Give, Take, TakeOptions};
 use std::rc::Rc;
 
 /// What a stream owes.
@@ -216,7 +216,8 @@ fn give_back(due: &Due, limit: &Limit, mark: u64, units: u64, ctx: &mut Ctx<'_>)
         cost: units,
         ..limit.take(&due.subject, calendar)
     };
-    returns(Work::Return(due.limit), Give { mark, take }, ctx);
+    let work = Work::Return(due.limit);
+    ctx.vm.send_back(work, Give { mark, take }, ctx.now);
 }
 
 fn release(due: &Due, limit: &Limit, id: &[u8; 16], sure: bool, ctx: &mut Ctx<'_>) {
@@ -234,14 +235,7 @@ fn release(due: &Due, limit: &Limit, id: &[u8; 16], sure: bool, ctx: &mut Ctx<'_
     } else {
         Work::Uncounted
     };
-    returns(work, Give { mark: 0, take }, ctx);
-}
-
-fn returns(work: Work, give: Give<'_>, ctx: &mut Ctx<'_>) {
-    let id = ctx.vm.random_id();
-    let gives = vec![give];
-    let op = Op::LimitReturn(LimitReturn { id: &id, gives });
-    ctx.vm.settle(work, &op, ctx.now);
+    ctx.vm.send_back(work, Give { mark: 0, take }, ctx.now);
 }
 
 /// What was counted in memory is settled there. A surplus stays charged: it is this worker's share of an

@@ -13,13 +13,8 @@ use crate::core::failure::Failure;
 use crate::core::keys::Keys;
 use tidegate::policy::Algorithm;
 use tidegate::wire::OpError;
-use tidegate::wire::op::Take;
+use tidegate::wire::op::{MAX_LOGGED, MAX_REFILL_US, Take};
 
-/// Longest time to full refill of a bucket, microseconds (71 years): with Redis' clock added it stays
-/// below 2^53.
-const MAX_REFILL_US: u64 = 1 << 51;
-/// Units of a `sliding_window_log`: each is an entry in Redis.
-const MAX_LOGGED: u64 = 10_000;
 /// Longest wait of a `leaky_bucket`, microseconds; the longest deadline leaves room for it.
 const MAX_DELAY_US: u64 = 30_000_000;
 
