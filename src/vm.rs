@@ -223,7 +223,7 @@ impl Vm {
         }
     }
 
-    fn give_back(&mut self, back: GiveBack, now: Duration) {
+    pub(crate) fn give_back(&mut self, back: GiveBack, now: Duration) {
         let config = Rc::clone(&self.config);
         let calendars = Rc::clone(&self.calendars);
         let (index, subject) = back.key;

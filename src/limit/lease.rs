@@ -19,7 +19,7 @@ mod entry;
 use crate::policy::{Algorithm, Limit};
 use crate::wire::reply::{TakeState, Taken};
 use core::time::Duration;
-use entry::{Entry, Grant};
+use entry::{Asking, Entry, Grant};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 
@@ -133,17 +133,29 @@ impl Leases {
         Some(Spent { grant, taken })
     }
 
-    /// What was spent was not used after all.
-    pub fn put_back(&mut self, key: Key, spent: u64, units: u64, now: Duration) {
-        let Some(entry) = self.keys.get_mut(&key) else {
-            return;
-        };
+    /// What was spent was not used after all. What there is no room for, since more has been asked for
+    /// meanwhile, is to be given back.
+    pub fn put_back(
+        &mut self,
+        limit: &Limit,
+        key: Key,
+        spent: u64,
+        units: u64,
+        now: Duration,
+    ) -> Option<GiveBack> {
+        let entry = self.keys.get_mut(&key)?;
         entry.drop_ended(now);
+        let room = limit.lease_max.saturating_sub(entry.held_or_asked());
         // A grant that was spent to the end is gone, and its units with it.
-        let grant = entry.grants.iter_mut().find(|grant| grant.number == spent);
-        if let Some(grant) = grant {
-            grant.units = grant.units.saturating_add(units);
-        }
+        let mut grants = entry.grants.iter_mut();
+        let grant = grants.find(|grant| grant.number == spent)?;
+        let kept = units.min(room);
+        grant.units = grant.units.saturating_add(kept);
+        let surplus = units.saturating_sub(kept);
+        (surplus > 0).then(|| GiveBack {
+            units: surplus,
+            ..grant.back(key)
+        })
     }
 
     /// Whether units are to be asked for now; if so, the answer is told to [`Leases::granted`].
@@ -167,7 +179,11 @@ impl Leases {
         if self.asked.contains_key(&ticket) {
             return None;
         }
-        entry.asking = Some((ticket, now));
+        entry.asking = Some(Asking {
+            ticket,
+            sent: now,
+            units,
+        });
         self.asked.insert(ticket, key);
         Some(Ask { ticket, units })
     }
@@ -185,7 +201,8 @@ impl Leases {
         let Some(entry) = self.keys.get_mut(&key) else {
             return;
         };
-        let Some((_, sent)) = entry.asking.take_if(|(asked, _)| *asked == ticket) else {
+        let asking = entry.asking.take_if(|asking| asking.ticket == ticket);
+        let Some(Asking { sent, .. }) = asking else {
             return;
         };
         let (Some(said), Some(algorithm)) = (said, limit(key.0)) else {

@@ -10,8 +10,8 @@ pub(super) struct Entry {
     pub(super) demand: Demand,
     /// Oldest first.
     pub(super) grants: VecDeque<Grant>,
-    /// The question that is under way, and when it was sent.
-    pub(super) asking: Option<(u32, Duration)>,
+    /// The question that is under way.
+    pub(super) asking: Option<Asking>,
     /// Not asked before.
     pub(super) not_before: Duration,
     /// What Redis said last, and when that was asked.
@@ -29,6 +29,13 @@ pub(super) struct Grant {
     pub(super) until: Duration,
     /// It ends by [`LIFE`]: its charge outlives it, so giving it back is worth something.
     pub(super) early: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) ticket: u32,
+    pub(super) sent: Duration,
+    pub(super) units: u64,
 }
 
 #[derive(Debug)]
@@ -60,6 +67,12 @@ impl Entry {
     pub(super) fn held(&self) -> u64 {
         let units = self.grants.iter().map(|grant| grant.units);
         units.fold(0, u64::saturating_add)
+    }
+
+    /// What `lease_max` bounds.
+    pub(super) fn held_or_asked(&self) -> u64 {
+        let asked = self.asking.as_ref().map_or(0, |asking| asking.units);
+        self.held().saturating_add(asked)
     }
 
     pub(super) fn drop_ended(&mut self, now: Duration) {

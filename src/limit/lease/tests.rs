@@ -153,10 +153,35 @@ fn what_was_spent_for_a_request_that_was_refused_can_be_spent_again() {
     let ask = busy(&mut leases, 50, MS).unwrap();
     leases.granted(ask.ticket, window, said(10, 500 * MS));
     let spent = leases.spend(KEY, 4, 2 * MS).unwrap();
-    leases.put_back(KEY, spent.grant, 4, 3 * MS);
-    assert!(leases.spend(KEY, 10, 4 * MS).is_some());
-    leases.put_back(KEY, spent.grant + 1, 4, 5 * MS);
-    assert!(leases.spend(KEY, 1, 6 * MS).is_none(), "of no grant held");
+    let limit = limit(1_000);
+    let back = leases.put_back(&limit, KEY, spent.grant, 4, 3 * MS);
+    assert!(back.is_none() && leases.spend(KEY, 10, 4 * MS).is_some());
+    let back = leases.put_back(&limit, KEY, spent.grant + 1, 4, 5 * MS);
+    assert!(back.is_none() && leases.spend(KEY, 1, 6 * MS).is_none());
+}
+
+/// Regression: more was asked for between the request's spending and its refusal, and what it put back
+/// came on top of that.
+#[test]
+fn what_is_put_back_beyond_lease_max_is_given_back() {
+    let (mut leases, limit) = (Leases::new(), limit(20));
+    let first = leases.spend(KEY, 50, MS);
+    assert!(first.is_none());
+    let ask = leases.ask(&limit, KEY, MS).unwrap();
+    assert_eq!(ask.units, 20);
+    leases.granted(ask.ticket, window, said(20, 500 * MS));
+    let spent = leases.spend(KEY, 12, 2 * MS).unwrap();
+    assert_eq!(leases.ask(&limit, KEY, 2 * MS).unwrap().units, 12);
+    assert_eq!(
+        leases.put_back(&limit, KEY, spent.grant, 12, 3 * MS),
+        Some(GiveBack {
+            key: KEY,
+            mark: 77,
+            units: 12
+        })
+    );
+    assert!(leases.spend(KEY, 9, 4 * MS).is_none(), "8 are held");
+    assert!(leases.spend(KEY, 8, 4 * MS).is_some());
 }
 
 #[test]
@@ -261,7 +286,13 @@ proptest! {
                 7 => if let Some((grant, units)) = last.take() {
                     let (left, _) = grants.get_mut(&grant).expect("a grant");
                     *left += units;
-                    leases.put_back(KEY, grant, units, now);
+                    if let Some(back) = leases.put_back(&limit, KEY, grant, units, now) {
+                        let (left, window) = grants.get_mut(&grant).expect("a grant");
+                        *left -= back.units;
+                        if *window == us(now) / WINDOW {
+                            *redis.used.get_mut(window).expect("charged") -= back.units;
+                        }
+                    }
                 },
                 8 => now += MS * u32::try_from(gap).unwrap(),
                 _ => now += 20 * MS,
@@ -276,8 +307,8 @@ proptest! {
                     *redis.used.get_mut(of).expect("charged") -= back.units;
                 }
             }
-            let held = leases.keys.values().map(Entry::held).sum::<u64>();
-            prop_assert!(held <= lease_max, "held {} of {}", held, lease_max);
+            let held = leases.keys.values().map(Entry::held_or_asked).sum::<u64>();
+            prop_assert!(held <= lease_max, "held or asked for {} of {}", held, lease_max);
             prop_assert!(redis.used.values().all(|used| *used <= QUOTA));
             prop_assert!(leases.checks.len() <= leases.len());
         }

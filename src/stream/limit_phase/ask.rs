@@ -65,10 +65,17 @@ pub(in super::super) fn spend(request: &mut Request, ctx: &mut Ctx<'_>) {
 
 /// The request is refused: leased units it has spent are free again.
 pub(in super::super) fn withdraw(request: &Request, ctx: &mut Ctx<'_>) {
+    let config = Rc::clone(&ctx.vm.config);
     for claim in &request.claims {
-        if let Source::Lease(grant) = claim.source {
-            let key = (claim.limit, claim.subject);
-            ctx.vm.leases.put_back(key, grant, claim.charge, ctx.now);
+        let Source::Lease(grant) = claim.source else {
+            continue;
+        };
+        let Some(limit) = config.limits.get(claim.limit) else {
+            continue;
+        };
+        let (key, leases) = ((claim.limit, claim.subject), &mut ctx.vm.leases);
+        if let Some(surplus) = leases.put_back(limit, key, grant, claim.charge, ctx.now) {
+            ctx.vm.give_back(surplus, ctx.now);
         }
     }
 }
