@@ -134,6 +134,7 @@ pub(super) fn op<'a>(request: &'a Request, config: &'a Config) -> Option<Op<'a>>
         secret: &token.secret,
         idle_ms: realm.idle_ms,
         touch: Touch::Threshold,
+        data: false,
     }))
 }
 

@@ -4,10 +4,16 @@
 //! (invariants X7 and X11). An operation that does not parse is answered with an error of its own and
 //! nothing is sent to Redis for it.
 
+mod session;
 mod take;
 
 use super::resp::{self, Value};
 use core::fmt;
+
+pub use session::{
+    Change, MAX_DATA, MAX_GRACE_MS, MAX_ROLES, MAX_UID, Scope, SessionCreate, SessionEnd,
+    SessionGet, SessionRotate, SessionUpdate, Touch,
+};
 
 /// Limits in one [`Op::LimitTake`], at most.
 pub const MAX_LIMITS: usize = 16;
@@ -47,8 +53,16 @@ pub enum Op<'a> {
     LimitReturn(LimitReturn<'a>),
     /// `LIMIT.TAKE n take*n`: all or nothing. Reply: [`super::reply::LimitReply`].
     LimitTake(Vec<Take<'a>>),
+    /// `SESSION.CREATE`
+    SessionCreate(SessionCreate<'a>),
+    /// `SESSION.END`
+    SessionEnd(SessionEnd<'a>),
     /// `SESSION.GET`
     SessionGet(SessionGet<'a>),
+    /// `SESSION.ROTATE`
+    SessionRotate(SessionRotate<'a>),
+    /// `SESSION.UPDATE`
+    SessionUpdate(SessionUpdate<'a>),
 }
 
 /// `CACHE.GET url field vary lease lease_ms`. Reply: [`super::reply::CacheReply`].
@@ -151,43 +165,6 @@ pub struct Give<'a> {
     pub take: Take<'a>,
 }
 
-/// `SESSION.GET realm user secret idle_ms touch`. Reply: [`super::reply::SessionReply`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionGet<'a> {
-    /// Name of the realm.
-    pub realm: &'a [u8],
-    /// The token's keyed tag of the user: the Redis Cluster hash tag.
-    pub user: &'a [u8; 12],
-    /// The token's random part: names the key and opens the value.
-    pub secret: &'a [u8; 18],
-    /// Idle time the session is slid by, milliseconds, > 0.
-    pub idle_ms: u64,
-    /// When to slide it.
-    pub touch: Touch,
-}
-
-/// When a look-up slides a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Touch {
-    /// On each look-up.
-    Always,
-    /// Never: polling must not keep a session alive.
-    Never,
-    /// When less than 3/4 of `idle_ms` is left.
-    Threshold,
-}
-
-impl Touch {
-    /// Its name on the wire.
-    pub fn name(self) -> &'static [u8] {
-        match self {
-            Self::Always => b"always",
-            Self::Never => b"never",
-            Self::Threshold => b"threshold",
-        }
-    }
-}
-
 /// Why an operation was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpError {
@@ -235,7 +212,11 @@ impl<'a> Op<'a> {
             b"CACHE.PUT" => cache_put(args),
             b"LIMIT.RETURN" => limit_return(args),
             b"LIMIT.TAKE" => limit_take(args),
-            b"SESSION.GET" => session_get(args),
+            b"SESSION.CREATE" => session::create(args),
+            b"SESSION.END" => session::end(args),
+            b"SESSION.GET" => session::get(args),
+            b"SESSION.ROTATE" => session::rotate(args),
+            b"SESSION.UPDATE" => session::update(args),
             _ => Err(OpError::Verb),
         }
     }
@@ -248,7 +229,11 @@ impl<'a> Op<'a> {
             Self::CachePut(_) => "CACHE.PUT",
             Self::LimitReturn(_) => "LIMIT.RETURN",
             Self::LimitTake(_) => "LIMIT.TAKE",
+            Self::SessionCreate(_) => "SESSION.CREATE",
+            Self::SessionEnd(_) => "SESSION.END",
             Self::SessionGet(_) => "SESSION.GET",
+            Self::SessionRotate(_) => "SESSION.ROTATE",
+            Self::SessionUpdate(_) => "SESSION.UPDATE",
         }
     }
 
@@ -309,15 +294,11 @@ impl<'a> Op<'a> {
                     take.encode(out);
                 }
             }
-            Self::SessionGet(op) => {
-                resp::array(out, 6);
-                resp::bulk(out, verb);
-                resp::bulk(out, op.realm);
-                resp::bulk(out, op.user);
-                resp::bulk(out, op.secret);
-                resp::bulk_int(out, op.idle_ms);
-                resp::bulk(out, op.touch.name());
-            }
+            Self::SessionCreate(op) => op.encode(verb, out),
+            Self::SessionEnd(op) => op.encode(verb, out),
+            Self::SessionGet(op) => op.encode(verb, out),
+            Self::SessionRotate(op) => op.encode(verb, out),
+            Self::SessionUpdate(op) => op.encode(verb, out),
         }
     }
 }
@@ -395,27 +376,6 @@ fn limit_take<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         .collect::<Result<_, _>>()?;
     ended(args)?;
     Ok(Op::LimitTake(takes))
-}
-
-fn session_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let &[realm, user, secret, idle_ms, touch] = args else {
-        return Err(OpError::Arity);
-    };
-    if realm.is_empty() || realm.len() > 64 {
-        return Err(OpError::Argument("realm"));
-    }
-    Ok(Op::SessionGet(SessionGet {
-        realm,
-        user: fixed(user, "user")?,
-        secret: fixed(secret, "secret")?,
-        idle_ms: ttl(idle_ms)?,
-        touch: match touch {
-            b"always" => Touch::Always,
-            b"never" => Touch::Never,
-            b"threshold" => Touch::Threshold,
-            _ => return Err(OpError::Argument("touch")),
-        },
-    }))
 }
 
 fn checked_url(url: &[u8]) -> Result<&[u8], OpError> {

@@ -3,8 +3,12 @@
 //! A value that does not have the expected shape is [`ReplyError::Shape`], never a guess: the caller
 //! treats it like no answer.
 
+mod session;
+
 use super::resp::{self, Value};
 use core::fmt;
+
+pub use session::{SessionData, SessionReply, SessionWritten};
 
 /// Why a value is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,22 +95,6 @@ pub enum TakeState {
     Never,
     /// It fits (1).
     Ok,
-}
-
-/// Answer to `SESSION.GET`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SessionReply<'a> {
-    /// `[+absent now_us]`: never created, ended, revoked or expired.
-    Absent,
-    /// `[+valid uid roles deadline_us now_us]`
-    Valid {
-        /// The user.
-        uid: &'a [u8],
-        /// Roles, sorted, joined by `,`.
-        roles: &'a [u8],
-        /// Absolute deadline, microseconds since the epoch by Redis' clock.
-        deadline_us: u64,
-    },
 }
 
 impl<'a> CacheReply<'a> {
@@ -262,55 +250,6 @@ impl TakeState {
             Value::Integer(1) => Some(Self::Ok),
             _ => None,
         }
-    }
-}
-
-impl<'a> SessionReply<'a> {
-    /// Reads the value.
-    pub fn parse(value: &Value<'a>) -> Result<Self, ReplyError> {
-        match array(value)? {
-            [Value::Simple(b"absent"), now] => {
-                unsigned(now)?;
-                Ok(Self::Absent)
-            }
-            [
-                Value::Simple(b"valid"),
-                Value::Bulk(uid),
-                Value::Bulk(roles),
-                deadline,
-                now,
-            ] => {
-                unsigned(now)?;
-                Ok(Self::Valid {
-                    uid,
-                    roles,
-                    deadline_us: unsigned(deadline)?,
-                })
-            }
-            _ => Err(ReplyError::Shape),
-        }
-    }
-
-    /// Appends the value.
-    pub fn encode(&self, now_us: u64, out: &mut Vec<u8>) {
-        match self {
-            Self::Absent => {
-                resp::array(out, 2);
-                resp::simple(out, b"absent");
-            }
-            Self::Valid {
-                uid,
-                roles,
-                deadline_us,
-            } => {
-                resp::array(out, 5);
-                resp::simple(out, b"valid");
-                resp::bulk(out, uid);
-                resp::bulk(out, roles);
-                int(out, *deadline_us);
-            }
-        }
-        int(out, now_us);
     }
 }
 

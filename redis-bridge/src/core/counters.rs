@@ -59,8 +59,16 @@ pub struct Ops {
     pub limit_return: u64,
     /// `LIMIT.TAKE`
     pub limit_take: u64,
+    /// `SESSION.CREATE`
+    pub session_create: u64,
+    /// `SESSION.END`
+    pub session_end: u64,
     /// `SESSION.GET`
     pub session_get: u64,
+    /// `SESSION.ROTATE`
+    pub session_rotate: u64,
+    /// `SESSION.UPDATE`
+    pub session_update: u64,
 }
 
 /// Failed operations by the code of their error line.
@@ -94,7 +102,11 @@ impl Counters {
             Op::CachePut(_) => &mut self.ops.cache_put,
             Op::LimitReturn(_) => &mut self.ops.limit_return,
             Op::LimitTake(_) => &mut self.ops.limit_take,
+            Op::SessionCreate(_) => &mut self.ops.session_create,
+            Op::SessionEnd(_) => &mut self.ops.session_end,
             Op::SessionGet(_) => &mut self.ops.session_get,
+            Op::SessionRotate(_) => &mut self.ops.session_rotate,
+            Op::SessionUpdate(_) => &mut self.ops.session_update,
         };
         *slot += 1;
     }

@@ -150,6 +150,7 @@ async fn a_session_is_created_listed_and_revoked() {
         secret: &token.secret,
         idle_ms: 60_000,
         touch: tidegate::wire::op::Touch::Threshold,
+        data: false,
     });
     let answer = bridge.exchange(std::slice::from_ref(&get)).await;
     let text = String::from_utf8_lossy(&answer).into_owned();

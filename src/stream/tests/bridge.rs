@@ -1,7 +1,7 @@
 //! What a bridge is asked, and what it usually says.
 
 use crate::wire::op::{Give, Op, Take, Touch};
-use crate::wire::reply::{CacheReply, LimitReply, SessionReply, TakeState, Taken};
+use crate::wire::reply::{CacheReply, LimitReply, SessionReply, SessionWritten, TakeState, Taken};
 use crate::wire::resp;
 
 /// An operation, with its own bytes.
@@ -14,6 +14,8 @@ pub(super) enum Asked {
         lease: [u8; 16],
         lease_ms: u64,
     },
+    /// A change of a session, as it went out.
+    Change(Vec<u8>),
     Invalidate(Vec<Vec<u8>>),
     Limits(Vec<Limit>),
     Put {
@@ -88,6 +90,10 @@ impl Asked {
                 idle_ms: get.idle_ms,
                 touch: get.touch,
             },
+            Op::SessionCreate(_)
+            | Op::SessionEnd(_)
+            | Op::SessionRotate(_)
+            | Op::SessionUpdate(_) => Self::Change(encoded(|out| op.encode(out))),
         }
     }
 
@@ -141,6 +147,7 @@ pub(super) fn usual(asked: &Asked, now_us: u64) -> Vec<u8> {
             resp::array(out, gives.len());
             gives.iter().for_each(|_| resp::integer(out, 1));
         }),
+        Asked::Change(_) => encoded(|out| SessionWritten::Absent.encode(now_us, out)),
         Asked::Session { .. } => valid("42", "admin,user", now_us),
     }
 }
@@ -151,6 +158,7 @@ pub(super) fn valid(uid: &str, roles: &str, now_us: u64) -> Vec<u8> {
             uid: uid.as_bytes(),
             roles: roles.as_bytes(),
             deadline_us: now_us + 1,
+            data: None,
         }
         .encode(now_us, out);
     })

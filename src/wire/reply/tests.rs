@@ -67,15 +67,36 @@ proptest! {
     #[test]
     fn x6_session_replies_parse_to_themselves(
         uid in vec(any::<u8>(), 0..20), roles in vec(any::<u8>(), 0..20),
-        deadline_us in 0..=MAX, now_us in 0..=MAX,
+        deadline_us in 0..=MAX, now_us in 0..=MAX, version in 0..=MAX,
     ) {
+        let data = Some(SessionData { version, json: &uid });
         for reply in [
             SessionReply::Absent,
-            SessionReply::Valid { uid: &uid, roles: &roles, deadline_us },
+            SessionReply::Valid { uid: &uid, roles: &roles, deadline_us, data: None },
+            SessionReply::Valid { uid: &uid, roles: &roles, deadline_us, data },
         ] {
             let mut bytes = Vec::new();
             reply.encode(now_us, &mut bytes);
             prop_assert_eq!(SessionReply::parse(&decoded(&bytes)), Ok(reply));
+        }
+    }
+
+    #[test]
+    fn x6_what_is_said_of_a_changed_session_parses_to_itself(
+        user in any::<[u8; 12]>(), half in any::<[u8; 9]>(), n in 0..=MAX, now_us in 0..=MAX,
+    ) {
+        let secret = [half, half].concat().try_into().unwrap();
+        for reply in [
+            SessionWritten::Absent,
+            SessionWritten::Conflict { version: n },
+            SessionWritten::Created { user, deadline_us: n },
+            SessionWritten::Ended { sessions: n },
+            SessionWritten::Rotated { secret, deadline_us: n },
+            SessionWritten::Updated { version: n },
+        ] {
+            let mut bytes = Vec::new();
+            reply.encode(now_us, &mut bytes);
+            prop_assert_eq!(SessionWritten::parse(&decoded(&bytes)), Ok(reply));
         }
     }
 

@@ -73,6 +73,9 @@ pub(super) fn begin(op: &Op<'_>, cx: &mut Context<'_>) -> Result<Begun, Failure>
         Op::LimitReturn(op) => limit::GiveBack::begin(op, cx),
         Op::LimitTake(takes) => limit::Takes::begin(takes, cx, limit::Answer::Value),
         Op::SessionGet(op) => Ok(session::Get::begin(op, cx)),
+        Op::SessionCreate(_) | Op::SessionEnd(_) | Op::SessionRotate(_) | Op::SessionUpdate(_) => {
+            Err(Failure::Op(tidegate::wire::OpError::Verb))
+        }
     }
 }
 

@@ -60,6 +60,7 @@ impl Get {
                     uid: payload.uid.as_bytes(),
                     roles: roles.as_bytes(),
                     deadline_us,
+                    data: None,
                 };
                 reply.encode(now_us, &mut out);
             }

@@ -195,6 +195,7 @@ pub(super) fn session_get<'a>(user: &'a [u8; 12], secret: &'a [u8; 18]) -> Op<'a
         secret,
         idle_ms: 1_800_000,
         touch: Touch::Threshold,
+        data: false,
     })
 }
 
