@@ -87,6 +87,24 @@ events! {
         Unknown => "unknown",
         /// It lacks the role.
         Forbidden => "forbidden",
+        /// Another site may have caused the request, and `csrf: report` let it pass.
+        CrossSite => "cross_site",
+        /// A login made it.
+        Created => "created",
+        /// A logout ended it, or its user's others.
+        Ended => "ended",
+        /// It got another token.
+        Rotated => "rotated",
+        /// Its data changed.
+        Updated => "updated",
+        /// A change was based on a version it no longer has: refused with 409.
+        Conflict => "conflict",
+        /// A change came after it had ended.
+        Lost => "lost",
+        /// A change could not be written.
+        Error => "error",
+        /// An `x-session-*` field of an answer that is not allowed there, or not of its form.
+        Unheeded => "unheeded",
     }
 }
 

@@ -1,5 +1,6 @@
 //! What all requests of one worker's VM share.
 
+mod entropy;
 mod work;
 
 use crate::exchange::{CallError, Client, ClientConfig, SplitMix64};
@@ -27,6 +28,7 @@ const FALLBACK_PER_SECOND: u32 = 200;
 /// it on all workers.
 const EXACT: Duration = Duration::from_secs(5);
 
+pub use entropy::Entropy;
 pub(crate) use work::{MAX_NUMBER, Work};
 
 /// One VM's memory: bounded, and all of it made from a configuration and a seed.
@@ -47,6 +49,8 @@ pub struct Vm {
     pub(crate) calendars: Rc<[Option<String>]>,
     pub(crate) vary: VaryMemo,
     pub(crate) rng: SplitMix64,
+    /// Where secrets come from.
+    pub entropy: Entropy,
     /// Some policy requires a session.
     pub(crate) protects: bool,
     wants_peer: bool,
@@ -100,6 +104,7 @@ impl Vm {
                 .collect(),
             vary: VaryMemo::new(),
             rng,
+            entropy: Entropy::default(),
             protects: config
                 .policies
                 .iter()
@@ -111,6 +116,15 @@ impl Vm {
             lost: 0,
             exact_until: Duration::ZERO,
             config: Rc::new(config),
+        }
+    }
+
+    /// Random bytes that [`Vm::entropy`] is to be given before the next input.
+    pub fn wants_entropy(&self) -> usize {
+        if self.config.sessions.is_empty() {
+            0
+        } else {
+            self.entropy.wanted()
         }
     }
 

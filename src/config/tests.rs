@@ -1,7 +1,8 @@
 mod limits;
 
 use super::*;
-use crate::policy::{Algorithm, Cost, Credential, KeyPart, LimitHeaders, OnError, Target};
+use crate::policy::{Algorithm, Cost, Credential, Csrf, KeyPart, LimitHeaders, OnError, Target};
+use crate::wire::op::Touch;
 
 /// The spine of the design, as Envoy sends it: every number a double.
 const SPINE: &str = r#"{
@@ -10,7 +11,7 @@ const SPINE: &str = r#"{
   "bridge": {"cluster": "redis-bridge", "timeout": "100ms"},
   "client_ip": {"prefix_v4": 24, "prefix_v6": 56.0, "trusted_hops": 2.0},
   "sessions": {
-    "web": {"cookie": "__Host-sid", "idle": "30m", "absolute": "12h"},
+    "web": {"cookie": "__Host-sid", "idle": "30m", "absolute": "12h", "touch": "always", "csrf": "report"},
     "api": {"header": "authorization"}
   },
   "limits": {
@@ -26,7 +27,7 @@ const SPINE: &str = r#"{
   "policies": {
     "api": {"session": "web", "limits": ["per-ip", "per-user"], "cache": "catalog"},
     "admin": {"session": {"use": "web", "roles": ["admin"]}, "limits": ["per-user"]},
-    "login": {"session": {"use": "api", "create": true, "required": false}, "limits": ["per-ip"]}
+    "login": {"session": {"use": "web", "create": true, "required": false, "touch": "never"}, "limits": ["per-ip"]}
   },
   "routes": [
     {"match": {"path_prefix": "/admin", "hosts": ["Shop.Example"]}, "policy": "admin"},
@@ -117,6 +118,10 @@ fn the_spine_compiles() {
     assert!(session.required && !session.create && session.roles == ["admin"]);
     let session = policy("login").session.as_ref().unwrap();
     assert!(!session.required && session.create && session.roles.is_empty());
+    assert_eq!((session.touch, session.update), (Touch::Never, false));
+    let session = policy("api").session.as_ref().unwrap();
+    assert_eq!((session.touch, session.data), (Touch::Always, false));
+    assert_eq!(config.sessions[session.realm].csrf, Csrf::Report);
 
     let found = config
         .router
@@ -136,8 +141,7 @@ fn the_spine_compiles() {
         [
             "caches.catalog.stale_if_error: accepted, not acted upon by this version",
             "caches.catalog.stale_while_revalidate: accepted, not acted upon by this version",
-            "policies.login.session.create: accepted, not acted upon by this version: use the \
-             bridge's admin API",
+            "sessions.api: no policy uses it",
         ]
     );
     assert_eq!(config.digest.len(), 64);

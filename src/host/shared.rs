@@ -72,6 +72,7 @@ impl Shared {
     /// Feeds an input of the request in `context`, which the host is calling back for.
     pub(super) fn input(&mut self, context: u32, input: Input<'_>) -> Action {
         let now = clock::now();
+        self.fetch_entropy();
         let stream = self.streams.entry(context).or_default();
         let mut output = stream.handle(context, input, now, &mut self.vm);
         loop {
@@ -83,6 +84,14 @@ impl Shared {
                 Some(next) => output = next,
                 None => return action,
             }
+        }
+    }
+
+    /// From WASI's `random_get`. Without it no session is made: the answer that wants one becomes 503.
+    fn fetch_entropy(&mut self) {
+        let mut bytes = vec![0; self.vm.wants_entropy()];
+        if !bytes.is_empty() && getrandom::fill(&mut bytes).is_ok() {
+            self.vm.entropy.refill(&bytes);
         }
     }
 

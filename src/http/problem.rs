@@ -32,7 +32,9 @@ pub enum Reason {
     SessionInvalid,
     /// 401: no token.
     SessionRequired,
-    /// 503: whether the session lives is not known.
+    /// 409: the session was changed by another request meanwhile.
+    SessionConflict,
+    /// 503: whether the session lives is not known, or a change of it could not be written.
     SessionUnavailable,
     /// 500: the route names a policy that does not exist.
     UnknownPolicy,
@@ -53,6 +55,7 @@ impl Reason {
             Self::RoleRequired => "role-required",
             Self::SessionInvalid => "session-invalid",
             Self::SessionRequired => "session-required",
+            Self::SessionConflict => "session-conflict",
             Self::SessionUnavailable => "session-unavailable",
             Self::UnknownPolicy => "unknown-policy",
         }
@@ -64,6 +67,7 @@ impl Reason {
             Self::AmbiguousCredential | Self::AmbiguousPath | Self::CostInvalid => 400,
             Self::SessionInvalid | Self::SessionRequired => 401,
             Self::CrossSite | Self::RoleRequired => 403,
+            Self::SessionConflict => 409,
             Self::CostExceedsLimit | Self::QuotaExceeded => 429,
             Self::Internal | Self::UnknownPolicy => 500,
             Self::LimitUnavailable | Self::SessionUnavailable => 503,
@@ -86,7 +90,8 @@ impl Reason {
             Self::RoleRequired => "Session does not hold a required role",
             Self::SessionInvalid => "Session is not valid",
             Self::SessionRequired => "Session required",
-            Self::SessionUnavailable => "Session cannot be checked now",
+            Self::SessionConflict => "Session was changed by another request",
+            Self::SessionUnavailable => "Session cannot be checked or changed now",
             Self::UnknownPolicy => "Route has no policy of that name",
         }
     }

@@ -12,6 +12,8 @@ pub use limit::{
 };
 pub use router::{HostRule, PathRule, Router, Rule, Target, canonical_host};
 
+use crate::wire::op::Touch;
+
 /// A whole compiled configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -78,6 +80,21 @@ pub struct Realm {
     pub idle_ms: u64,
     /// A session this old ends, milliseconds; >= `idle_ms`.
     pub absolute_ms: u64,
+    /// When a request slides its session.
+    pub touch: Touch,
+    /// What becomes of an unsafe request that a cookie authenticated and another site may have caused.
+    pub csrf: Csrf,
+}
+
+/// What becomes of cross-site requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Csrf {
+    /// Not looked at.
+    Disabled,
+    /// Refused.
+    Enforce,
+    /// Counted and logged.
+    Report,
 }
 
 /// Where a session token travels.
@@ -132,4 +149,10 @@ pub struct SessionUse {
     pub roles: Vec<String>,
     /// The upstream may create sessions on this route.
     pub create: bool,
+    /// The upstream may change the session's data and roles.
+    pub update: bool,
+    /// The upstream is told the session's data.
+    pub data: bool,
+    /// When requests on this route slide the session.
+    pub touch: Touch,
 }

@@ -1,6 +1,7 @@
 //! Sessions, the filter's half: which token a request carries, whether we minted it, and what the
 //! upstream is told. Whether the session lives is Redis' knowledge ([`crate::wire::op::SessionGet`]).
 
+pub mod contract;
 pub mod credential;
 pub mod csrf;
 pub mod identity;

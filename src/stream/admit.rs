@@ -62,6 +62,7 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
         return State::Passing;
     };
 
+    let post = headers.only(":method") == Some(b"POST");
     let mut request = Box::new(Request {
         headers,
         edited,
@@ -73,6 +74,10 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
         limit_fields: Vec::new(),
         cache: Cached::Unused,
         asked: Vec::new(),
+        token: None,
+        data: None,
+        nonce: String::new(),
+        post,
     });
 
     if let Some(used) = &policy.session
@@ -129,7 +134,7 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
 
 /// Lets the request go upstream.
 pub(super) fn forward(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Output) -> State {
-    session_phase::tell(&mut request);
+    session_phase::tell(&mut request, ctx);
     ctx.held.forwarded(&request.claims);
     cache_phase::before_forward(&mut request, ctx);
     output.verdict = Verdict::Continue;

@@ -10,7 +10,9 @@
 //!                         └─ Pause ── Answer ─ decide ─┬─ Continue ▶ upstream
 //!                                        ▲     │        └─ Reply (hit, 401, 403, 429, 503)
 //!                                        └─────┘ other Vary: asked again
-//! ResponseHeaders ─ respond ─┬─ Continue, the body is copied ─ end ─ store (nobody waits)
+//! ResponseHeaders ─ change ─┬─ Pause (x-session-*) ── Answer ─┬─ Reply (409, 503)
+//!                           └─────────────────────────────────┴─ respond
+//! respond ─┬─ Continue, the body is copied ─ end ─ store (nobody waits)
 //!                            └─ Pause (unsafe method) ── Answer ── Continue
 //! ```
 //!
@@ -27,6 +29,7 @@ mod decide;
 mod limit_phase;
 mod request;
 mod respond;
+mod session_change;
 mod session_phase;
 mod vary_memo;
 
@@ -177,6 +180,11 @@ enum State {
     Asking { request: Box<Request>, call: CallId },
     /// Over.
     Done,
+    /// Paused in the response's headers until what it does to a session is written.
+    Changing {
+        call: CallId,
+        waiting: Box<session_change::Waiting>,
+    },
     /// Gone upstream under a policy.
     Forwarded(Box<Request>),
     /// Nothing seen yet.
@@ -246,6 +254,16 @@ impl Stream {
                 output.resume = Some(Direction::Response);
                 respond::purged(cache, headers, result, &mut ctx, &mut output)
             }
+            (
+                State::Changing { waiting, call },
+                Input::Answer {
+                    call: answered,
+                    result,
+                },
+            ) if call == answered => {
+                output.resume = Some(Direction::Response);
+                session_change::answered(*waiting, result, &mut ctx, &mut output)
+            }
             (State::Forwarded(request), Input::ResponseHeaders { headers, end }) => {
                 respond::respond(request, headers, end, &mut ctx, &mut output)
             }
@@ -270,7 +288,10 @@ impl Stream {
                 | Input::Answer { .. },
             ) => state,
             // A stale answer to a call that was replaced.
-            (state @ (State::Asking { .. } | State::Purging { .. }), Input::Answer { .. }) => {
+            (
+                state @ (State::Asking { .. } | State::Changing { .. } | State::Purging { .. }),
+                Input::Answer { .. },
+            ) => {
                 output.verdict = Verdict::Pause;
                 state
             }
@@ -298,7 +319,10 @@ impl Stream {
 
 impl State {
     fn is_paused(&self) -> bool {
-        matches!(self, Self::Asking { .. } | Self::Purging { .. })
+        matches!(
+            self,
+            Self::Asking { .. } | Self::Changing { .. } | Self::Purging { .. }
+        )
     }
 }
 

@@ -32,6 +32,14 @@ pub(super) struct Request {
     pub(super) cache: Cached,
     /// What was asked, in order.
     pub(super) asked: Vec<Asked>,
+    /// The token it showed, once its MAC was found good.
+    pub(super) token: Option<Token>,
+    /// The session's data and their version, when the policy wants them.
+    pub(super) data: Option<(u64, Vec<u8>)>,
+    /// What an answer that changes a session has to repeat; empty where none may.
+    pub(super) nonce: String,
+    /// It is a POST.
+    pub(super) post: bool,
 }
 
 /// One limit that applies.

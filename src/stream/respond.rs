@@ -1,7 +1,8 @@
 //! Third phase: the upstream's answer on its way to the client.
 
 use super::request::{Cached, Lookup, Request};
-use super::{Ctx, Output, Property, State, Verdict, cache_phase, limit_phase};
+use super::session_change::Fields;
+use super::{Ctx, Output, Property, State, Verdict, cache_phase, limit_phase, session_change};
 use crate::cache::freshness::Timing;
 use crate::cache::status::Status;
 use crate::cache::store::ResponseMeta;
@@ -37,14 +38,27 @@ pub(super) fn without_reserved(mut headers: Headers) -> Option<Headers> {
 /// Decides what becomes of the response's headers.
 pub(super) fn respond(
     request: Box<Request>,
+    headers: Headers,
+    end: bool,
+    ctx: &mut Ctx<'_>,
+    output: &mut Output,
+) -> State {
+    let status = status_of(&headers);
+    limit_phase::answered(status, &headers, ctx);
+    session_change::begin(request, headers, end, status, ctx, output)
+}
+
+/// The same, once what the answer does to a session is done.
+pub(super) fn finish(
+    request: Box<Request>,
     mut headers: Headers,
     end: bool,
+    fields: Fields,
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
     let config = Rc::clone(&ctx.vm.config);
     let status = status_of(&headers);
-    limit_phase::answered(status, &headers, ctx);
     let mut edited = false;
     let mut next = State::Answered;
     let policy = config.policies.get(request.policy);
@@ -66,7 +80,11 @@ pub(super) fn respond(
                 Some(Status::Method)
             }
             Cached::Lookup(lookup) => {
-                let stored = begin_store(&request, lookup, policy, &config, &headers, end, ctx);
+                let stored = if fields.changed {
+                    Err(NotStored::Session)
+                } else {
+                    begin_store(&request, lookup, policy, &config, &headers, end, ctx)
+                };
                 let result = match stored {
                     Ok(capture) => {
                         next = capture.begin(index, end, ctx);
@@ -96,6 +114,13 @@ pub(super) fn respond(
     for (name, value) in &request.limit_fields {
         headers.append(name, value.as_bytes());
         edited = true;
+    }
+    if fields.changed {
+        headers.set("cache-control", "no-store");
+        edited = true;
+    }
+    if let Some(cookie) = fields.set_cookie {
+        headers.append("set-cookie", cookie);
     }
     match &mut next {
         State::Purging { headers: held, .. } => *held = edited.then_some(headers),

@@ -1,16 +1,18 @@
 //! Sessions on a request's way: presented, looked up, told to the upstream.
 
 use super::request::{Request, Session};
-use super::{Ctx, Output, Property};
+use super::{Ctx, Output, Property, session_change};
 use crate::http::problem::{Challenge, Problem, Reason};
 use crate::metrics::{Metric, RequestEvent, SessionEvent};
-use crate::policy::{Config, Credential, Realm, SessionUse};
+use crate::policy::{Config, Credential, Csrf, Realm, SessionUse};
 use crate::session::credential::{find, strip};
 use crate::session::token::verify;
 use crate::session::{Found, Identity, Rejected, Told, csrf};
-use crate::wire::op::{SessionGet, Touch};
+use crate::wire::op::SessionGet;
 use crate::wire::reply::{ReplyError, SessionReply};
 use crate::wire::{Op, Value};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::rc::Rc;
 
 /// The request was refused; the answer is in the output.
@@ -109,13 +111,19 @@ pub(super) fn present(
                 )?;
                 return Ok(());
             }
-            if is_cross_site(realm, request) {
+            if is_cross_site(realm, request) && realm.csrf == Csrf::Report {
+                ctx.vm
+                    .metrics
+                    .count(Metric::Session(used.realm, SessionEvent::CrossSite));
+                log::warn!("a request that another site may have caused (csrf: report)");
+            } else if is_cross_site(realm, request) {
                 ctx.vm
                     .metrics
                     .count(Metric::Request(RequestEvent::CrossSite));
                 return refuse(Reason::CrossSite, Some(realm), request, &config, output);
             }
             request.session = Session::Presented(token);
+            request.token = Some(token);
             Ok(())
         }
     }
@@ -133,8 +141,8 @@ pub(super) fn op<'a>(request: &'a Request, config: &'a Config) -> Option<Op<'a>>
         user: &token.user,
         secret: &token.secret,
         idle_ms: realm.idle_ms,
-        touch: Touch::Threshold,
-        data: false,
+        touch: used.touch,
+        data: used.data,
     }))
 }
 
@@ -161,6 +169,8 @@ pub(super) fn answered(
     match reply {
         Ok(SessionReply::Absent) => {
             request.session = Session::None;
+            // Not adopted by a login: it names nothing.
+            request.token = None;
             ctx.vm
                 .metrics
                 .count(Metric::Session(used.realm, SessionEvent::Absent));
@@ -173,13 +183,16 @@ pub(super) fn answered(
                 output,
             )
         }
-        Ok(SessionReply::Valid { uid, roles, .. }) => match Identity::parse(uid, roles) {
+        Ok(SessionReply::Valid {
+            uid, roles, data, ..
+        }) => match Identity::parse(uid, roles) {
             Ok(identity) => {
                 let allowed = identity.holds_any(&used.roles);
                 output
                     .properties
                     .push((Property::Session, handle.clone().into_bytes()));
                 request.session = Session::Valid { identity, handle };
+                request.data = data.map(|data| (data.version, data.json.to_vec()));
                 if !allowed {
                     ctx.vm
                         .metrics
@@ -201,12 +214,28 @@ pub(super) fn answered(
 }
 
 /// Writes what the upstream is told.
-pub(super) fn tell(request: &mut Request) {
+pub(super) fn tell(request: &mut Request, ctx: &mut Ctx<'_>) {
     let Some(fields) = request.told().map(|told: Told<'_>| told.headers()) else {
         return;
     };
     for (name, value) in fields {
         request.headers.append(name, value);
+    }
+    if let Some((version, json)) = &request.data {
+        let version = version.to_string();
+        request.headers.append("x-session-version", version);
+        // JSON may hold bytes that no field may.
+        let data = URL_SAFE_NO_PAD.encode(json);
+        request.headers.append("x-session-data", data);
+    }
+    let config = Rc::clone(&ctx.vm.config);
+    let policy = config.policies.get(request.policy);
+    if let Some(used) = policy.and_then(|policy| policy.session.as_ref()) {
+        request.nonce = session_change::nonce(used, ctx);
+    }
+    if !request.nonce.is_empty() {
+        let nonce = request.nonce.as_bytes();
+        request.headers.append("x-session-nonce", nonce);
     }
     request.edited = true;
 }
@@ -266,17 +295,10 @@ fn refuse(
         };
     }
     request.refuse(problem, config, output);
-    if let (
-        Reason::SessionInvalid,
-        Some(Realm {
-            credential: Credential::Cookie(name),
-            ..
-        }),
-    ) = (reason, realm)
+    if reason == Reason::SessionInvalid
+        && let Some(clear) = realm.and_then(session_change::clear)
         && let super::Verdict::Reply(reply) = &mut output.verdict
     {
-        // Same name, path and attributes as it was set with, or the browser keeps it.
-        let clear = format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
         reply
             .headers
             .push(("set-cookie".to_owned(), clear.into_bytes()));
@@ -287,7 +309,7 @@ fn refuse(
 fn is_cross_site(realm: &Realm, request: &Request) -> bool {
     let headers = &request.headers;
     let method = headers.only(":method").unwrap_or_default();
-    if realm.credential == Credential::Bearer {
+    if realm.credential == Credential::Bearer || realm.csrf == Csrf::Disabled {
         return false;
     }
     let scheme = headers.only(":scheme").unwrap_or_default();

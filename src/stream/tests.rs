@@ -18,6 +18,7 @@ mod limits_down;
 mod order;
 mod passing;
 mod paths;
+mod session_changes;
 mod sessions;
 mod slots;
 mod spoofing;

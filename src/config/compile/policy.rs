@@ -1,11 +1,12 @@
 //! Policies.
 
 use super::super::at::{At, Shown};
-use super::super::raw;
-use super::key;
+use super::super::{Field, raw};
 use super::name::Names;
 use super::value::{count, distinct, list};
+use super::{key, session};
 use crate::policy::{Policy, SessionUse};
+use crate::wire::op::Touch;
 
 /// Limits of one policy, at most: what one exchange takes.
 const MAX_LIMITS: usize = crate::wire::op::MAX_LIMITS;
@@ -22,7 +23,7 @@ pub(super) fn policy(
     at: &At<'_>,
 ) -> Option<Policy> {
     let session = raw.session.value(None, |session| {
-        session_use(session, names, &at.key("session")).map(Some)
+        session_use(session, config, names, &at.key("session")).map(Some)
     });
     let limits = limits(raw, config, names, &at.key("limits"));
     let cache = raw
@@ -36,7 +37,12 @@ pub(super) fn policy(
     })
 }
 
-fn session_use(raw: &raw::Session, names: &Names<'_>, at: &At<'_>) -> Option<SessionUse> {
+fn session_use(
+    raw: &raw::Session,
+    config: &raw::Config,
+    names: &Names<'_>,
+    at: &At<'_>,
+) -> Option<SessionUse> {
     let raw = match raw {
         raw::Session::Realm(realm) => {
             return Some(SessionUse {
@@ -44,6 +50,9 @@ fn session_use(raw: &raw::Session, names: &Names<'_>, at: &At<'_>) -> Option<Ses
                 required: true,
                 roles: Vec::new(),
                 create: false,
+                update: false,
+                data: false,
+                touch: realm_of(realm, config).map_or(Touch::Threshold, touch_of),
             });
         }
         raw::Session::Use(raw) => raw,
@@ -51,7 +60,14 @@ fn session_use(raw: &raw::Session, names: &Names<'_>, at: &At<'_>) -> Option<Ses
     let realm = raw.realm.required(&at.key("use"));
     let realm = realm.and_then(|realm| names.realm(realm, &at.key("use")));
     let required = raw.required.value(true, |&required| Some(required));
-    let create = raw.create.value(false, |&create| Some(create));
+    let flag = |field: &Field<bool>| field.value(false, |&set| Some(set));
+    let (create, update, data) = (flag(&raw.create), flag(&raw.update), flag(&raw.data));
+    let (name, touch) = (raw.realm.given(), raw.touch.given());
+    let of_realm = name.and_then(|name| realm_of(name, config));
+    let touch = match touch {
+        Some(word) => session::touch(*word),
+        None => of_realm.map_or(Touch::Threshold, touch_of),
+    };
     let roles = raw.roles.value(Vec::new(), |roles| {
         let at = at.key("roles");
         count(roles, MAX_ROLES, &at)?;
@@ -59,24 +75,39 @@ fn session_use(raw: &raw::Session, names: &Names<'_>, at: &At<'_>) -> Option<Ses
         distinct(&roles, &at)?;
         Some(roles)
     });
-    let (required, create) = (required?, create?);
+    let (required, create, update) = (required?, create?, update?);
     if !required && raw.roles.given().is_some() {
         return at.key("roles").fail("only with required: true");
     }
-    if create {
-        at.key("create")
-            .warn("accepted, not acted upon by this version: use the bridge's admin API");
-    }
     if required && create {
-        at.key("create")
-            .warn("with required: true nobody without a session gets here");
+        return at
+            .key("create")
+            .fail("needs required: false: nobody without a session gets here");
+    }
+    if create && of_realm.is_some_and(|realm| realm.header.given().is_some()) {
+        return at.key("create").fail(
+            "needs a realm with a cookie: bearer tokens are created through the bridge's admin API",
+        );
     }
     Some(SessionUse {
         realm: realm?,
         required,
         roles: roles?,
         create,
+        update,
+        // Without the version nobody can say what a change is based on.
+        data: data? || update,
+        touch,
     })
+}
+
+fn realm_of<'a>(name: &str, config: &'a raw::Config) -> Option<&'a raw::Realm> {
+    config.sessions.given()?.get(name)
+}
+
+fn touch_of(realm: &raw::Realm) -> Touch {
+    let word = realm.touch.given();
+    word.map_or(Touch::Threshold, |word| session::touch(*word))
 }
 
 /// What an identity header may carry (specs/sessions.md, "Towards the upstream").

@@ -3,7 +3,8 @@
 use super::super::at::At;
 use super::super::raw;
 use super::value::{lasting_ms, token};
-use crate::policy::{Credential, Realm};
+use crate::policy::{Credential, Csrf, Realm};
+use crate::wire::op::Touch;
 
 const IDLE_MS: u64 = 30 * 60_000;
 const ABSOLUTE_MS: u64 = 12 * 3_600_000;
@@ -15,6 +16,14 @@ pub(super) fn realm(name: &str, raw: &raw::Realm, at: &At<'_>) -> Option<Realm> 
         .value(IDLE_MS, |idle| lasting_ms(idle, &at.key("idle")));
     let absolute_ms = raw.absolute.value(ABSOLUTE_MS, |absolute| {
         lasting_ms(absolute, &at.key("absolute"))
+    });
+    let touch_at = raw.touch.value(Touch::Threshold, |word| Some(touch(*word)));
+    let csrf = raw.csrf.value(Csrf::Enforce, |word| {
+        Some(match word {
+            raw::Csrf::Disabled => Csrf::Disabled,
+            raw::Csrf::Enforce => Csrf::Enforce,
+            raw::Csrf::Report => Csrf::Report,
+        })
     });
     let (idle_ms, absolute_ms) = (idle_ms?, absolute_ms?);
     if idle_ms > absolute_ms {
@@ -30,7 +39,17 @@ pub(super) fn realm(name: &str, raw: &raw::Realm, at: &At<'_>) -> Option<Realm> 
         credential: credential?,
         idle_ms,
         absolute_ms,
+        touch: touch_at?,
+        csrf: csrf?,
     })
+}
+
+pub(super) fn touch(word: raw::Touch) -> Touch {
+    match word {
+        raw::Touch::Always => Touch::Always,
+        raw::Touch::Never => Touch::Never,
+        raw::Touch::Threshold => Touch::Threshold,
+    }
 }
 
 fn credential(raw: &raw::Realm, at: &At<'_>) -> Option<Credential> {

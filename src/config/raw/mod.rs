@@ -19,7 +19,7 @@ pub use limit::{Algorithm, Lease, Limit, LimitHeaders, OnDenied, OnError};
 pub use named::Named;
 pub use policy::{Policy, Session, SessionUse};
 pub use route::{Match, Route};
-pub use session::{CredentialHeader, Realm};
+pub use session::{CredentialHeader, Csrf, Realm, Touch};
 
 use super::read::fields;
 use super::{Duration, Field, Whole};

@@ -2,6 +2,7 @@ use super::super::Field;
 use super::super::at::At;
 use super::super::read::{Read, fields, wrong};
 use super::super::tree::Node;
+use super::session::Touch;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
@@ -45,13 +46,21 @@ pub struct SessionUse {
     pub roles: Field<Vec<Field<String>>>,
     /// Refuse requests without a valid session. Default true.
     pub required: Field<bool>,
-    /// The upstream may create sessions here. Default false. Accepted, not acted upon by this version:
-    /// sessions are created through the bridge's admin API.
+    /// The upstream's answer may create a session here (`x-session-set`), as a login form does. Needs
+    /// `required: false` and a cookie. Default false.
     pub create: Field<bool>,
+    /// The upstream's answer may change the session's data and roles (`x-session-update`), and
+    /// is told the data (`data: true`). Default false.
+    pub update: Field<bool>,
+    /// The upstream is told the session's data and their version (`x-session-data`, `x-session-version`).
+    /// Default false.
+    pub data: Field<bool>,
+    /// When requests here slide the session; the realm's when left out. `never` suits what a page polls.
+    pub touch: Field<Touch>,
 }
 
 fields!(Policy: session, limits, cache);
-fields!(SessionUse: realm as "use", roles, required, create);
+fields!(SessionUse: realm as "use", roles, required, create, update, data, touch);
 
 impl Read for Session {
     fn read(node: &Node, at: &At<'_>) -> Option<Self> {

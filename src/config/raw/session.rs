@@ -16,6 +16,43 @@ pub struct Realm {
     pub idle: Field<Duration>,
     /// A session this old ends, used or not; at least `idle`. Default `12h`.
     pub absolute: Field<Duration>,
+    /// When a request slides the session. Default `threshold`.
+    pub touch: Field<Touch>,
+    /// What becomes of an unsafe request that a cookie authenticated and another site may have caused.
+    /// Default `enforce`.
+    pub csrf: Field<Csrf>,
+}
+
+/// When a request slides the session it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
+pub enum Touch {
+    /// Each time.
+    Always,
+    /// Never.
+    Never,
+    /// When less than 3/4 of `idle` is left: one write per quarter of `idle` at most.
+    Threshold,
+}
+
+/// What becomes of cross-site requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "schema",
+    derive(JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
+pub enum Csrf {
+    /// Not looked at: the application protects itself.
+    Disabled,
+    /// 403.
+    Enforce,
+    /// Counted and logged.
+    Report,
 }
 
 /// A header that carries a token.
@@ -30,7 +67,9 @@ pub enum CredentialHeader {
     Authorization,
 }
 
-fields!(Realm: cookie, header, idle, absolute);
+fields!(Realm: cookie, header, idle, absolute, touch, csrf);
+words!(Touch: "always" => Always, "never" => Never, "threshold" => Threshold);
+words!(Csrf: "disabled" => Disabled, "enforce" => Enforce, "report" => Report);
 words!(CredentialHeader: "authorization" => Authorization);
 
 #[cfg(feature = "schema")]

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const ALL: [Reason; 13] = [
+const ALL: [Reason; 14] = [
     Reason::AmbiguousCredential,
     Reason::AmbiguousPath,
     Reason::CostExceedsLimit,
@@ -14,6 +14,7 @@ const ALL: [Reason; 13] = [
     Reason::RoleRequired,
     Reason::SessionInvalid,
     Reason::SessionRequired,
+    Reason::SessionConflict,
     Reason::SessionUnavailable,
     Reason::UnknownPolicy,
 ];

@@ -223,7 +223,7 @@ pub(super) fn integer(n: i64) -> Vec<u8> {
     encoded(|out| resp::integer(out, n))
 }
 
-fn encoded(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub(super) fn encoded(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::new();
     write(&mut out);
     out

@@ -53,6 +53,9 @@ pub(super) struct Rig {
     /// What streams did of calls that failed while something else was fed.
     late: VecDeque<(u32, Output)>,
     next: u32,
+    drawn: u64,
+    /// The host has no randomness.
+    pub(super) starved: bool,
 }
 
 impl Rig {
@@ -96,6 +99,8 @@ impl Rig {
             streams: HashMap::new(),
             late: VecDeque::new(),
             next: 1,
+            drawn: 1,
+            starved: false,
         }
     }
 
@@ -135,6 +140,15 @@ impl Rig {
         self.pump();
     }
 
+    /// Not random, and never the same 12 bytes twice.
+    fn random(&mut self) -> u8 {
+        self.drawn = self
+            .drawn
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        self.drawn.to_be_bytes()[0]
+    }
+
     /// A stream's context, nothing seen yet.
     pub(super) fn stream(&mut self) -> u32 {
         let id = self.next;
@@ -144,6 +158,13 @@ impl Rig {
     }
 
     pub(super) fn feed(&mut self, id: u32, input: Input<'_>) -> Output {
+        let wanted = if self.starved {
+            0
+        } else {
+            self.vm.wants_entropy()
+        };
+        let bytes: Vec<u8> = (0..wanted).map(|_| self.random()).collect();
+        self.vm.entropy.refill(&bytes);
         let stream = self.streams.get_mut(&id).expect("a stream");
         let output = stream.handle(id, input, self.now, &mut self.vm);
         assert_eq!(

@@ -4,7 +4,7 @@ use super::{Op, OpError, fixed, number, ttl};
 use crate::wire::resp;
 
 /// Longest data of a session, bytes of JSON.
-pub const MAX_DATA: usize = 4096;
+pub const MAX_DATA: usize = 2048;
 /// Longest user name, bytes.
 pub const MAX_UID: usize = 128;
 /// Longest list of roles, bytes.
