@@ -9,7 +9,7 @@ use crate::limit::client_ip::Client;
 use crate::limit::key::{self, RequestView};
 use crate::policy::{ClientIp, KeyPart};
 use crate::session::token::{self, RealmTag};
-use crate::session::{Keys, credential, csrf, path};
+use crate::session::{Keys, contract, credential, csrf, path};
 use crate::wire::fuzz as wire;
 
 /// What a target runs.
@@ -20,6 +20,7 @@ pub const TARGETS: &[(&str, Entry)] = &[
     ("cache_control", cache::fuzz_control),
     ("client_ip", fuzz_client_ip),
     ("config", fuzz_config),
+    ("contract", contract::fuzz_wish),
     ("cookie", cookie::fuzz_without),
     ("credential", credential::fuzz_strip),
     ("csrf", fuzz_csrf),

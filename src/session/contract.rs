@@ -17,12 +17,15 @@ use crate::order::sorted;
 use crate::wire::op::Scope;
 use core::fmt;
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 /// Longest field, bytes.
 pub const MAX_FIELD: usize = 4096;
 /// Longest data, bytes of JSON. Sessions are created with the same bound.
 pub const MAX_DATA: usize = crate::wire::op::MAX_DATA;
+
+/// Deepest data. What reads it again at the bridge bears 127.
+const MAX_DEPTH: usize = 32;
 
 /// Length of a nonce, characters: 128 bits in base64url.
 pub const NONCE_LEN: usize = 22;
@@ -120,26 +123,20 @@ impl fmt::Display for Unheeded {
 
 impl core::error::Error for Unheeded {}
 
+/// Both fields that hold JSON: one reader in the module instead of two.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Set {
+struct Fields<'a> {
     n: String,
-    uid: String,
     #[serde(default)]
-    roles: Vec<String>,
+    v: Option<u64>,
     #[serde(default)]
-    data: Option<Json>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Update {
-    n: String,
-    v: u64,
-    #[serde(default)]
-    data: Option<Json>,
+    uid: Option<String>,
     #[serde(default)]
     roles: Option<Vec<String>>,
+    /// Kept as it is written: to read numbers and print them again would cost the module 20 KiB.
+    #[serde(default, borrow)]
+    data: Option<&'a RawValue>,
 }
 
 /// Reads what an answer asks for; `None`: nothing.
@@ -189,35 +186,67 @@ pub fn wish(headers: &Headers, allowed: &Allowed<'_>) -> Result<Option<Wish>, Un
 }
 
 fn set(value: &[u8], nonce: &str) -> Result<Wish, Unheeded> {
-    let Set {
-        n,
+    let (fields, roles, data) = read(value, nonce)?;
+    let (Some(uid), None) = (fields.uid, fields.v) else {
+        return Err(Unheeded::Syntax);
+    };
+    let roles = roles.unwrap_or_default();
+    Identity::parse(uid.as_bytes(), roles.as_bytes()).map_err(|_| Unheeded::Identity)?;
+    Ok(Wish::Create {
         uid,
         roles,
-        data,
-    } = serde_json::from_slice(value).map_err(|_| Unheeded::Syntax)?;
-    check_nonce(&n, nonce)?;
-    let roles = joined(roles);
-    Identity::parse(uid.as_bytes(), roles.as_bytes()).map_err(|_| Unheeded::Identity)?;
-    let data = text(data.unwrap_or(Json::Null))?;
-    Ok(Wish::Create { uid, roles, data })
+        data: data.unwrap_or_else(|| "null".to_owned()),
+    })
 }
 
 fn update(value: &[u8], nonce: &str) -> Result<Wish, Unheeded> {
-    let Update { n, v, data, roles } =
-        serde_json::from_slice(value).map_err(|_| Unheeded::Syntax)?;
-    check_nonce(&n, nonce)?;
-    if data.is_none() && roles.is_none() {
+    let (fields, roles, data) = read(value, nonce)?;
+    let (None, Some(version)) = (fields.uid, fields.v) else {
         return Err(Unheeded::Syntax);
+    };
+    match (&roles, &data) {
+        (None, None) => Err(Unheeded::Syntax),
+        (Some(roles), _) if Identity::parse(b"-", roles.as_bytes()).is_err() => {
+            Err(Unheeded::Identity)
+        }
+        _ => Ok(Wish::Update {
+            version,
+            data,
+            roles,
+        }),
     }
-    let roles = roles.map(joined);
-    if let Some(roles) = &roles {
-        Identity::parse(b"-", roles.as_bytes()).map_err(|_| Unheeded::Identity)?;
+}
+
+type Read<'a> = (Fields<'a>, Option<String>, Option<String>);
+
+/// The fields, the nonce checked; roles and data as they travel.
+fn read<'a>(value: &'a [u8], nonce: &str) -> Result<Read<'a>, Unheeded> {
+    let mut fields: Fields<'a> = serde_json::from_slice(value).map_err(|_| Unheeded::Syntax)?;
+    check_nonce(&fields.n, nonce)?;
+    let roles = fields.roles.take().map(joined);
+    let data = match fields.data {
+        Some(data) if data.get().len() > MAX_DATA => return Err(Unheeded::Data),
+        Some(data) if depth(data.get()) > MAX_DEPTH => return Err(Unheeded::Syntax),
+        data => data.map(|data| data.get().to_owned()),
+    };
+    Ok((fields, roles, data))
+}
+
+/// Lists and mappings inside each other in a text that is JSON.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth = depth.saturating_add(1),
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
     }
-    Ok(Wish::Update {
-        version: v,
-        data: data.map(text).transpose()?,
-        roles,
-    })
+    deepest
 }
 
 /// An empty one is that of a route without nonces: equal to nothing.
@@ -242,12 +271,34 @@ fn joined(roles: Vec<String>) -> String {
     roles.join(",")
 }
 
-fn text(data: Json) -> Result<String, Unheeded> {
-    let text = data.to_string();
-    if text.len() > MAX_DATA {
-        return Err(Unheeded::Data);
-    }
-    Ok(text)
+/// Fuzz entry: the first byte says which field, the rest is its value. What is heeded is bounded, and its
+/// identity may be told to an upstream.
+pub(crate) fn fuzz_wish(data: &[u8]) {
+    const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+    let (which, value) = data.split_first().unwrap_or((&0, &[]));
+    let names = [SET, UPDATE, ROTATE, END];
+    let name = names.get(usize::from(*which % 4)).copied().unwrap_or(SET);
+    let allowed = Allowed {
+        create: true,
+        update: true,
+        post: true,
+        session: true,
+        replace: true,
+        status: 200,
+        nonce: NONCE,
+    };
+    let (roles, data) = match wish(&Headers::from_pairs([(name, value)]), &allowed) {
+        Ok(Some(Wish::Create { uid, roles, data })) => {
+            assert!(Identity::parse(uid.as_bytes(), roles.as_bytes()).is_ok());
+            (roles, data)
+        }
+        Ok(Some(Wish::Update { data, roles, .. })) => {
+            (roles.unwrap_or_default(), data.unwrap_or_default())
+        }
+        _ => return,
+    };
+    assert!(value.len() <= MAX_FIELD && data.len() <= MAX_DATA);
+    assert!(Identity::parse(b"-", roles.as_bytes()).is_ok());
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Fuzz targets of the wire: of any bytes, what decodes is encoded to bytes that decode to the same.
 
-use super::reply::{CacheReply, LimitReply, SessionReply};
+use super::reply::{CacheReply, LimitReply, SessionReply, SessionWritten};
 use super::{FromBridge, Op, ToBridge, Value, resp};
 
 /// RESP: nulls apart, which have two spellings, there is one encoding.
@@ -54,6 +54,10 @@ pub fn fuzz_reply(data: &[u8]) {
         if let Ok(reply) = SessionReply::parse(&value) {
             let out = encoded(|out| reply.encode(1, out));
             assert_eq!(SessionReply::parse(&decoded(&out)), Ok(reply));
+        }
+        if let Ok(reply) = SessionWritten::parse(&value) {
+            let out = encoded(|out| reply.encode(1, out));
+            assert_eq!(SessionWritten::parse(&decoded(&out)), Ok(reply));
         }
         let count = value
             .as_array()

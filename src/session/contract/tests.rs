@@ -69,7 +69,7 @@ fn what_an_upstream_may_wish() {
 
 #[test]
 fn what_is_not_exactly_that_is_not_heeded() {
-    let deep = format!("{}{}", "[".repeat(1_900), "]".repeat(1_900));
+    let deep = format!("{}{}", "[".repeat(900), "]".repeat(900));
     let data = |n: usize| set(&format!(r#","uid":"42","data":"{}""#, "x".repeat(n)));
     for (name, value, want) in [
         (SET, String::new(), Unheeded::Syntax),
@@ -95,6 +95,13 @@ fn what_is_not_exactly_that_is_not_heeded() {
             Unheeded::Identity,
         ),
         (SET, set(r#","uid":"42","roles":[""]"#), Unheeded::Identity),
+        (SET, set(r#","uid":"42","v":1"#), Unheeded::Syntax),
+        (
+            UPDATE,
+            set(r#","v":1,"data":1,"uid":"42""#),
+            Unheeded::Syntax,
+        ),
+        (SET, set(r#","uid":"42","data":tru"#), Unheeded::Syntax),
         (SET, r#"{"uid":"42"}"#.into(), Unheeded::Syntax),
         (SET, r#"{"n":"","uid":"42"}"#.into(), Unheeded::Nonce),
         (
@@ -109,7 +116,25 @@ fn what_is_not_exactly_that_is_not_heeded() {
         (END, "This".into(), Unheeded::Syntax),
         (END, "this, all".into(), Unheeded::Syntax),
     ] {
-        assert_eq!(read(&[(name, &value)], &allowed()), Err(want), "{value}");
+        assert_eq!(
+            read(&[(name, &value)], &allowed()),
+            Err(want),
+            "{name} {value}"
+        );
+    }
+}
+
+#[test]
+fn depth_is_that_of_lists_and_mappings_only() {
+    let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+    for (json, want) in [
+        ("1", 0),
+        ("[]", 1),
+        (r#"{"[[[":"\"[[{","b":[[1],[{}]]}"#, 4),
+        (&deep(MAX_DEPTH), MAX_DEPTH),
+        (&deep(MAX_DEPTH + 1), MAX_DEPTH + 1),
+    ] {
+        assert_eq!(depth(json), want, "{json}");
     }
 }
 
