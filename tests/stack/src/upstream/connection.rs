@@ -1,7 +1,8 @@
 //! One client's connection: requests in order, answers in order, kept while the client keeps it.
 
+use super::answer::{Answer, Then};
 use super::request::{Framing, Request};
-use super::routes::{self, Answer, Then};
+use super::routes;
 use super::state::State;
 use std::io::Result;
 use std::sync::Arc;

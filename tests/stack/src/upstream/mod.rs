@@ -16,6 +16,7 @@
 //! | `/raw?hex=…&then=close\|reset\|hang` | those bytes, whatever they are |
 //! | `/__stats` | how often each path was asked for; DELETE starts anew |
 
+mod answer;
 mod connection;
 pub(crate) mod request;
 mod routes;

@@ -1,74 +1,9 @@
 //! What the sample upstream answers.
 
+use super::answer::{Answer, Then};
 use super::request::Request;
 use super::state::State;
 use serde_json::json;
-
-/// What happens after the answer was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
-    Keep,
-    Close,
-    Reset,
-    Hang,
-}
-
-/// An answer; `raw` replaces head and body.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) delay_ms: Option<u64>,
-    pub(super) then: Then,
-    status: u16,
-    fields: Vec<(String, String)>,
-    body: Vec<u8>,
-    /// Announced length when it is not the body's.
-    length: Option<usize>,
-    raw: Option<Vec<u8>>,
-}
-
-impl Answer {
-    fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            delay_ms: None,
-            then: Then::Keep,
-            status,
-            fields: Vec::new(),
-            body: body.into(),
-            length: None,
-            raw: None,
-        }
-    }
-
-    fn json(value: &serde_json::Value) -> Self {
-        Self::new(200, value.to_string() + "\n").field("content-type", "application/json")
-    }
-
-    fn field(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.fields.push((name.into(), value.into()));
-        self
-    }
-
-    /// Its bytes on the wire.
-    pub(super) fn encode(&self, head_only: bool) -> Vec<u8> {
-        if let Some(raw) = &self.raw {
-            return raw.clone();
-        }
-        let mut out = format!("HTTP/1.1 {} \r\n", self.status).into_bytes();
-        for (name, value) in &self.fields {
-            out.extend(format!("{name}: {value}\r\n").bytes());
-        }
-        let bodiless = matches!(self.status, 204 | 304) || self.status < 200;
-        if !bodiless {
-            let length = self.length.unwrap_or(self.body.len());
-            out.extend(format!("content-length: {length}\r\n").bytes());
-        }
-        out.extend_from_slice(b"\r\n");
-        if !bodiless && !head_only {
-            out.extend_from_slice(&self.body);
-        }
-        out
-    }
-}
 
 /// Answers a request whose body has been read.
 pub(super) fn answer(request: &Request, body: &[u8], state: &State) -> Answer {
