@@ -5,6 +5,8 @@
 //! | `/bench` | 26 bytes, as cheaply as possible |
 //! | `/api/products`, `/api/products/{id}` | cacheable for 60 s, tagged, with version and serial number; PUT, POST, PATCH and DELETE raise the version: 204 |
 //! | `/api/cart` | `no-store` |
+//! | `/login`, `/account`, `/logout` | a site for people with a browser (`site.rs`); the password is `tide` |
+//! | `/session/…` | what an upstream may say about sessions, good and bad (`session.rs`) |
 //! | `/me`, `/echo`, `/admin/…`, anything else | the request as JSON |
 //! | `/slow?ms=` | after that long |
 //! | `/size?n=` | a body of n bytes |
@@ -20,6 +22,8 @@ mod answer;
 mod connection;
 pub(crate) mod request;
 mod routes;
+mod session;
+mod site;
 mod state;
 
 use crate::{Error, Result};

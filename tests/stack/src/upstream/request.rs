@@ -48,14 +48,7 @@ impl Request {
 
     /// The parameters of the query, decoded, in order.
     pub(crate) fn query(&self) -> Vec<(String, String)> {
-        let query = self.target.split_once('?').map_or("", |(_, query)| query);
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        pairs
-            .map(|pair| {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (decode(name), decode(value))
-            })
-            .collect()
+        form(self.target.split_once('?').map_or("", |(_, query)| query))
     }
 
     /// The first parameter of that name.
@@ -89,6 +82,17 @@ impl Request {
             .and_then(|text| text.parse().ok());
         Framing::Length(length.unwrap_or(0))
     }
+}
+
+/// The pairs of a query or of a form (`application/x-www-form-urlencoded`), decoded, in order.
+pub(super) fn form(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
 }
 
 /// Undoes percent-encoding; what is not an escape stays as it is.

@@ -3,6 +3,7 @@
 use super::answer::{Answer, Then};
 use super::request::Request;
 use super::state::State;
+use super::{session, site};
 use serde_json::json;
 
 /// Answers a request whose body has been read.
@@ -12,6 +13,9 @@ pub(super) fn answer(request: &Request, body: &[u8], state: &State) -> Answer {
         return stats(request, state);
     }
     state.count(path);
+    if let Some(answer) = site::answer(request, body).or_else(|| session::answer(request)) {
+        return answer;
+    }
     let under = |prefix: &str| path.strip_prefix(prefix);
     if path == "/api/products" || path.starts_with("/api/products/") {
         return product(request, state);
