@@ -83,6 +83,16 @@ impl Stack {
         self.revive(name)
     }
 
+    /// Changes how a part is started the next time: its environment, its arguments.
+    ///
+    /// # Errors
+    /// [`Error::NoPart`] when there is none.
+    pub fn alter(&mut self, name: &str, change: impl FnOnce(&mut Launch)) -> Result<()> {
+        let part = self.parts.get_mut(name);
+        change(&mut part.ok_or_else(|| Error::NoPart(name.into()))?.launch);
+        Ok(())
+    }
+
     /// Steps the wall clock of a part that is in [`crate::StackSpec::clocks`].
     ///
     /// # Errors
