@@ -46,10 +46,30 @@ mod policy;
 mod program;
 #[path = "e2e/proxy.rs"]
 mod proxy;
+#[path = "e2e/recorder.rs"]
+mod recorder;
 #[path = "e2e/redis_faults.rs"]
 mod redis_faults;
+#[path = "e2e/redis_liar.rs"]
+mod redis_liar;
 #[path = "e2e/secrets.rs"]
 mod secrets;
+#[path = "e2e/session_bridge.rs"]
+mod session_bridge;
+#[path = "e2e/session_csrf.rs"]
+mod session_csrf;
+#[path = "e2e/session_failure.rs"]
+mod session_failure;
+#[path = "e2e/session_kit.rs"]
+mod session_kit;
+#[path = "e2e/session_life.rs"]
+mod session_life;
+#[path = "e2e/session_paths.rs"]
+mod session_paths;
+#[path = "e2e/session_spoofing.rs"]
+mod session_spoofing;
+#[path = "e2e/session_token.rs"]
+mod session_token;
 #[path = "e2e/sessions.rs"]
 mod sessions;
 #[path = "e2e/sessions_down.rs"]

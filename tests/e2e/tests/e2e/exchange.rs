@@ -52,7 +52,7 @@ fn totals(lab: &Lab) -> [u64; 6] {
 }
 
 /// Waits until nothing is counted any more.
-fn at_rest(lab: &Lab) -> [u64; 6] {
+pub(crate) fn at_rest(lab: &Lab) -> [u64; 6] {
     wait::until("an end of all counting", SOON, || {
         let before = totals(lab);
         std::thread::sleep(Duration::from_millis(100));

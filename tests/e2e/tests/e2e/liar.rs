@@ -159,7 +159,8 @@ fn data(id: u32, last: u8, body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
+/// An HTTP/2 frame.
+pub(crate) fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut out = vec![length[1], length[2], length[3], kind, flags];
     out.extend_from_slice(&id.to_be_bytes());
