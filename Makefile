@@ -3,13 +3,16 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 export STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER BACKEND
-.PHONY: help setup wasm programs run up down test e2e bench lint fmt fuzz check
+.PHONY: help setup browser wasm programs run up down test e2e bench lint fmt fuzz check
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what is missing: the wasm target, Envoy, redis-server
 	@tests/scripts/setup.sh
+
+browser: ## The same, and Chromium, which the tests drive
+	@tests/scripts/setup.sh browser
 
 wasm: ## Build the filter: target/wasm32-wasip1/release/tidegate.wasm
 	@tests/scripts/wasm.sh
@@ -26,10 +29,10 @@ up: setup wasm programs ## The same in the background; prints where everything i
 down: ## End what `make up` started
 	@tests/scripts/down.sh
 
-test: setup ## Everything: unit, property, scripts on real Redis, end to end
+test: browser ## Everything: unit, property, scripts on real Redis, end to end
 	@tests/scripts/test.sh
 
-e2e: setup wasm ## The end-to-end tests; BACKEND=docker runs them against the compose file
+e2e: browser wasm ## The end-to-end tests; BACKEND=docker runs them against the compose file
 	@tests/scripts/e2e.sh
 
 bench: setup wasm programs ## The paired benchmarks

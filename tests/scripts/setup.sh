@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, and says in one line what it cannot install. All output goes to stderr, so that
-# `make up` prints its JSON line and nothing else.
+# Installs what is missing, and says in one line what it cannot install; with `browser` also Chromium. All output
+# goes to stderr, so that `make up` prints its JSON line and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 exec >&2
@@ -51,6 +51,13 @@ need_envoy() {
   is_ours target/venv/bin/envoy || fail "target/venv/bin/envoy does not run"
 }
 
+# Only the tests drive a browser. Without it the rest of them still tells something, so this fails nothing.
+want_browser() {
+  command -v chromium >/dev/null && command -v chromedriver >/dev/null && return
+  apt_install chromium chromium-driver || say "chromium and chromedriver are missing: tests of browsers will fail"
+}
+
 need_rust
 need_redis
 need_envoy
+[ "${1:-}" != browser ] || want_browser

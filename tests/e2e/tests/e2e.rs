@@ -2,6 +2,8 @@
 
 #[path = "e2e/bridge_faults.rs"]
 mod bridge_faults;
+#[path = "e2e/browser.rs"]
+mod browser;
 #[path = "e2e/cache.rs"]
 mod cache;
 #[path = "e2e/cache_kit.rs"]
@@ -80,3 +82,5 @@ mod stack;
 mod swaps;
 #[path = "e2e/ttl.rs"]
 mod ttl;
+#[path = "e2e/webdriver.rs"]
+mod webdriver;
