@@ -4,8 +4,9 @@
 //! upstream sets on its own port the browser sends to the proxy, and a page on that port is another origin of the
 //! same site. `evil.example` is another site on the same machine.
 
+use crate::kit::with_cookie;
 use crate::webdriver::Browser;
-use tidegate_e2e::Lab;
+use tidegate_e2e::{Lab, SAMPLE};
 
 const POLICY: &str = "
 version: 1
@@ -69,6 +70,13 @@ fn other_sites_get_nothing(lab: &Lab, browser: &Browser, user: &str) {
     assert_eq!(lab.upstream_count("/logout").unwrap(), before);
 }
 
+/// Fills in the form of the page it is on.
+fn log_in(browser: &Browser, name: &str, password: &str) {
+    browser.type_into("#name", name);
+    browser.type_into("#password", password);
+    browser.click("#login");
+}
+
 #[test]
 fn a_browser_keeps_a_session_other_sites_cannot_use_and_forgets_it_when_it_is_revoked() {
     let lab = Lab::new(POLICY);
@@ -113,11 +121,70 @@ fn a_form_without_a_nonce_logs_nobody_in() {
         ("a<b>", "tide", "A name is made of letters"),
         ("ada", "tide", "The proxy lets nobody log in on this route."),
     ] {
-        browser.type_into("#name", name);
-        browser.type_into("#password", password);
-        browser.click("#login");
+        log_in(&browser, name, password);
         browser.says(complaint);
         assert_eq!(browser.url(), app(&lab, "/login"));
         assert_eq!(browser.cookie(COOKIE), None);
     }
+}
+
+/// The sample policy and the sample upstream, as `make run` shows them to people.
+#[test]
+fn people_log_in_stay_are_somebody_else_and_log_out() {
+    let lab = Lab::new(SAMPLE);
+    let browser = Browser::start(&lab.files().dir().join("browser"));
+    let status = |token: &str| {
+        let answer = lab.client(0).send(&with_cookie("/account", COOKIE, token));
+        answer.unwrap().status
+    };
+    browser.open(&app(&lab, "/account"));
+    browser.says("session-required");
+    browser.open(&app(&lab, "/login"));
+    log_in(&browser, "ada", "wrong");
+    browser.says("Wrong name or password.");
+    assert_eq!(browser.cookie(COOKIE), None);
+
+    log_in(&browser, "ada", "tide");
+    browser.says("You are ada.");
+    assert_eq!(browser.url(), app(&lab, "/account"));
+    let cookie = browser.cookie(COOKIE).unwrap();
+    for (attribute, wanted) in [
+        ("path", serde_json::json!("/")),
+        ("domain", "localhost".into()),
+        ("secure", true.into()),
+        ("httpOnly", true.into()),
+        ("sameSite", "Lax".into()),
+    ] {
+        assert_eq!(cookie[attribute], wanted, "{attribute}");
+    }
+    assert_eq!(browser.script("return document.cookie"), "");
+    browser.reload();
+    browser.says("You are ada.");
+    other_sites_get_nothing(&lab, &browser, "ada");
+    // Neither does a link log anybody out.
+    browser.open(&app(&lab, "/logout"));
+    browser.says("only POST");
+
+    // Who logs in again has one session, the new one.
+    let first = cookie["value"].as_str().unwrap().to_owned();
+    assert_eq!(status(&first), 200);
+    browser.open(&app(&lab, "/login"));
+    log_in(&browser, "admin", "tide");
+    browser.says("You are admin.");
+    browser.says("admin,user");
+    assert_eq!(status(&first), 401);
+    browser.open(&app(&lab, "/admin/"));
+    browser.says("\"target\":\"/admin/\"");
+
+    browser.open(&app(&lab, "/account"));
+    let second = browser.cookie(COOKIE).unwrap()["value"].clone();
+    let second = second.as_str().unwrap();
+    assert_eq!(status(second), 200);
+    browser.click("#logout");
+    browser.says("Log in");
+    assert_eq!(browser.url(), app(&lab, "/login"));
+    assert_eq!(browser.cookie(COOKIE), None);
+    assert_eq!(status(second), 401);
+    browser.open(&app(&lab, "/account"));
+    browser.says("session-required");
 }

@@ -61,7 +61,7 @@ fn every_line_of_make_run_is_true() {
         lines[0]
     );
     assert!(
-        lines[0].contains("4 policies, 3 limits, 1 cache)"),
+        lines[0].contains("5 policies, 3 limits, 1 cache)"),
         "{}",
         lines[0]
     );
