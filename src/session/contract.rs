@@ -273,7 +273,7 @@ fn joined(roles: Vec<String>) -> String {
 
 /// Fuzz entry: the first byte says which field, the rest is its value. What is heeded is bounded, and its
 /// identity may be told to an upstream.
-pub(crate) fn fuzz_wish(data: &[u8]) {
+pub fn fuzz_wish(data: &[u8]) {
     const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
     let (which, value) = data.split_first().unwrap_or((&0, &[]));
     let names = [SET, UPDATE, ROTATE, END];
