@@ -273,6 +273,7 @@ fn joined(roles: Vec<String>) -> String {
 
 /// Fuzz entry: the first byte says which field, the rest is its value. What is heeded is bounded, and its
 /// identity may be told to an upstream.
+#[cfg(any(test, fuzzing))]
 pub fn fuzz_wish(data: &[u8]) {
     const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
     let (which, value) = data.split_first().unwrap_or((&0, &[]));
