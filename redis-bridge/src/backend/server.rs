@@ -49,7 +49,7 @@ enum Links {
     /// Everything but revocations, revocations.
     Cluster([Link<ClusterConnection>; 2]),
     /// Decisions, bulk, revocations. A revocation waits for replicas, and nobody else behind it.
-    Three([Link<MultiplexedConnection>; 3]),
+    Three(Box<[Link<MultiplexedConnection>; 3]>),
 }
 
 /// What is known of a Redis.
@@ -82,7 +82,7 @@ impl Redis {
     ) -> Arc<Self> {
         let links = match target {
             Target::Cluster(_) => Links::Cluster([Link::new(), Link::new()]),
-            _ => Links::Three([Link::new(), Link::new(), Link::new()]),
+            _ => Links::Three(Box::new([Link::new(), Link::new(), Link::new()])),
         };
         let redis = Arc::new(Self {
             target,
@@ -140,7 +140,8 @@ impl Redis {
                 let (_, connection) = link.get().ok_or(BackendError::Down)?;
                 run_cluster(&connection, commands).await
             }
-            Links::Three([first, second, _]) => {
+            Links::Three(links) => {
+                let [first, second, _] = &**links;
                 let order = if size(commands) > BULK {
                     [second, first]
                 } else {
@@ -167,10 +168,10 @@ impl Redis {
                 }
                 None => return (self.run(commands).await, false),
             },
-            Links::Three([_, _, link]) => match link.get() {
+            Links::Three(links) => match links[2].get() {
                 Some((generation, connection)) => {
                     let own = connection.clone();
-                    let replies = self.run_on(link, generation, own, commands).await;
+                    let replies = self.run_on(&links[2], generation, own, commands).await;
                     (Direct::Single(connection), replies)
                 }
                 None => return (self.run(commands).await, false),
@@ -189,7 +190,8 @@ impl Redis {
     pub fn direct(&self) -> Option<Direct> {
         match &self.links {
             Links::Cluster([link, _]) => Some(Direct::Cluster(link.get()?.1)),
-            Links::Three([first, second, _]) => {
+            Links::Three(links) => {
+                let [first, second, _] = &**links;
                 let mut found = [second, first].into_iter().filter_map(Link::get);
                 Some(Direct::Single(found.next()?.1))
             }
