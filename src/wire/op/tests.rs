@@ -102,7 +102,7 @@ impl Args {
                 secret: &self.f18,
                 idle_ms: self.ttl,
                 touch: self.touch,
-                data: self.age % 2 == 0,
+                data: self.age.is_multiple_of(2),
             }),
             Op::SessionCreate(SessionCreate {
                 realm,
@@ -113,7 +113,7 @@ impl Args {
                 uid: record,
                 roles: vary,
                 data: record,
-                old: (self.age % 2 == 0).then_some((&self.f12, &self.f18)),
+                old: (self.age.is_multiple_of(2)).then_some((&self.f12, &self.f18)),
             }),
             Op::SessionEnd(SessionEnd {
                 realm,
@@ -129,7 +129,7 @@ impl Args {
                 nonce: &self.f12,
                 idle_ms: self.ttl,
                 grace_ms: self.age.min(MAX_GRACE_MS),
-                change: (self.age % 2 == 0).then_some(Change {
+                change: (self.age.is_multiple_of(2)).then_some(Change {
                     version: self.age + 1,
                     roles: vary,
                     data: record,
