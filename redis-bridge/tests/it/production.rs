@@ -229,8 +229,9 @@ fn with_acl() -> (Server, Client) {
     std::fs::write(&dir, acl).unwrap();
     let server = Server::with(&format!("--port 0 --aclfile {}", dir.display()));
     let mut client = server.client();
-    std::fs::remove_file(dir).unwrap();
     let login = client.call(&["AUTH", "tidegate-bridge", "change-me"]);
+    // Redis listens before it has read the file; it has when it answers.
+    std::fs::remove_file(dir).unwrap();
     assert_eq!(login, Value::simple("OK"));
     (server, client)
 }
