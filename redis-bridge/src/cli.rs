@@ -53,7 +53,8 @@ pub enum Command {
     after_help = "Secrets come from the environment, or from a file that NAME_FILE names:
   TIDEGATE_ADMIN_TOKEN     credential of the admin listener (required)
   TIDEGATE_SESSION_KEYS    kid:base64url,... keys that sign tokens (required)
-  TIDEGATE_MASTER_KEY      base64url, 32 bytes: seals sessions in Redis (required)
+  TIDEGATE_MASTER_KEY      base64url, 32 bytes: seals sessions in Redis (required); key,key: the first
+                           seals, all open
   TIDEGATE_BRIDGE_TOKEN    credential of the data listener (required on TCP)
   TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD"
 )]
@@ -157,15 +158,11 @@ fn session_keys(name: &'static str) -> Result<Keys, SecretError> {
 
 fn vault(name: &'static str) -> Result<Vault, SecretError> {
     let secret = Secret::required(name)?;
-    let bytes = URL_SAFE_NO_PAD.decode(secret.expose());
-    let key: Option<[u8; 32]> = bytes.ok().and_then(|bytes| bytes.try_into().ok());
-    match key {
-        Some(key) => Ok(Vault::new(&key)),
-        None => Err(SecretError::Form {
-            name,
-            reason: "want 32 bytes in base64url without padding (43 characters)".to_owned(),
-        }),
-    }
+    let vault: Result<Vault, _> = secret.expose().parse();
+    vault.map_err(|e| SecretError::Form {
+        name,
+        reason: e.to_string(),
+    })
 }
 
 fn target(flag: &'static str, url: &str) -> Result<Target, UsageError> {

@@ -14,6 +14,7 @@ pub mod owner;
 pub mod policy;
 pub mod pubsub;
 pub mod purge;
+pub mod repeat;
 pub mod script;
 pub mod secrets;
 pub mod serve;

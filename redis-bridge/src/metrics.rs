@@ -48,6 +48,10 @@ pub struct Metrics {
     pub pending: Gauge,
     /// Answers held until a paced request's turn.
     pub held: Gauge,
+    /// Revocations that no replica has yet.
+    pub revocations_pending: Gauge,
+    /// Revocations that no replica had when they were given up.
+    pub revocations_given_up: Counter,
     /// Streams given up because their reader was too slow.
     pub slow_readers: Counter,
 }
@@ -89,6 +93,16 @@ impl Metrics {
             streams: add(r, "streams", "Decision streams open"),
             pending: add(r, "pending", "Unary exchanges and admin operations open"),
             held: add(r, "held", "Answers held until a paced request's turn"),
+            revocations_pending: add(
+                r,
+                "revocations_pending",
+                "Revocations that no replica has yet",
+            ),
+            revocations_given_up: add(
+                r,
+                "revocations_given_up",
+                "Revocations repeated no more though no replica had them",
+            ),
             slow_readers: add(r, "slow_readers", "Streams given up, read too slowly"),
             core: Arc::default(),
             registry: Arc::default(),
@@ -154,7 +168,11 @@ impl Metrics {
             ("CACHE.PUT", ops.cache_put),
             ("LIMIT.RETURN", ops.limit_return),
             ("LIMIT.TAKE", ops.limit_take),
+            ("SESSION.CREATE", ops.session_create),
+            ("SESSION.END", ops.session_end),
             ("SESSION.GET", ops.session_get),
+            ("SESSION.ROTATE", ops.session_rotate),
+            ("SESSION.UPDATE", ops.session_update),
             ("admin", core.admin),
         ];
         family(&self.by_verb, "verb", &verbs);
@@ -183,6 +201,7 @@ impl Metrics {
             ("limit_override_malformed", core.override_malformed),
             ("limit_returned", core.returned),
             ("limit_return_failed", core.return_failed),
+            ("revocation_unreplicated", core.unreplicated),
             ("stream_refused", core.streams_refused),
             ("timed_out", core.timed_out),
         ];

@@ -6,7 +6,7 @@
 //! 7. Several pipelines may be in flight; their replies are polled here, so a reply costs no extra task.
 
 use crate::backend::Backend;
-use crate::core::{AdminReply, BatchId, ConnId, Core, Replies, RequestId, Transmit};
+use crate::core::{AdminReply, BatchId, ConnId, Core, Replies, RequestId, Role, Transmit};
 use crate::grpc::body::SendError;
 use crate::grpc::{Code, Outbox};
 use crate::handle::{Event, ExchangeAnswer, ExchangeError};
@@ -26,7 +26,8 @@ const QUIET: Duration = Duration::from_millis(500);
 /// Far enough when there is no deadline.
 const IDLE: Duration = Duration::from_secs(3600);
 
-type Running = Pin<Box<dyn Future<Output = (BatchId, Replies)> + Send>>;
+/// A batch, its replies, and whether a replica has what it wrote, where that was asked for.
+type Running = Pin<Box<dyn Future<Output = (BatchId, Replies, bool)> + Send>>;
 
 /// Owns the core; [`Owner::run`] is the task.
 pub struct Owner {
@@ -56,7 +57,7 @@ impl Owner {
         leaving: watch::Receiver<bool>,
         finished: watch::Receiver<bool>,
     ) -> Self {
-        let time_us = backend.role(crate::core::Role::State).time_us();
+        let time_us = backend.role(Role::State).time_us();
         Self {
             core,
             backend,
@@ -99,8 +100,8 @@ impl Owner {
                         return;
                     }
                 }
-                Some((batch, replies)) = self.running.next(), if running => {
-                    self.core.handle_replies(batch, replies, self.started.elapsed());
+                Some(ran) = self.running.next(), if running => {
+                    self.ran(ran, self.started.elapsed());
                 }
                 Ok(()) = self.time_us.changed() => {
                     let time_us = *self.time_us.borrow_and_update();
@@ -132,8 +133,8 @@ impl Owner {
         for event in ready.drain(..) {
             self.handle(event, now);
         }
-        while let Some(Some((batch, replies))) = self.running.next().now_or_never() {
-            self.core.handle_replies(batch, replies, now);
+        while let Some(Some(ran)) = self.running.next().now_or_never() {
+            self.ran(ran, now);
         }
         if self
             .core
@@ -146,16 +147,29 @@ impl Owner {
             let (backend, metrics) = (self.backend.clone(), self.metrics.clone());
             self.running.push(Box::pin(async move {
                 let started = Instant::now();
-                let replies = backend.run(&batch).await;
+                let (replies, replicated) = match batch.role {
+                    Role::Durable => backend.run_durable(&batch).await,
+                    Role::Cache | Role::State => (backend.run(&batch).await, true),
+                };
                 metrics.pipeline(batch.role, started.elapsed());
-                (batch.id, replies)
+                (batch.id, replies, replicated)
             }));
         }
         while let Some(transmit) = self.core.poll_transmit() {
             self.transmit(transmit);
         }
+        while let Some(audit) = self.core.poll_audit() {
+            tracing::info!(target: "tidegate_bridge::audit", "{audit}");
+        }
         self.metrics.held.set(self.core.held().cast_signed() as i64);
         self.metrics.publish(self.core.counters());
+    }
+
+    fn ran(&mut self, (batch, replies, replicated): (BatchId, Replies, bool), now: Duration) {
+        if !replicated && replies.is_ok() {
+            self.core.handle_unreplicated(batch);
+        }
+        self.core.handle_replies(batch, replies, now);
     }
 
     fn handle(&mut self, event: Event, now: Duration) {

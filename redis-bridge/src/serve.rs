@@ -11,6 +11,7 @@ use crate::owner::Owner;
 use crate::policy::{Policy, PolicyError};
 use crate::pubsub::Subscriber;
 use crate::purge::Purger;
+use crate::repeat::Repeater;
 use crate::secrets::Credential;
 use crate::vault::Vault;
 use std::fmt;
@@ -132,6 +133,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let service = Data::new(handle.clone(), credential, namespace);
     let data = tokio::spawn(listener::serve(data, Arc::new(service), leaving.clone()));
     let service = Admin {
+        repeater: Repeater::start(handle.clone()),
         handle,
         credential: options.admin_token,
         policy,

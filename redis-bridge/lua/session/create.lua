@@ -8,8 +8,8 @@
 --        session again. Then the index (a sorted set by deadline, for listing only), then the session:
 --        a session nobody can list does not exist, an index entry without session harms nobody. Epoch
 --        and index outlive the session; their TTL is never shortened.
--- Over the cap the sessions that end first are revoked; index entries without session go before. Their
---        keys are made from the prefix: same hash tag, same slot.
+-- Over the cap the sessions that end first are revoked, under both tokens; index entries without session
+--        go before. Their keys are made from the prefix: same hash tag, same slot.
 -- Again  exists.
 local KEEP_MS = 3600000 -- epoch and index outlive the last session by this
 local now = clock()
@@ -42,8 +42,7 @@ if call('ZCARD', KEYS[3]) > cap then
   local over = #live - cap
   for _, member in ipairs(live) do
     if over > 0 and member ~= own then
-      call('UNLINK', prefix .. member)
-      call('ZREM', KEYS[3], member)
+      finish(prefix, member, KEYS[3])
       over = over - 1
     end
   end

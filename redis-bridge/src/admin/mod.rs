@@ -16,6 +16,7 @@ use crate::listener::serve::Service;
 use crate::listener::{Response, guard};
 use crate::policy::Policy;
 use crate::purge::Purger;
+use crate::repeat::Repeater;
 use crate::secrets::Credential;
 use crate::vault::Vault;
 use http::{Method, StatusCode};
@@ -42,6 +43,8 @@ pub struct Admin {
     pub backend: Backend,
     /// Removes cached objects.
     pub purger: Purger,
+    /// Revokes again what no replica has yet.
+    pub repeater: Repeater,
     /// Sign the tokens of sessions made here.
     pub keys: Keys,
     /// Tells a user's tag.
@@ -81,6 +84,10 @@ impl Admin {
         let (status, json) = match (segments.as_slice(), method) {
             (["v1", "sessions"], Method::POST) => self.create_session(read(body).await?).await?,
             (["v1", "sessions"], _) => return Err(Problem::method("POST")),
+            (["v1", "sessions", "rotate"], Method::POST) => {
+                self.rotate_session(read(body).await?).await?
+            }
+            (["v1", "sessions", "rotate"], _) => return Err(Problem::method("POST")),
             (["v1", "sessions", handle], Method::DELETE) => self.revoke(handle).await?,
             (["v1", "sessions", _], _) => return Err(Problem::method("DELETE")),
             (["v1", "users", uid, "sessions"], Method::GET) => {

@@ -1,13 +1,15 @@
-//! Sessions: create, list, revoke.
+//! Sessions: create, list, revoke, rotate.
 
 use super::query::Query;
 use super::{Admin, Answer, Json, StatusCode, json, unexpected};
-use crate::core::{AdminOp, AdminReply, NewSession};
+use crate::core::{AdminOp, AdminReply, NewSession, Revocation, Rotation};
 use crate::listener::problem::Problem;
 use crate::time::rfc3339;
+use crate::vault::Strict;
 use serde::Deserialize;
 use tidegate::policy::Realm;
-use tidegate::session::{RealmTag, token};
+use tidegate::session::RealmTag;
+use tidegate::session::token::{self, Rejected, Token};
 
 /// Body of `POST /v1/sessions`.
 #[derive(Deserialize)]
@@ -18,7 +20,16 @@ pub(super) struct Create {
     #[serde(default)]
     roles: Vec<String>,
     #[serde(default)]
-    data: Json,
+    data: Strict,
+}
+
+/// Body of `POST /v1/sessions/rotate`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotate {
+    token: String,
+    roles: Option<Vec<String>>,
+    data: Option<Strict>,
 }
 
 impl Admin {
@@ -31,7 +42,7 @@ impl Admin {
             realm: realm.name.clone(),
             uid: body.uid,
             roles: body.roles,
-            data: body.data,
+            data: body.data.0,
             idle_ms: realm.idle_ms,
             absolute_ms: realm.absolute_ms,
             secret,
@@ -77,11 +88,56 @@ impl Admin {
         }
     }
 
+    /// A session's new token. The old one is dead at once: this is how roles change.
+    pub(super) async fn rotate_session(&self, body: Rotate) -> Answer {
+        let (realm, token) = self.verified(&body.token)?;
+        let (mut successor, mut nonce) = ([0; 18], [0; 12]);
+        random(&mut successor)?;
+        random(&mut nonce)?;
+        let tag = RealmTag::of(&realm.name);
+        let op = AdminOp::RotateSession(Rotation {
+            realm: realm.name,
+            user: token.user,
+            secret: token.secret,
+            successor,
+            nonce,
+            idle_ms: realm.idle_ms,
+            grace_ms: 0,
+            version: None,
+            roles: body.roles,
+            data: body.data.map(|data| data.0),
+        });
+        match self.ask(op).await? {
+            AdminReply::Rotated {
+                user,
+                secret,
+                deadline_us,
+                replicated,
+                repeat,
+            } => {
+                let deadline_s = deadline_us / 1_000_000;
+                let json = json!({
+                    "token": token::mint(&self.keys, tag, user, deadline_s, secret),
+                    "handle": token::handle(&user, &token::key_hash(&secret)),
+                    "expires_at": rfc3339(deadline_us),
+                });
+                Ok(self.durable(json, replicated, repeat))
+            }
+            AdminReply::Absent => Err(Problem::new(StatusCode::NOT_FOUND, "no such session")),
+            _ => Err(unexpected()),
+        }
+    }
+
     pub(super) async fn revoke(&self, handle: &str) -> Answer {
         let handle = handle.to_owned();
-        match self.count(AdminOp::RevokeSession { handle }).await? {
-            0 => Err(Problem::new(StatusCode::NOT_FOUND, "no such session")),
-            _ => Ok((StatusCode::OK, json!({ "revoked": true }))),
+        match self.ask(AdminOp::RevokeSession { handle }).await? {
+            AdminReply::Revoked { sessions: 0, .. } => {
+                Err(Problem::new(StatusCode::NOT_FOUND, "no such session"))
+            }
+            AdminReply::Revoked {
+                replicated, repeat, ..
+            } => Ok(self.durable(json!({ "revoked": true }), replicated, repeat)),
+            _ => Err(unexpected()),
         }
     }
 
@@ -90,11 +146,48 @@ impl Admin {
         query.only(&["realm"])?;
         let realm = self.realm(query.one("realm")?)?.name;
         let uid = uid.to_owned();
-        let sessions = self.count(AdminOp::RevokeUser { realm, uid }).await?;
-        Ok((
-            StatusCode::OK,
-            json!({ "revoked": true, "sessions": sessions }),
-        ))
+        match self.ask(AdminOp::RevokeUser { realm, uid }).await? {
+            AdminReply::Revoked {
+                sessions,
+                replicated,
+                repeat,
+            } => {
+                let json = json!({ "revoked": true, "sessions": sessions });
+                Ok(self.durable(json, replicated, repeat))
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// 200 when a replica has it too. Else 202, and it is repeated until one has.
+    fn durable(
+        &self,
+        mut json: Json,
+        replicated: bool,
+        again: Vec<Revocation>,
+    ) -> (StatusCode, Json) {
+        if replicated {
+            return (StatusCode::OK, json);
+        }
+        self.repeater.repeat(again);
+        if let Some(fields) = json.as_object_mut() {
+            fields.insert("replicated".to_owned(), false.into());
+        }
+        (StatusCode::ACCEPTED, json)
+    }
+
+    /// What a token says, and of which of the policy's realms it is.
+    fn verified(&self, text: &str) -> Result<(Realm, Token), Problem> {
+        let mut reason = "no realm of the policy has such tokens";
+        for name in self.policy.realm_names() {
+            match token::verify(&self.keys, RealmTag::of(&name), text.as_bytes()) {
+                Ok(token) => return Ok((self.realm(Some(&name))?, token)),
+                Err(Rejected::Realm) => {}
+                Err(rejected) => reason = rejected.name(),
+            }
+        }
+        let detail = format!("token: {reason}");
+        Err(Problem::new(StatusCode::BAD_REQUEST, detail))
     }
 
     /// The realm called `name`; without a name the only one there is.

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod connect;
 pub mod convert;
+pub mod durable;
 pub mod facts;
 pub mod link;
 pub mod pipeline;
@@ -99,6 +100,18 @@ impl Backend {
                 tracing::error!(%refusal, "redis is not used");
             }
         }
+    }
+
+    /// Runs a batch of [`Role::Durable`]; and whether a replica has what it wrote, or there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::run`].
+    pub async fn run_durable(&self, batch: &Batch) -> (Replies, bool) {
+        if matches!(self.health(), Health::Refused(_)) {
+            return (Err(BackendError::Down), false);
+        }
+        self.state.run_durable(&batch.commands).await
     }
 
     /// Runs a batch.

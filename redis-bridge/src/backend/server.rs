@@ -3,6 +3,7 @@
 use super::backoff::Backoff;
 use super::connect;
 use super::convert;
+use super::durable::{self, Followed};
 use super::facts::Facts;
 use super::link::Link;
 use super::pipeline::{self, Ran};
@@ -38,15 +39,17 @@ pub struct Redis {
     login: Login,
     response_timeout: Duration,
     links: Links,
+    followed: Followed,
     known: watch::Sender<Known>,
     time_us: watch::Sender<u64>,
     metrics: Metrics,
 }
 
 enum Links {
-    Cluster(Link<ClusterConnection>),
-    /// Decisions, bulk.
-    Pair([Link<MultiplexedConnection>; 2]),
+    /// Everything but revocations, revocations.
+    Cluster([Link<ClusterConnection>; 2]),
+    /// Decisions, bulk, revocations. A revocation waits for replicas, and nobody else behind it.
+    Three(Box<[Link<MultiplexedConnection>; 3]>),
 }
 
 /// What is known of a Redis.
@@ -78,23 +81,26 @@ impl Redis {
         metrics: Metrics,
     ) -> Arc<Self> {
         let links = match target {
-            Target::Cluster(_) => Links::Cluster(Link::new()),
-            _ => Links::Pair([Link::new(), Link::new()]),
+            Target::Cluster(_) => Links::Cluster([Link::new(), Link::new()]),
+            _ => Links::Three(Box::new([Link::new(), Link::new(), Link::new()])),
         };
         let redis = Arc::new(Self {
             target,
             login,
             response_timeout,
             links,
+            followed: Followed::default(),
             known: watch::Sender::new(Known::Nothing),
             time_us: watch::Sender::new(0),
             metrics,
         });
         match &redis.links {
-            Links::Cluster(_) => {
-                tokio::spawn(Arc::clone(&redis).keep_cluster());
+            Links::Cluster(links) => {
+                for at in 0..links.len() {
+                    tokio::spawn(Arc::clone(&redis).keep_cluster(at));
+                }
             }
-            Links::Pair(links) => {
+            Links::Three(links) => {
                 for at in 0..links.len() {
                     tokio::spawn(Arc::clone(&redis).keep_link(at));
                 }
@@ -130,12 +136,12 @@ impl Redis {
     /// Not connected, broken or silent.
     pub async fn run(&self, commands: &[Command]) -> Replies {
         match &self.links {
-            Links::Cluster(link) => {
+            Links::Cluster([link, _]) => {
                 let (_, connection) = link.get().ok_or(BackendError::Down)?;
                 run_cluster(&connection, commands).await
             }
-            Links::Pair(links) => {
-                let [first, second] = links;
+            Links::Three(links) => {
+                let [first, second, _] = &**links;
                 let order = if size(commands) > BULK {
                     [second, first]
                 } else {
@@ -151,12 +157,42 @@ impl Redis {
         }
     }
 
+    /// Runs commands on a connection of their own; and whether a replica has what they wrote, or there is
+    /// none. Without that connection they run on another one, and nobody can tell.
+    pub async fn run_durable(&self, commands: &[Command]) -> (Replies, bool) {
+        let (on, replies) = match &self.links {
+            Links::Cluster([_, link]) => match link.get() {
+                Some((_, connection)) => {
+                    let replies = run_cluster(&connection, commands).await;
+                    (Direct::Cluster(connection), replies)
+                }
+                None => return (self.run(commands).await, false),
+            },
+            Links::Three(links) => match links[2].get() {
+                Some((generation, connection)) => {
+                    let own = connection.clone();
+                    let replies = self.run_on(&links[2], generation, own, commands).await;
+                    (Direct::Single(connection), replies)
+                }
+                None => return (self.run(commands).await, false),
+            },
+        };
+        match replies {
+            Ok(values) => {
+                let replicated = durable::is_replicated(&on, commands, &self.followed).await;
+                (Ok(values), replicated)
+            }
+            Err(error) => (Err(error), false),
+        }
+    }
+
     /// A connection for other commands; `None` when there is none.
     pub fn direct(&self) -> Option<Direct> {
         match &self.links {
-            Links::Cluster(link) => Some(Direct::Cluster(link.get()?.1)),
-            Links::Pair(links) => {
-                let mut found = links.iter().rev().filter_map(Link::get);
+            Links::Cluster([link, _]) => Some(Direct::Cluster(link.get()?.1)),
+            Links::Three(links) => {
+                let [first, second, _] = &**links;
+                let mut found = [second, first].into_iter().filter_map(Link::get);
                 Some(Direct::Single(found.next()?.1))
             }
         }
@@ -185,7 +221,7 @@ impl Redis {
     }
 
     async fn keep_link(self: Arc<Self>, at: usize) {
-        let Links::Pair(links) = &self.links else {
+        let Links::Three(links) = &self.links else {
             return;
         };
         let Some(link) = links.get(at) else { return };
@@ -197,6 +233,11 @@ impl Redis {
                     let generation = link.install(connection.clone());
                     if first {
                         self.learned(facts);
+                        let mut direct = Direct::Single(connection.clone());
+                        if let Ok(replication) = durable::look(&mut direct, b"").await {
+                            // Remembered: it has replicas.
+                            self.followed.is_alone(&replication);
+                        }
                     }
                     self.beat(link, generation, connection, first, &mut backoff)
                         .await;
@@ -273,17 +314,21 @@ impl Redis {
         }
     }
 
-    async fn keep_cluster(self: Arc<Self>) {
-        let (Links::Cluster(link), Target::Cluster(nodes)) = (&self.links, &self.target) else {
+    async fn keep_cluster(self: Arc<Self>, at: usize) {
+        let (Links::Cluster(links), Target::Cluster(nodes)) = (&self.links, &self.target) else {
             return;
         };
+        let Some(link) = links.get(at) else { return };
+        let first = at == 0;
         let mut backoff = Backoff::default();
         loop {
             match connect::cluster(nodes, &self.login, self.response_timeout).await {
                 Ok(connection) => {
                     let facts = prepare_cluster(connection.clone()).await;
                     let generation = link.install(connection.clone());
-                    self.learned(facts);
+                    if first {
+                        self.learned(facts);
+                    }
                     let mut missed = 0;
                     let mut connection = connection;
                     while missed < CLUSTER_BEATS {
@@ -292,7 +337,9 @@ impl Redis {
                             Ok(time) => {
                                 missed = 0;
                                 backoff.reset();
-                                self.tick(time, sent.elapsed());
+                                if first {
+                                    self.tick(time, sent.elapsed());
+                                }
                             }
                             Err(_) => missed += 1,
                         }
@@ -304,7 +351,9 @@ impl Redis {
                 }
                 Err(error) => tracing::warn!(redis = %self.target, %error, "not connected"),
             }
-            self.lost();
+            if first {
+                self.lost();
+            }
             tokio::time::sleep(backoff.next(crate::random_u64())).await;
         }
     }

@@ -37,19 +37,24 @@ pub enum AdminOp {
         /// Canonical URL.
         url: Vec<u8>,
     },
-    /// Ends one session. Answer: [`AdminReply::Count`], 0 or 1.
+    /// Ends again what was ended before, in case Redis forgot it. Answer: [`AdminReply::Revoked`].
+    Repeat(Vec<Revocation>),
+    /// Ends one session. Answer: [`AdminReply::Revoked`], 0 or 1.
     RevokeSession {
         /// The session's handle ([`tidegate::session::token::handle`]).
         handle: String,
     },
-    /// Ends all sessions of a user, known to the index or not. Answer: [`AdminReply::Count`], how many
-    /// the index knew.
+    /// Ends all sessions of a user, known to the index or not. Answer: [`AdminReply::Revoked`], how
+    /// many the index knew.
     RevokeUser {
         /// Name of the realm.
         realm: String,
         /// The user.
         uid: String,
     },
+    /// Gives a session another token, and other roles or data. Answer: [`AdminReply::Rotated`], or
+    /// [`AdminReply::Absent`].
+    RotateSession(Rotation),
 }
 
 /// A session to create.
@@ -71,6 +76,51 @@ pub struct NewSession {
     pub secret: [u8; 18],
     /// 12 random bytes.
     pub nonce: [u8; 12],
+}
+
+/// Another token for a session.
+#[derive(Clone)]
+pub struct Rotation {
+    /// Name of the realm, 1..=64 bytes.
+    pub realm: String,
+    /// The token's keyed tag of the user.
+    pub user: [u8; 12],
+    /// The token's random part.
+    pub secret: [u8; 18],
+    /// 18 random bytes, proposed as the new token's random part.
+    pub successor: [u8; 18],
+    /// 12 random bytes.
+    pub nonce: [u8; 12],
+    /// Idle time, milliseconds, > 0.
+    pub idle_ms: u64,
+    /// How long the old token stays valid, milliseconds.
+    pub grace_ms: u64,
+    /// The version the change is based on; without one, on whatever it is.
+    pub version: Option<u64>,
+    /// Its roles from now on.
+    pub roles: Option<Vec<String>>,
+    /// Its data from now on.
+    pub data: Option<Json>,
+}
+
+/// Something that was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// One session.
+    Session {
+        /// Keyed tag of the user.
+        user: [u8; 12],
+        /// Hash of the secret.
+        hash: [u8; 15],
+    },
+    /// All that a user had.
+    User {
+        /// Keyed tag of the user.
+        user: [u8; 12],
+        /// The epoch this made: below it Redis has lost the revocation, at or above it nothing is to do, so
+        /// that a repetition does not end what was created since. 0: not made yet.
+        least: u64,
+    },
 }
 
 /// A limit of one subject, as [`tidegate::wire::op::Take`] names it.
@@ -117,6 +167,8 @@ pub struct OwnLimit {
 /// The answer to an admin operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminReply {
+    /// There is no such session.
+    Absent,
     /// How many were removed.
     Count(u64),
     /// The session was created; the token is for the shell to mint.
@@ -134,6 +186,28 @@ pub enum AdminReply {
     Limit(LimitReply),
     /// What is stored as a key's own limit, whatever it is, and how long it holds still, milliseconds.
     Override(Option<(Vec<u8>, u64)>),
+    /// They ended.
+    Revoked {
+        /// So many were known to live.
+        sessions: u64,
+        /// A replica has it too, or there is none.
+        replicated: bool,
+        /// What to do again when it may have been lost.
+        repeat: Vec<Revocation>,
+    },
+    /// The session has another token; it is for the shell to mint.
+    Rotated {
+        /// Keyed tag of the user.
+        user: [u8; 12],
+        /// The new token's random part.
+        secret: [u8; 18],
+        /// Absolute deadline, microseconds since the epoch by Redis' clock.
+        deadline_us: u64,
+        /// A replica has it too, or there is none.
+        replicated: bool,
+        /// What to do again when it may have been lost: the old token must not come back.
+        repeat: Vec<Revocation>,
+    },
     /// Live sessions, the one that ends first first.
     Sessions(Vec<SessionInfo>),
 }

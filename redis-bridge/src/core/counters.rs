@@ -40,6 +40,8 @@ pub struct Counters {
     pub override_malformed: u64,
     /// Subjects whose limits workers were told to forget.
     pub forgotten: u64,
+    /// Batches of revocations that no replica had in time.
+    pub unreplicated: u64,
     /// Streams closed because of what they sent.
     pub streams_refused: u64,
     /// Batch replies for a batch the core does not know, or of the wrong number: a bug of the shell.

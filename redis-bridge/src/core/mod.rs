@@ -2,6 +2,7 @@
 //! is answered. Deterministic: no clock, no randomness, no I/O; `now` is the shell's monotonic clock.
 
 mod admin;
+mod audit;
 mod calendar;
 mod config;
 mod counters;
@@ -18,7 +19,10 @@ mod types;
 mod value;
 mod values;
 
-pub use admin::{AdminOp, AdminReply, Limit, NewSession, Override, OwnLimit, SessionInfo};
+pub use admin::{
+    AdminOp, AdminReply, Limit, NewSession, Override, OwnLimit, Revocation, Rotation, SessionInfo,
+};
+pub use audit::Audit;
 pub use config::{Bounds, CoreConfig};
 pub use counters::{Counters, Errors, Ops};
 pub use failure::Failure;
@@ -30,6 +34,7 @@ pub use types::{
 pub use value::Value;
 
 use crate::vault::Vault;
+use audit::Audits;
 use calendar::Calendars;
 use exchanges::{Ended, Exchanges, Origin, Outcome};
 use holds::Holds;
@@ -67,6 +72,7 @@ pub struct Core {
     outbox: Outbox,
     redis_time: RedisTime,
     counters: Counters,
+    audit: Audits,
     returns: u64,
     draining: bool,
 }
@@ -87,6 +93,7 @@ impl Core {
             outbox: Outbox::default(),
             redis_time: RedisTime::default(),
             counters: Counters::default(),
+            audit: Audits::default(),
             returns: 0,
             draining: false,
         }
@@ -175,6 +182,14 @@ impl Core {
         }
     }
 
+    /// Only the primary has what this batch of [`Role::Durable`] wrote; its replies follow.
+    pub fn handle_unreplicated(&mut self, batch: BatchId) {
+        match self.tasks.unreplicated(batch) {
+            true => self.counters.unreplicated += 1,
+            false => self.counters.bug += 1,
+        }
+    }
+
     /// A batch ended: one reply per command, in order, or none at all.
     pub fn handle_replies(&mut self, batch: BatchId, replies: Replies, now: Duration) {
         if replies.is_err() {
@@ -254,11 +269,17 @@ impl Core {
         self.handle_timeout(now);
         let bounds = self.config.bounds;
         let mut over = Vec::new();
-        let batch = [Role::State, Role::Cache].into_iter().find_map(|role| {
+        let roles = [Role::Durable, Role::State, Role::Cache];
+        let batch = roles.into_iter().find_map(|role| {
+            let in_flight = match role {
+                // They wait for replicas one after the other: what comes meanwhile is the next one.
+                Role::Durable => 1,
+                Role::Cache | Role::State => bounds.batches_in_flight,
+            };
             self.tasks.batch(
                 role,
                 bounds.commands_per_batch,
-                bounds.batches_in_flight,
+                in_flight,
                 |exchange| self.exchanges.has_ended(exchange),
                 &mut over,
             )
@@ -276,6 +297,11 @@ impl Core {
     /// Something to send. All replies that are ready for one stream are one message.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.poll()
+    }
+
+    /// A line for the audit log.
+    pub fn poll_audit(&mut self) -> Option<Audit> {
+        self.audit.pop()
     }
 
     /// Totals since start.
@@ -417,11 +443,14 @@ impl Core {
     }
 
     fn advance(&mut self, id: u64, now: Duration) {
+        let replicated = (self.tasks.get_mut(id)).is_some_and(|task| task.is_replicated());
         let mut cx = Context {
             config: &self.config,
             keys: &self.keys,
             vault: &self.vault,
             counters: &mut self.counters,
+            audit: &mut self.audit,
+            replicated,
             returns: &mut self.returns,
             calendars: &mut self.calendars,
             redis_us: self.redis_time.at(now),
@@ -539,10 +568,9 @@ impl Core {
 
     /// Where commands of a role go.
     fn role(&self, role: Role) -> Role {
-        if self.config.shared {
-            Role::State
-        } else {
-            role
+        match role {
+            Role::Cache if self.config.shared => Role::State,
+            role => role,
         }
     }
 
@@ -552,6 +580,8 @@ impl Core {
             keys: &self.keys,
             vault: &self.vault,
             counters: &mut self.counters,
+            audit: &mut self.audit,
+            replicated: true,
             returns: &mut self.returns,
             calendars: &mut self.calendars,
             redis_us: self.redis_time.at(now),

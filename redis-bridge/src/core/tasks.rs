@@ -18,6 +18,7 @@ pub(super) struct Task {
     missing: usize,
     must_run: bool,
     handed_out: bool,
+    unreplicated: bool,
 }
 
 /// All tasks, their queues and the batches in flight.
@@ -27,6 +28,7 @@ pub(super) struct Tasks {
     next: u64,
     state: Queue,
     cache: Queue,
+    durable: Queue,
     batches: BTreeMap<BatchId, (Role, Vec<Place>)>,
     next_batch: u64,
 }
@@ -63,6 +65,7 @@ impl Tasks {
             missing: 0,
             must_run: false,
             handed_out: false,
+            unreplicated: false,
         };
         self.all.insert(id, task);
         self.run(id, round);
@@ -77,9 +80,11 @@ impl Tasks {
         task.answers = vec![None; round.commands.len()];
         task.missing = round.commands.len();
         task.must_run = round.must_run;
+        task.unreplicated = false;
         let queue = match round.role {
             Role::State => &mut self.state,
             Role::Cache => &mut self.cache,
+            Role::Durable => &mut self.durable,
         };
         for (at, command) in round.commands.into_iter().enumerate() {
             queue.waiting.push_back((Place { task: id, at }, command));
@@ -119,6 +124,7 @@ impl Tasks {
         let queue = match role {
             Role::State => &mut self.state,
             Role::Cache => &mut self.cache,
+            Role::Durable => &mut self.durable,
         };
         let mut commands = Vec::new();
         let mut places = Vec::new();
@@ -150,6 +156,19 @@ impl Tasks {
         Some(Batch { id, role, commands })
     }
 
+    /// No replica has what this batch wrote. False when there is no such batch.
+    pub(super) fn unreplicated(&mut self, batch: BatchId) -> bool {
+        let Some((_, places)) = self.batches.get(&batch) else {
+            return false;
+        };
+        for place in places {
+            if let Some(task) = self.all.get_mut(&place.task) {
+                task.unreplicated = true;
+            }
+        }
+        true
+    }
+
     /// Takes the replies of a batch; returns the tasks whose round is complete, in order, and whether
     /// there were as many replies as commands: when not, each command failed. `None` when there is no
     /// such batch.
@@ -162,6 +181,7 @@ impl Tasks {
         let queue = match role {
             Role::State => &mut self.state,
             Role::Cache => &mut self.cache,
+            Role::Durable => &mut self.durable,
         };
         queue.in_flight -= 1;
         let (fits, answers): (bool, Vec<Answer>) = match replies {
@@ -189,16 +209,21 @@ impl Tasks {
 
     /// Commands that wait for a batch.
     pub(super) fn waiting(&self) -> usize {
-        self.state.waiting.len() + self.cache.waiting.len()
+        self.state.waiting.len() + self.cache.waiting.len() + self.durable.waiting.len()
     }
 
     /// Batches handed out and not yet answered.
     pub(super) fn in_flight(&self) -> usize {
-        self.state.in_flight + self.cache.in_flight
+        self.state.in_flight + self.cache.in_flight + self.durable.in_flight
     }
 }
 
 impl Task {
+    /// Whether a replica has what the round that is complete wrote, or there is none.
+    pub(super) fn is_replicated(&self) -> bool {
+        !self.unreplicated
+    }
+
     /// The answers of the round that is complete.
     pub(super) fn take_answers(&mut self) -> Vec<Answer> {
         // A command that was dropped leaves no answer; its exchange has ended.

@@ -7,5 +7,6 @@ mod limits;
 mod options;
 mod props;
 mod rig;
+mod session_verbs;
 mod sessions;
 mod streams;

@@ -25,6 +25,9 @@ pub enum Role {
     State,
     /// Cached objects and their tags.
     Cache,
+    /// The Redis of [`Role::State`], on a connection of its own: answered when a replica has it too, or
+    /// with [`crate::core::Core::handle_unreplicated`] before the replies.
+    Durable,
 }
 
 /// One call of a script. All keys share a hash tag; the first one decides the shard.
@@ -115,6 +118,7 @@ impl Role {
         match self {
             Self::State => "state",
             Self::Cache => "cache",
+            Self::Durable => "durable",
         }
     }
 }

@@ -21,6 +21,19 @@ macro_rules! prelude {
     };
 }
 
+/// A script that knows what a live session is.
+macro_rules! sessions {
+    ($file:literal) => {
+        lua!(
+            "prelude.lua",
+            "numbers.lua",
+            "expiry.lua",
+            "session/live.lua",
+            $file
+        )
+    };
+}
+
 /// A script that knows all algorithms of limits.
 macro_rules! limits {
     ($file:literal) => {
@@ -64,14 +77,22 @@ pub enum Script {
     LimitTakePlain,
     /// `session/create.lua`
     SessionCreate,
+    /// `session/end_others.lua`
+    SessionEndOthers,
     /// `session/get.lua`
     SessionGet,
     /// `session/list.lua`
     SessionList,
+    /// `session/read.lua`
+    SessionRead,
     /// `session/revoke.lua`
     SessionRevoke,
     /// `session/revoke_user.lua`
     SessionRevokeUser,
+    /// `session/rotate.lua`
+    SessionRotate,
+    /// `session/update.lua`
+    SessionUpdate,
     /// `tag/add.lua`
     TagAdd,
     /// `tag/take.lua`
@@ -87,7 +108,7 @@ static SHA1: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
 
 impl Script {
     /// All scripts, in the order of the enum.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::CacheGet,
         Self::CacheInvalidate,
         Self::CachePut,
@@ -97,10 +118,14 @@ impl Script {
         Self::LimitTake,
         Self::LimitTakePlain,
         Self::SessionCreate,
+        Self::SessionEndOthers,
         Self::SessionGet,
         Self::SessionList,
+        Self::SessionRead,
         Self::SessionRevoke,
         Self::SessionRevokeUser,
+        Self::SessionRotate,
+        Self::SessionUpdate,
         Self::TagAdd,
         Self::TagTake,
     ];
@@ -117,10 +142,14 @@ impl Script {
             Self::LimitTake => "limit_take",
             Self::LimitTakePlain => "limit_take_plain",
             Self::SessionCreate => "session_create",
+            Self::SessionEndOthers => "session_end_others",
             Self::SessionGet => "session_get",
             Self::SessionList => "session_list",
+            Self::SessionRead => "session_read",
             Self::SessionRevoke => "session_revoke",
             Self::SessionRevokeUser => "session_revoke_user",
+            Self::SessionRotate => "session_rotate",
+            Self::SessionUpdate => "session_update",
             Self::TagAdd => "tag_add",
             Self::TagTake => "tag_take",
         }
@@ -142,11 +171,15 @@ impl Script {
             Self::LimitReturn => limits!("limit/return.lua"),
             Self::LimitTake => limits!("limit/take.lua"),
             Self::LimitTakePlain => lua!("prelude.lua", "limit/take_plain.lua"),
-            Self::SessionCreate => prelude!("session/create.lua"),
-            Self::SessionGet => prelude!("session/get.lua"),
+            Self::SessionCreate => sessions!("session/create.lua"),
+            Self::SessionEndOthers => sessions!("session/end_others.lua"),
+            Self::SessionGet => sessions!("session/get.lua"),
             Self::SessionList => prelude!("session/list.lua"),
-            Self::SessionRevoke => prelude!("session/revoke.lua"),
+            Self::SessionRead => sessions!("session/read.lua"),
+            Self::SessionRevoke => sessions!("session/revoke.lua"),
             Self::SessionRevokeUser => prelude!("session/revoke_user.lua"),
+            Self::SessionRotate => sessions!("session/rotate.lua"),
+            Self::SessionUpdate => sessions!("session/update.lua"),
             Self::TagAdd => prelude!("tag/add.lua"),
             Self::TagTake => prelude!("tag/take.lua"),
         }

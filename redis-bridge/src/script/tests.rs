@@ -27,23 +27,39 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (
         Script::SessionCreate,
-        "61091b53ac948d8746e5fc9928c57b22d568440d",
+        "abcfe81e2b1877bfcfa8a2b722619674cffd52c7",
+    ),
+    (
+        Script::SessionEndOthers,
+        "79cf001fc7a928af8e4a94bc43ebd9deb157e0a0",
     ),
     (
         Script::SessionGet,
-        "598ee58a897b81f3e243e21324beb79740da3423",
+        "eb5b33375b1043ec77de329586c0692caed67d46",
     ),
     (
         Script::SessionList,
         "1b98817e9df13985ed1dfc3a2003f233b4f2e67d",
     ),
     (
+        Script::SessionRead,
+        "68fc1b6a4b27f6736c541807281b2e8fce33270b",
+    ),
+    (
         Script::SessionRevoke,
-        "01fcaf46d7d0ccb2a7666dfd18530bd5b4c0f92e",
+        "fc637a9a9aad3f00d74d5426891b087689558fa3",
     ),
     (
         Script::SessionRevokeUser,
-        "fc156218e11ca669bdd89a099580a3e3a1ebe6e5",
+        "dde80b521fdc9e135522ead4fa20dffd2a59b57c",
+    ),
+    (
+        Script::SessionRotate,
+        "5676a7a52f71d568394af3ab1377f856c03a587c",
+    ),
+    (
+        Script::SessionUpdate,
+        "2b7936aea7f6ca04ef00ed246f22b11c75f9e46a",
     ),
     (Script::TagAdd, "0cd0608805e965ccdda9122c7abc52afaf73df48"),
     (Script::TagTake, "005614186f2f058a8753a03541c65b653471147e"),

@@ -2,35 +2,44 @@
 //! whoever can write to Redis cannot forge one.
 //!
 //! ```text
-//! value = version nonce ciphertext tag          1 + 12 + n + 16 bytes
-//! key   = HMAC-SHA-256(master, "tidegate seal 1\0" len(realm) realm user secret)
+//! value = format key_id nonce ciphertext tag    1 + 1 + 12 + n + 16 bytes
+//! key   = HMAC-SHA-256(master, label len(realm) realm user secret version)
 //! aad   = name of the Redis key
 //! ```
 //!
 //! ChaCha20-Poly1305 (RFC 8439). The token's secret is part of the key, so Redis and the bridge
-//! together still cannot read a session nobody presents; each session has a key of its own and is
-//! sealed once, so a random nonce of 96 bits is ample.
+//! together still cannot read a session nobody presents. So is the version: a value of an earlier one
+//! does not open as a later one, and each key seals one text, so a random nonce of 96 bits is ample.
+//!
+//! Several master keys may be active: the first seals, all open. A user's tag depends on the master key
+//! too, and a token carries it; a value opens only under a tag of an active key, because a tag nobody
+//! can compute any more is one that "end all sessions of this user" would miss.
 
+mod json;
+mod master;
 mod payload;
 
-pub use payload::{BadPayload, Payload, is_role, is_uid};
+pub use json::Strict;
+pub use master::{BadMaster, MAX_MASTERS};
+pub use payload::{BadPayload, Payload, is_role, is_uid, parse_data, parse_roles};
 
+use self::master::Master;
 use chacha20poly1305::aead::{Aead as _, Payload as Message};
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit as _, Nonce};
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
+use hmac::Mac as _;
 use std::fmt;
 
-const VERSION: u8 = 1;
+const FORMAT: u8 = 2;
 const NONCE_LEN: usize = 12;
-const SEAL_LABEL: &[u8] = b"tidegate seal 1\0";
+const SEAL_LABEL: &[u8] = b"tidegate seal 2\0";
+const NEXT_LABEL: &[u8] = b"tidegate next 1\0";
 const USER_LABEL: &[u8] = b"tidegate user 1\0";
 
-/// Holds the master key.
+/// Holds the master keys.
 #[derive(Clone)]
 pub struct Vault {
-    /// HMAC with the master key absorbed.
-    mac: Hmac<Sha256>,
+    first: Master,
+    others: Vec<Master>,
 }
 
 /// Where a sealed value lives; it opens nowhere else.
@@ -44,25 +53,37 @@ pub struct Place<'a> {
     pub secret: &'a [u8; 18],
     /// Name of the Redis key.
     pub key: &'a [u8],
+    /// The session's version.
+    pub version: u64,
 }
 
-/// A value that does not open: damaged, moved, of another master key, or of another version.
+/// A value that does not open: damaged, moved, of another version, or of a master key that is not active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sealed;
 
 impl Vault {
-    /// A vault of this master key: 32 random bytes, the same for all bridges of a fleet.
+    /// A vault of one master key: 32 random bytes, the same for all bridges of a fleet.
     pub fn new(master: &[u8; 32]) -> Self {
-        Self { mac: keyed(master) }
+        Self {
+            first: Master::new(master),
+            others: Vec::new(),
+        }
     }
 
-    /// The user's tag in tokens and Redis keys: HMAC-SHA-256 of realm and user, cut to 96 bits. Whoever
+    /// The user's tag in new tokens and Redis keys: HMAC-SHA-256 of realm and user, cut to 96 bits. Whoever
     /// reads Redis cannot test guesses of user names.
     pub fn user_tag(&self, realm: &str, uid: &str) -> [u8; 12] {
-        let tag = finish(
-            with_realm(&self.mac, USER_LABEL, realm.as_bytes()).chain_update(uid.as_bytes()),
-        );
-        tag.first_chunk().copied().unwrap_or_default()
+        self.first.user_tag(realm.as_bytes(), uid)
+    }
+
+    /// The user's tags under all active keys, that of new tokens first: sessions may live under each.
+    pub fn user_tags(&self, realm: &[u8], uid: &str) -> Vec<[u8; 12]> {
+        self.masters().map(|key| key.user_tag(realm, uid)).collect()
+    }
+
+    /// Whether sessions of one user may live under several tags.
+    pub fn has_several(&self) -> bool {
+        !self.others.is_empty()
     }
 
     /// Seals a payload. `nonce`: 12 random bytes.
@@ -77,16 +98,8 @@ impl Vault {
         nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, BadPayload> {
         let json = serde_json::to_vec(payload).map_err(|_| BadPayload::Data)?;
-        let message = Message {
-            msg: &json,
-            aad: place.key,
-        };
-        let text = self.cipher(place).encrypt(&Nonce::from(nonce), message);
-        let text = text.map_err(|_| BadPayload::Data)?;
-        let mut value = vec![VERSION];
-        value.extend(nonce);
-        value.extend(text);
-        Ok(value)
+        self.encrypt(SEAL_LABEL, place, &json, nonce)
+            .ok_or(BadPayload::Data)
     }
 
     /// Opens a value and checks what is inside.
@@ -95,27 +108,83 @@ impl Vault {
     ///
     /// [`Sealed`]: the session is neither valid nor absent, but unknown.
     pub fn open(&self, place: &Place<'_>, value: &[u8]) -> Result<Payload, Sealed> {
-        let (&version, rest) = value.split_first().ok_or(Sealed)?;
-        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Sealed)?;
-        if version != VERSION {
-            return Err(Sealed);
-        }
+        let json = self.decrypt(SEAL_LABEL, place, value).ok_or(Sealed)?;
+        let payload: Payload = serde_json::from_slice(&json).map_err(|_| Sealed)?;
+        let payload = payload.checked().map_err(|_| Sealed)?;
+        let known = self
+            .masters()
+            .any(|key| key.user_tag(place.realm, &payload.uid) == *place.user);
+        known.then_some(payload).ok_or(Sealed)
+    }
+
+    /// Seals the secret of a token that replaces the one of `place`; only that one opens it. `None`: bug.
+    pub fn seal_next(
+        &self,
+        place: &Place<'_>,
+        next: &[u8; 18],
+        nonce: [u8; NONCE_LEN],
+    ) -> Option<Vec<u8>> {
+        self.encrypt(NEXT_LABEL, place, next, nonce)
+    }
+
+    /// Opens what [`Vault::seal_next`] sealed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::open`].
+    pub fn open_next(&self, place: &Place<'_>, value: &[u8]) -> Result<[u8; 18], Sealed> {
+        let next = self.decrypt(NEXT_LABEL, place, value).ok_or(Sealed)?;
+        next.try_into().map_err(|_| Sealed)
+    }
+
+    fn encrypt(
+        &self,
+        label: &[u8],
+        place: &Place<'_>,
+        text: &[u8],
+        nonce: [u8; NONCE_LEN],
+    ) -> Option<Vec<u8>> {
         let message = Message {
             msg: text,
             aad: place.key,
         };
-        let json = self.cipher(place).decrypt(&Nonce::from(*nonce), message);
-        let json = json.map_err(|_| Sealed)?;
-        let payload: Payload = serde_json::from_slice(&json).map_err(|_| Sealed)?;
-        payload.checked().map_err(|_| Sealed)
+        let cipher = cipher(&self.first, label, place);
+        let text = cipher.encrypt(&Nonce::from(nonce), message).ok()?;
+        let mut value = vec![FORMAT, self.first.id];
+        value.extend(nonce);
+        value.extend(text);
+        Some(value)
     }
 
-    fn cipher(&self, place: &Place<'_>) -> ChaCha20Poly1305 {
-        let mac = with_realm(&self.mac, SEAL_LABEL, place.realm)
-            .chain_update(place.user)
-            .chain_update(place.secret);
-        ChaCha20Poly1305::new(&Key::from(finish(mac)))
+    fn decrypt(&self, label: &[u8], place: &Place<'_>, value: &[u8]) -> Option<Vec<u8>> {
+        let ([format, id], rest) = value.split_first_chunk()?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_LEN>()?;
+        if *format != FORMAT {
+            return None;
+        }
+        // Two keys may have one id: it only saves tries.
+        let mut keys = self.masters().filter(|key| key.id == *id);
+        keys.find_map(|key| {
+            let message = Message {
+                msg: text,
+                aad: place.key,
+            };
+            let cipher = cipher(key, label, place);
+            cipher.decrypt(&Nonce::from(*nonce), message).ok()
+        })
     }
+
+    fn masters(&self) -> impl Iterator<Item = &Master> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+fn cipher(master: &Master, label: &[u8], place: &Place<'_>) -> ChaCha20Poly1305 {
+    let mac = (master.labelled(label, place.realm))
+        .chain_update(place.user)
+        .chain_update(place.secret)
+        .chain_update(place.version.to_be_bytes());
+    ChaCha20Poly1305::new(&Key::from(master::finish(mac)))
 }
 
 impl fmt::Debug for Vault {
@@ -131,29 +200,6 @@ impl fmt::Display for Sealed {
 }
 
 impl std::error::Error for Sealed {}
-
-fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
-    <Hmac<Sha256> as hmac::KeyInit>::new(&{
-        // A key shorter than SHA-256's block is padded with zeros (RFC 2104, section 2).
-        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-        for (to, from) in block.iter_mut().zip(key) {
-            *to = *from;
-        }
-        block
-    })
-}
-
-/// The label, then the realm with its length before it, so that no two inputs read alike.
-fn with_realm(mac: &Hmac<Sha256>, label: &[u8], realm: &[u8]) -> Hmac<Sha256> {
-    mac.clone()
-        .chain_update(label)
-        .chain_update((realm.len() as u64).to_be_bytes())
-        .chain_update(realm)
-}
-
-fn finish(mac: Hmac<Sha256>) -> [u8; 32] {
-    mac.finalize().into_bytes().into()
-}
 
 #[cfg(test)]
 mod tests;

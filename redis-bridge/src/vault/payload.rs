@@ -1,6 +1,7 @@
 //! What a session holds. Checked when it is made and again when it is opened: these values become
 //! request headers.
 
+use super::Strict;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::fmt;
@@ -20,14 +21,12 @@ pub struct Payload {
     pub roles: Vec<String>,
     /// What the application keeps.
     pub data: Json,
-    /// Grows by one with each update of the session.
-    pub version: u64,
 }
 
 /// What is wrong with a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadPayload {
-    /// More than 2048 bytes of JSON.
+    /// No JSON, a name twice in one object, or more than 2048 bytes.
     Data,
     /// A role of the wrong length or alphabet, or too many.
     Roles,
@@ -49,9 +48,18 @@ impl Payload {
             uid: uid.to_owned(),
             roles,
             data,
-            version: 1,
         };
         payload.checked()
+    }
+
+    /// The same user's content with other roles or data, where they are given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Payload::new`].
+    pub fn changed(self, roles: Option<&[String]>, data: Option<Json>) -> Result<Self, BadPayload> {
+        let roles = roles.map_or(self.roles, <[String]>::to_vec);
+        Self::new(&self.uid, &roles, data.unwrap_or(self.data))
     }
 
     pub(super) fn checked(self) -> Result<Self, BadPayload> {
@@ -82,7 +90,7 @@ impl BadPayload {
 impl fmt::Display for BadPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Data => write!(f, "data: more than {MAX_DATA} bytes of JSON"),
+            Self::Data => write!(f, "data: want JSON of at most {MAX_DATA} bytes"),
             Self::Roles => write!(
                 f,
                 "roles: at most {MAX_ROLES}, each 1 to {MAX_ROLE} of A-Z a-z 0-9 . _ : @ -"
@@ -93,6 +101,33 @@ impl fmt::Display for BadPayload {
 }
 
 impl std::error::Error for BadPayload {}
+
+/// Roles as an operation has them: joined by `,`, or none.
+///
+/// # Errors
+///
+/// [`BadPayload::Roles`].
+pub fn parse_roles(text: &[u8]) -> Result<Vec<String>, BadPayload> {
+    let text = std::str::from_utf8(text).map_err(|_| BadPayload::Roles)?;
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let roles: Vec<String> = text.split(',').map(str::to_owned).collect();
+    match roles.iter().all(|role| is_role(role)) {
+        true => Ok(roles),
+        false => Err(BadPayload::Roles),
+    }
+}
+
+/// Data as an operation has it.
+///
+/// # Errors
+///
+/// [`BadPayload::Data`].
+pub fn parse_data(text: &[u8]) -> Result<Json, BadPayload> {
+    let strict: Result<Strict, _> = serde_json::from_slice(text);
+    strict.map(|strict| strict.0).map_err(|_| BadPayload::Data)
+}
 
 /// Whether a text may name a user.
 pub fn is_uid(text: &str) -> bool {

@@ -47,6 +47,15 @@ async fn requests_and_their_statuses() {
         ),
         ("POST", "/v1/sessions", "[", 400),
         ("GET", "/v1/sessions", "", 405),
+        ("POST", "/v1/sessions/rotate", r#"{"token":"none"}"#, 400),
+        ("POST", "/v1/sessions/rotate", r#"{"roles":[]}"#, 400),
+        ("GET", "/v1/sessions/rotate", "", 405),
+        (
+            "POST",
+            "/v1/sessions",
+            r#"{"realm":"web","uid":"1","data":{"a":1,"a":2}}"#,
+            400,
+        ),
         ("GET", "/v1/users/42/sessions?realm=web", "", 200),
         ("GET", "/v1/users/42/sessions?realm=web&realm=api", "", 400),
         ("GET", "/v1/users/42/sessions?real=web", "", 400),
@@ -235,4 +244,105 @@ async fn purges_remove_what_they_name_and_nothing_else() {
             assert_eq!(bridge.is_cached(url).await, left, "{body} {url_text}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_session_gets_other_roles_with_another_token_and_the_audit_says_so() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let body = r#"{"realm":"api","uid":"alice","roles":["user"]}"#;
+    let created = bridge.admin("POST", "/v1/sessions", body).await.json();
+    let old = created["token"].as_str().unwrap();
+    let body = format!(r#"{{"token":"{old}","roles":["admin"]}}"#);
+    let rotated = bridge.admin("POST", "/v1/sessions/rotate", &body).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.text());
+    let rotated = rotated.json();
+    assert_eq!(rotated["expires_at"], created["expires_at"]);
+    assert_ne!(rotated["handle"], created["handle"]);
+    let again = bridge.admin("POST", "/v1/sessions/rotate", &body).await;
+    assert_eq!(again.status, 404, "the old token is dead");
+
+    let new = rotated["token"].as_str().unwrap();
+    let keys = tidegate::session::Keys::parse(SESSION_KEYS).unwrap();
+    let realm = tidegate::session::RealmTag::of("api");
+    let token = tidegate::session::token::verify(&keys, realm, new.as_bytes()).unwrap();
+    let get = tidegate::wire::Op::SessionGet(tidegate::wire::op::SessionGet {
+        realm: b"api",
+        user: &token.user,
+        secret: &token.secret,
+        idle_ms: 60_000,
+        touch: tidegate::wire::op::Touch::Threshold,
+        data: true,
+    });
+    let answer = bridge.exchange(&[get]).await;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    assert!(text.contains("admin") && !text.contains("user"), "{text}");
+
+    let log = bridge.log();
+    let handle = rotated["handle"].as_str().unwrap();
+    let made = format!(
+        "create realm=api handle={}",
+        created["handle"].as_str().unwrap()
+    );
+    assert!(
+        log.contains(&made) && log.contains("tidegate_bridge::audit"),
+        "{log}"
+    );
+    assert!(
+        log.contains("rotate realm=api") && log.contains("outcome=rotated"),
+        "{log}"
+    );
+    for secret in [old, new, "alice"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    let gone = bridge
+        .admin("DELETE", &format!("/v1/sessions/{handle}"), "")
+        .await;
+    assert_eq!(gone.status, 200);
+}
+
+#[tokio::test]
+async fn a_revocation_that_no_replica_has_is_202_and_repeated_until_one_has() {
+    let port = free_port();
+    let at = port.to_string();
+    let primary = Redis::start(&["--port", &at, "--repl-diskless-sync-delay", "0"]).await;
+    let replica = Redis::start(&["--replicaof", "127.0.0.1", &at]).await;
+    eventually("the replica follows", async || {
+        let info: String = replica.query(&["INFO", "replication"]).await;
+        info.contains("master_link_status:up")
+    })
+    .await;
+    let bridge = Bridge::start(&primary).await;
+    let body = r#"{"realm":"web","uid":"42"}"#;
+    let user = "/v1/users/42/sessions?realm=web";
+    assert_eq!(bridge.admin("POST", "/v1/sessions", body).await.status, 201);
+    eventually("a replica has it", async || {
+        bridge.admin("DELETE", user, "").await.status == 200
+    })
+    .await;
+
+    // The replica stops reading: it is connected, and confirms nothing.
+    assert_eq!(bridge.admin("POST", "/v1/sessions", body).await.status, 201);
+    let info: String = replica.query(&["INFO", "server"]).await;
+    let pid = info
+        .lines()
+        .find_map(|line| line.strip_prefix("process_id:"));
+    let pid = pid.unwrap().trim().to_owned();
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill")
+            .args([name, &pid])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    let gone = bridge.admin("DELETE", user, "").await;
+    signal("-CONT");
+    assert_eq!(gone.status, 202, "{}", gone.text());
+    assert_eq!(gone.json()["replicated"], false);
+    assert_eq!(gone.json()["sessions"], 1);
+    eventually("repeated", async || {
+        bridge.metric("revocations_pending").await == 0.0 && bridge.log().contains("revoke_again")
+    })
+    .await;
+    assert_eq!(bridge.metric("revocations_given_up_total").await, 0.0);
 }

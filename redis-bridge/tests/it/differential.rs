@@ -18,7 +18,7 @@ pub(crate) enum Step {
     Persist(Vec<u8>),
 }
 
-fn run(both: &mut Both, steps: &[Step]) {
+pub(crate) fn run(both: &mut Both, steps: &[Step]) {
     both.clear();
     for step in steps {
         match step {
@@ -103,54 +103,6 @@ pub(crate) fn planted(
 
 pub(crate) fn persisted(keys: Vec<&'static str>) -> impl Strategy<Value = Step> {
     select(keys).prop_map(|key| Step::Persist(key.into()))
-}
-
-#[test]
-fn sessions_agree() {
-    const SESSIONS: [&str; 4] = ["s:0", "s:1", "s:2", "s:3"];
-    let times = select(vec![100_u64, 1000, 30_000, 1_800_000, 43_200_000]);
-    let call = |script, keys: &[&str], args: Vec<Vec<u8>>| {
-        Step::Call(Command {
-            script,
-            keys: keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
-            args,
-        })
-    };
-    let create = (0..4_usize, times.clone(), times.clone(), 1..4_u64).prop_map(
-        move |(n, idle, absolute, cap)| {
-            let member = n.to_string().into_bytes();
-            let args = vec![
-                b"sealed".to_vec(),
-                text(idle),
-                text(absolute),
-                text(cap),
-                member,
-            ];
-            let args = [args, vec![b"s:".to_vec()]].concat();
-            call(Script::SessionCreate, &[SESSIONS[n], "u", "i"], args)
-        },
-    );
-    let touch = select(vec!["always", "never", "threshold"]);
-    let get = (0..4_usize, times, touch).prop_map(move |(n, idle, touch)| {
-        let args = vec![text(idle), touch.into()];
-        call(Script::SessionGet, &[SESSIONS[n], "u"], args)
-    });
-    let revoke = (0..4_usize).prop_map(move |n| {
-        let args = vec![n.to_string().into_bytes()];
-        call(Script::SessionRevoke, &[SESSIONS[n], "i"], args)
-    });
-    let prefix = || vec![b"s:".to_vec()];
-    let keys = vec!["s:0", "s:1", "u", "i"];
-    check(prop_oneof![
-        6 => create,
-        8 => get,
-        2 => revoke,
-        1 => Just(call(Script::SessionRevokeUser, &["u", "i"], prefix())),
-        2 => Just(call(Script::SessionList, &["u", "i"], prefix())),
-        5 => clock(),
-        1 => planted(keys.clone(), vec!["v", "e", "d", "c"]),
-        1 => persisted(keys),
-    ]);
 }
 
 #[test]

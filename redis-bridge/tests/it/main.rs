@@ -5,6 +5,7 @@ mod both;
 mod conformance;
 mod differential;
 mod differential_limits;
+mod differential_sessions;
 mod limits;
 mod limits_all;
 mod production;

@@ -3,6 +3,7 @@
 use crate::redis::{Client, Server};
 use redis_bridge::core::Value;
 use redis_bridge::script::Script;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 fn call(client: &mut Client, script: Script, keys: &[&str], args: &[&str]) -> Value {
     let count = keys.len().to_string();
@@ -62,7 +63,7 @@ fn s5_no_session_outlives_its_deadline() {
     let server = Server::start();
     let mut client = server.client();
     load(&mut client);
-    let keys = ["s", "u", "i"];
+    let keys = ["p:00", "u", "i"];
     let args = ["v", "600000", "1000", "20", "00", "p:"];
     let created = call(&mut client, Script::SessionCreate, &keys, &args);
     let deadline_us = number(&created.as_array().unwrap()[1]);
@@ -70,11 +71,11 @@ fn s5_no_session_outlives_its_deadline() {
         let got = call(
             &mut client,
             Script::SessionGet,
-            &["s", "u"],
+            &["p:00", "u"],
             &["600000", "always"],
         );
         assert_eq!(got.as_array().unwrap()[0], Value::simple("valid"));
-        assert!(number(&client.call(&["PEXPIRETIME", "s"])) * 1000 <= deadline_us);
+        assert!(number(&client.call(&["PEXPIRETIME", "p:00"])) * 1000 <= deadline_us);
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert_eq!(
@@ -83,17 +84,22 @@ fn s5_no_session_outlives_its_deadline() {
             .unwrap()[0],
         Value::simple("exists")
     );
-    let removed = call(&mut client, Script::SessionRevoke, &["s", "i"], &["00"]);
-    assert_eq!(removed, Value::Integer(1));
+    let removed = call(
+        &mut client,
+        Script::SessionRevoke,
+        &["p:00", "i"],
+        &["00", "p:"],
+    );
+    assert_eq!(removed.as_array().unwrap()[0], Value::Integer(1));
     let got = call(
         &mut client,
         Script::SessionGet,
-        &["s", "u"],
+        &["p:00", "u"],
         &["600000", "always"],
     );
     assert_eq!(got.as_array().unwrap()[0], Value::simple("absent"));
     assert_eq!(
-        client.call(&["EXISTS", "s"]),
+        client.call(&["EXISTS", "p:00"]),
         Value::Integer(0),
         "S3: a look creates nothing"
     );
@@ -153,14 +159,36 @@ fn no_key_of_any_script_is_without_ttl() {
     call(
         &mut client,
         Script::SessionCreate,
-        &["s", "u", "i"],
+        &["p:00", "u", "i"],
         &["v", "9000", "9000", "2", "00", "p:"],
     );
+    let rotate = ["1", "1", "v", "s", "9000", "5000", "00", "01", "p:"];
+    let rotated = call(
+        &mut client,
+        Script::SessionRotate,
+        &["p:00", "u", "i", "p:01"],
+        &rotate,
+    );
+    assert_eq!(rotated.as_array().unwrap()[0], Value::simple("rotated"));
+    let updated = call(
+        &mut client,
+        Script::SessionUpdate,
+        &["p:01", "u"],
+        &["1", "v"],
+    );
+    assert_eq!(updated.as_array().unwrap()[0], Value::simple("updated"));
+    let ended = call(
+        &mut client,
+        Script::SessionEndOthers,
+        &["p:01", "u", "i"],
+        &["01", "p:"],
+    );
+    assert_eq!(ended.as_array().unwrap()[0], Value::simple("ended"));
     call(
         &mut client,
         Script::SessionRevokeUser,
         &["u2", "i2"],
-        &["p:"],
+        &["p:", "0"],
     );
     call(
         &mut client,
@@ -183,7 +211,7 @@ fn no_key_of_any_script_is_without_ttl() {
     let Value::Array(keys) = client.call(&["KEYS", "*"]) else {
         panic!("no keys");
     };
-    assert_eq!(keys.len(), 18);
+    assert_eq!(keys.len(), 19);
     for key in keys {
         let key = key.as_bytes().unwrap();
         let left = client.call(&[b"PTTL", key]);
@@ -195,12 +223,15 @@ fn no_key_of_any_script_is_without_ttl() {
 fn with_acl() -> (Server, Client) {
     let shipped = include_str!("../../../envoy/redis/users.acl");
     let acl = shipped.replace("user default off", "user default on nopass ~* &* +@all");
-    let dir = std::env::temp_dir().join(format!("tg-acl-{}", std::process::id()));
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let dir = std::env::temp_dir().join(format!("tg-acl-{process}-{number}"));
     std::fs::write(&dir, acl).unwrap();
     let server = Server::with(&format!("--port 0 --aclfile {}", dir.display()));
     let mut client = server.client();
-    std::fs::remove_file(dir).unwrap();
     let login = client.call(&["AUTH", "tidegate-bridge", "change-me"]);
+    // Redis listens before it has read the file; it has when it answers.
+    std::fs::remove_file(dir).unwrap();
     assert_eq!(login, Value::simple("OK"));
     (server, client)
 }
@@ -257,4 +288,44 @@ fn the_shipped_acl_lets_every_script_of_limits_run_and_no_other_key_or_channel()
     assert!(refused(answer));
     assert!(refused(client.call(&["PUBLISH", "tg:other", ""])));
     assert!(refused(client.call(&["PSUBSCRIBE", "*"])));
+}
+
+#[test]
+fn the_shipped_acl_lets_every_script_of_sessions_run_and_what_a_revocation_waits_with() {
+    let (_server, mut client) = with_acl();
+    load(&mut client);
+    let (user, index) = ("tg:u:{s}", "tg:u:{s}:i");
+    let [a, b, c] = ["tg:s:{s}:a", "tg:s:{s}:b", "tg:s:{s}:c"];
+    let create = ["v", "9000", "9000", "1", "a", "tg:s:{s}:"];
+    let rotate = ["1", "1", "v", "s", "9000", "5000", "a", "b", "tg:s:{s}:"];
+    let over_the_cap = ["v", "9000", "9000", "1", "c", "tg:s:{s}:"];
+    let calls: [(Script, &[&str], &[&str]); 10] = [
+        (Script::SessionCreate, &[a, user, index], &create),
+        (Script::SessionGet, &[a, user], &["9000", "always"]),
+        (Script::SessionRotate, &[a, user, index, b], &rotate),
+        (Script::SessionRead, &[a, user], &[]),
+        (Script::SessionUpdate, &[b, user], &["1", "v"]),
+        (Script::SessionList, &[user, index], &["tg:s:{s}:"]),
+        (
+            Script::SessionEndOthers,
+            &[b, user, index],
+            &["b", "tg:s:{s}:"],
+        ),
+        (Script::SessionCreate, &[c, user, index], &over_the_cap),
+        (Script::SessionRevoke, &[c, index], &["c", "tg:s:{s}:"]),
+        (
+            Script::SessionRevokeUser,
+            &[user, index],
+            &["tg:s:{s}:", "0"],
+        ),
+    ];
+    for (script, keys, args) in calls {
+        let answer = call(&mut client, script, keys, args);
+        assert!(answer.as_array().is_some(), "{script}: {answer:?}");
+        let absent = answer.as_array().unwrap().first() == Some(&Value::simple("absent"));
+        assert!(!absent, "{script} did nothing");
+    }
+    assert_eq!(client.call(&["WAIT", "1", "1"]), Value::Integer(0));
+    let info = client.call(&["INFO", "replication"]);
+    assert!(info.as_bytes().is_some(), "{info:?}");
 }

@@ -111,7 +111,10 @@ impl World {
                     uid: new.uid,
                 });
             }
-            (AdminOp::RevokeSession { .. } | AdminOp::RevokeUser { .. }, AdminReply::Count(_)) => {
+            (
+                AdminOp::RevokeSession { .. } | AdminOp::RevokeUser { .. },
+                AdminReply::Revoked { .. },
+            ) => {
                 self.marks.hit("revoke_acked");
                 if let Some((_, done)) = self.sessions.users_ended.get_mut(&request) {
                     *done = Some(self.now);

@@ -10,7 +10,7 @@ use tidegate::wire::op::{MAX_EXACT, MAX_TTL_MS, Take, TakeOptions};
 
 pub(super) fn begin(op: &AdminOp, cx: &mut Context<'_>) -> Result<Begun, Failure> {
     match op {
-        AdminOp::CreateSession(new) => session::Create::begin(new, cx),
+        AdminOp::CreateSession(new) => session::Create::begin(new, None, session::Asked::Admin, cx),
         AdminOp::LimitPeek(limit) => peek(limit, cx),
         AdminOp::LimitReset(limit) => Ok(reset(limit, cx)),
         AdminOp::OverrideGet(at) => Ok(limit::Own::get(at, cx)),
@@ -19,8 +19,12 @@ pub(super) fn begin(op: &AdminOp, cx: &mut Context<'_>) -> Result<Begun, Failure
         AdminOp::ListSessions { realm, uid } => session::List::begin(realm, uid, cx),
         AdminOp::PurgeTag { tag } => purge::Tag::begin(tag, cx),
         AdminOp::PurgeUrl { url } => purge::Urls::begin_admin(url, cx),
-        AdminOp::RevokeSession { handle } => session::Counted::revoke(handle, cx),
-        AdminOp::RevokeUser { realm, uid } => session::Counted::revoke_user(realm, uid, cx),
+        AdminOp::Repeat(what) => session::Revoke::repeat(what, cx),
+        AdminOp::RevokeSession { handle } => session::Revoke::session(handle, cx),
+        AdminOp::RevokeUser { realm, uid } => session::Revoke::user(realm, uid, cx),
+        AdminOp::RotateSession(wanted) => {
+            session::Rotate::begin(wanted.clone(), session::Asked::Admin, cx)
+        }
     }
 }
 

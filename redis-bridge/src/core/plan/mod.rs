@@ -8,6 +8,7 @@ mod purge;
 mod session;
 
 use super::admin::AdminOp;
+use super::audit::Audits;
 use super::calendar::Calendars;
 use super::config::CoreConfig;
 use super::counters::Counters;
@@ -48,6 +49,9 @@ pub(super) struct Context<'a> {
     pub(super) keys: &'a Keys,
     pub(super) vault: &'a Vault,
     pub(super) counters: &'a mut Counters,
+    pub(super) audit: &'a mut Audits,
+    /// A replica has what the last round wrote, or there is none; of rounds of [`Role::Durable`].
+    pub(super) replicated: bool,
     /// Compensations so far: with the bridge's id it names one.
     pub(super) returns: &'a mut u64,
     pub(super) calendars: &'a mut Calendars,
@@ -72,10 +76,11 @@ pub(super) fn begin(op: &Op<'_>, cx: &mut Context<'_>) -> Result<Begun, Failure>
         Op::CachePut(op) => Ok(cache::Put::begin(op, cx)),
         Op::LimitReturn(op) => limit::GiveBack::begin(op, cx),
         Op::LimitTake(takes) => limit::Takes::begin(takes, cx, limit::Answer::Value),
+        Op::SessionCreate(op) => session::Create::begin_op(op, cx),
+        Op::SessionEnd(op) => Ok(session::End::begin(op, cx)),
         Op::SessionGet(op) => Ok(session::Get::begin(op, cx)),
-        Op::SessionCreate(_) | Op::SessionEnd(_) | Op::SessionRotate(_) | Op::SessionUpdate(_) => {
-            Err(Failure::Op(tidegate::wire::OpError::Verb))
-        }
+        Op::SessionRotate(op) => session::Rotate::begin_op(op, cx),
+        Op::SessionUpdate(op) => session::Update::begin(op, cx),
     }
 }
 

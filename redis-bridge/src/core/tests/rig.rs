@@ -188,6 +188,14 @@ pub(super) fn take<'a>(subject: &'a [u8; 16], id: &'a [u8; 8], limit: u64) -> Ta
     }
 }
 
+/// How many ended.
+pub(super) fn revoked(reply: AdminReply) -> u64 {
+    match reply {
+        AdminReply::Revoked { sessions, .. } => sessions,
+        other => panic!("{other:?}"),
+    }
+}
+
 pub(super) fn session_get<'a>(user: &'a [u8; 12], secret: &'a [u8; 18]) -> Op<'a> {
     Op::SessionGet(SessionGet {
         realm: b"web",

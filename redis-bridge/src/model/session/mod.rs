@@ -1,29 +1,72 @@
 //! `session/*.lua`.
 
+pub(super) mod change;
+
 use super::{Call, Stop, int, integer, text};
 use crate::core::Value;
 
 const KEEP_MS: u64 = 3_600_000;
 
-pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
-    let (key, now) = (call.key(0)?, call.now_us);
-    let (idle, touch) = (call.number(0)?, call.arg(1)?);
-    let absent = Ok(Value::Array(vec![Value::simple("absent"), call.now()]));
-    let stored = call.store.hash(key)?;
+/// A session that is valid now: `live` of `session/live.lua`.
+struct Live {
+    value: Vec<u8>,
+    epoch: Vec<u8>,
+    deadline: u64,
+    version: u64,
+    successor: Option<Vec<u8>>,
+}
+
+fn live(call: &mut Call<'_>, key: &[u8], epoch_key: &[u8]) -> Result<Option<Live>, Stop> {
+    let mut stored = call.store.hash(key)?;
     if stored.is_empty() {
-        return absent;
+        return Ok(None);
     }
-    let field = |name: &[u8]| stored.get(name).map(Vec::as_slice).ok_or(Stop::Shape);
-    let (value, epoch) = (field(b"v")?, field(b"e")?);
-    let deadline = integer(field(b"d")?).ok_or(Stop::Shape)?;
-    integer(epoch).ok_or(Stop::Shape)?;
-    let current = call.store.get(call.key(1)?)?.ok_or(Stop::Shape)?;
+    let version = stored.remove(&b"n"[..]);
+    let version = version.map_or(Some(1), |version| integer(&version));
+    let successor = stored.remove(&b"s"[..]);
+    let mut field = |name: &[u8]| stored.remove(name).ok_or(Stop::Shape);
+    let session = Live {
+        value: field(b"v")?,
+        epoch: field(b"e")?,
+        deadline: integer(&field(b"d")?).ok_or(Stop::Shape)?,
+        version: version.ok_or(Stop::Shape)?,
+        successor,
+    };
+    integer(&session.epoch).ok_or(Stop::Shape)?;
+    let current = call.store.get(epoch_key)?.ok_or(Stop::Shape)?;
     integer(&current).ok_or(Stop::Shape)?;
-    if current != epoch || now >= deadline {
-        call.store.unlink(key);
-        return absent;
+    let valid = current == session.epoch && call.now_us < session.deadline;
+    Ok(valid.then_some(session))
+}
+
+/// `finish` of `session/live.lua`. An index of another type hinders no revocation.
+fn finish(call: &mut Call<'_>, prefix: &[u8], member: &[u8], index: &[u8]) -> u64 {
+    let key = [prefix, member].concat();
+    let fields = call.store.hash(&key).unwrap_or_default();
+    for twin in [&b"p"[..], b"m"]
+        .iter()
+        .filter_map(|name| fields.get(*name))
+    {
+        call.store.unlink(&[prefix, twin].concat());
+        let _ = call.store.zrem(index, twin);
     }
-    let target = idle.min((deadline - now) / 1000);
+    let removed = call.store.unlink(&key);
+    let _ = call.store.zrem(index, member);
+    removed
+}
+
+fn absent(call: &Call<'_>) -> Value {
+    Value::Array(vec![Value::simple("absent"), call.now()])
+}
+
+pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (key, epoch_key, now) = (call.key(0)?, call.key(1)?, call.now_us);
+    let (idle, touch) = (call.number(0)?, call.arg(1)?);
+    let Some(session) = live(call, key, epoch_key)? else {
+        call.store.unlink(key);
+        return Ok(absent(call));
+    };
+    let target = idle.min((session.deadline - now) / 1000);
     match call.store.pttl(key).flatten() {
         None => call.store.pexpire(key, target.max(1)),
         Some(left) => {
@@ -39,8 +82,9 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
     }
     Ok(Value::Array(vec![
         Value::simple("valid"),
-        Value::bulk(value),
-        int(deadline),
+        Value::bulk(session.value),
+        int(session.version),
+        int(session.deadline),
         call.now(),
     ]))
 }
@@ -85,8 +129,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, Stop> {
         let over = (live.len() as u64).saturating_sub(cap);
         let others = live.iter().filter(|member| *member != own);
         for member in others.take(usize::try_from(over).unwrap_or(0)) {
-            call.store.unlink(&[prefix, member].concat());
-            call.store.zrem(index, member)?;
+            finish(call, prefix, member, index);
         }
     }
     Ok(Value::Array(vec![
@@ -122,23 +165,26 @@ pub(super) fn list(call: &mut Call<'_>) -> Result<Value, Stop> {
 }
 
 pub(super) fn revoke(call: &mut Call<'_>) -> Result<Value, Stop> {
-    let removed = call.store.unlink(call.key(0)?);
-    // An index of another type hinders no revocation.
-    let _ = call.store.zrem(call.key(1)?, call.arg(0)?);
-    Ok(int(removed))
+    let (index, member, prefix) = (call.key(1)?, call.arg(0)?, call.arg(1)?);
+    let removed = finish(call, prefix, member, index);
+    Ok(Value::Array(vec![int(removed), call.now()]))
 }
 
 pub(super) fn revoke_user(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (epoch_key, index, prefix) = (call.key(0)?, call.key(1)?, call.arg(0)?);
+    let least = call.number(1)?;
     let epoch = call.store.get(epoch_key).ok().flatten();
     let epoch = epoch.and_then(|epoch| integer(&epoch)).unwrap_or(0);
+    if least > 0 && epoch >= least {
+        return Ok(Value::Array(vec![int(0), int(epoch), call.now()]));
+    }
     let left = call.store.pttl(epoch_key).flatten().unwrap_or(0);
-    let bumped = (epoch + 1).max(call.now_us);
+    let bumped = (epoch + 1).max(call.now_us).max(least);
     call.store.set(epoch_key, text(bumped), left.max(KEEP_MS));
     let mut removed = 0;
     for (member, _) in call.store.zrange(index).unwrap_or_default() {
         removed += call.store.unlink(&[prefix, &member].concat());
     }
     call.store.unlink(index);
-    Ok(int(removed))
+    Ok(Value::Array(vec![int(removed), int(bumped), call.now()]))
 }

@@ -1,0 +1,155 @@
+//! Whether a replica has what was just written.
+//!
+//! Redis acknowledges before it replicates, so a failover can undo an acknowledged revocation. `WAIT` makes
+//! a primary ask its replicas for their offsets at once; its own answer counts from the last write of
+//! *this connection*, which a repetition that finds nothing to do has not made. So the offsets themselves
+//! are compared: what a replica has confirmed, with where the primary stood after the write.
+
+use super::server::Direct;
+use crate::core::Command;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
+use redis::{Cmd, RedisResult, cmd};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// How long replicas are waited for, milliseconds.
+const PATIENCE_MS: u64 = 200;
+/// Histories remembered, at most.
+const HISTORIES: usize = 64;
+
+/// Histories (`master_replid`) that replicas were seen to follow. One that has none any more has lost sight
+/// of them, and one of them may be promoted: that is not a server without replicas.
+#[derive(Debug, Default)]
+pub struct Followed(Mutex<HashSet<String>>);
+
+/// What `INFO replication` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replication {
+    /// A primary, not a replica.
+    pub primary: bool,
+    /// Names the history of writes.
+    pub history: String,
+    /// Where the primary stands.
+    pub offset: u64,
+    /// What each replica has confirmed.
+    pub replicas: Vec<u64>,
+}
+
+impl Replication {
+    /// From the text; what it does not say is 0 or empty.
+    pub fn parse(text: &str) -> Self {
+        let mut replication = Self::default();
+        for line in text.lines() {
+            let Some((name, value)) = line.trim_end().split_once(':') else {
+                continue;
+            };
+            match name {
+                "role" => replication.primary = value == "master",
+                "master_replid" => value.clone_into(&mut replication.history),
+                "master_repl_offset" => replication.offset = value.parse().unwrap_or(0),
+                name if is_replica(name) => replication.replicas.push(confirmed(value)),
+                _ => {}
+            }
+        }
+        replication
+    }
+
+    /// Whether a replica has all that was written up to `before`, in the same history.
+    pub fn confirms(&self, before: &Self) -> bool {
+        self.primary
+            && self.history == before.history
+            && self.replicas.iter().any(|offset| *offset >= before.offset)
+    }
+}
+
+impl Followed {
+    /// Whether the primary has no replicas and had none. Remembers it when it has.
+    pub fn is_alone(&self, replication: &Replication) -> bool {
+        // No code panics while it holds the lock, so a poisoned one holds good data.
+        let mut followed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if replication.replicas.is_empty() {
+            return replication.primary && !followed.contains(&replication.history);
+        }
+        if followed.len() >= HISTORIES {
+            followed.clear();
+        }
+        followed.insert(replication.history.clone());
+        false
+    }
+}
+
+/// Whether every server that one of `commands` was written to has a replica that has it, or has none at all.
+/// A server that does not say has not.
+pub async fn is_replicated(on: &Direct, commands: &[Command], followed: &Followed) -> bool {
+    let keys = commands.iter().map(|command| command.keys.first());
+    let keys: Vec<Option<&Vec<u8>>> = match on {
+        Direct::Cluster(_) => keys.collect(),
+        Direct::Single(_) => keys.take(1).collect(),
+    };
+    let each = keys.into_iter().map(|key| {
+        let mut on = on.clone();
+        async move {
+            let key = key.map(Vec::as_slice).unwrap_or_default();
+            one(&mut on, key, followed).await.unwrap_or(false)
+        }
+    });
+    let all = futures_util::future::join_all(each).await;
+    all.into_iter().all(|replicated| replicated)
+}
+
+async fn one(on: &mut Direct, key: &[u8], followed: &Followed) -> RedisResult<bool> {
+    let before = look(on, key).await?;
+    if followed.is_alone(&before) || before.confirms(&before) {
+        return Ok(true);
+    }
+    if before.replicas.is_empty() {
+        return Ok(false);
+    }
+    let mut wait = cmd("WAIT");
+    wait.arg(1).arg(PATIENCE_MS);
+    ask(on, key, wait).await?;
+    Ok(look(on, key).await?.confirms(&before))
+}
+
+/// How the replication of the server of `key` stands.
+///
+/// # Errors
+///
+/// It does not say.
+pub async fn look(on: &mut Direct, key: &[u8]) -> RedisResult<Replication> {
+    let mut info = cmd("INFO");
+    info.arg("replication");
+    let text: String = redis::from_redis_value(ask(on, key, info).await?)?;
+    Ok(Replication::parse(&text))
+}
+
+async fn ask(on: &mut Direct, key: &[u8], call: Cmd) -> RedisResult<redis::Value> {
+    match on {
+        Direct::Cluster(connection) => {
+            let route = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+            let route = RoutingInfo::SingleNode(route);
+            connection.route_command(call, route).await
+        }
+        Direct::Single(connection) => call.query_async(connection).await,
+    }
+}
+
+fn is_replica(name: &str) -> bool {
+    let digits = name.strip_prefix("slave");
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Of `ip=..,port=..,state=online,offset=..,lag=..`; one that is not online has confirmed nothing.
+fn confirmed(value: &str) -> u64 {
+    let field = |wanted| {
+        let mut fields = value.split(',').filter_map(|field| field.split_once('='));
+        fields.find(|(name, _)| *name == wanted).map(|(_, v)| v)
+    };
+    match field("state") {
+        Some("online") => field("offset").and_then(|n| n.parse().ok()).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;
