@@ -12,8 +12,11 @@ impl World {
     /// Does something else to what Redis holds, or in place of the command.
     pub fn spoil(&mut self, command: &Command, now_us: u64) -> Option<Value> {
         match (self.options.mutant, command.script) {
-            (Some(Mutant::AckRevokeUndone), Script::SessionRevoke | Script::SessionRevokeUser) => {
-                return Some(Value::Integer(1));
+            (Some(Mutant::AckRevokeUndone), Script::SessionRevoke) => {
+                return Some(Value::Array(vec![Value::Integer(1); 2]));
+            }
+            (Some(Mutant::AckRevokeUndone), Script::SessionRevokeUser) => {
+                return Some(Value::Array(vec![Value::Integer(1); 3]));
             }
             (Some(Mutant::AckInvalidateUndone), Script::CacheInvalidate) => {
                 return Some(Value::Integer(1));
