@@ -66,6 +66,8 @@ mod session_failure;
 mod session_kit;
 #[path = "e2e/session_life.rs"]
 mod session_life;
+#[path = "e2e/session_login.rs"]
+mod session_login;
 #[path = "e2e/session_paths.rs"]
 mod session_paths;
 #[path = "e2e/session_spoofing.rs"]
