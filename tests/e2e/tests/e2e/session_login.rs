@@ -72,8 +72,7 @@ fn told(lab: &Lab, token: &str, name: &str) -> Option<String> {
 }
 
 fn metric(lab: &Lab, name: &str) -> u64 {
-    lab.stat(&format!("wasmcustom.tidegate.session.web.{name}"))
-        .unwrap()
+    lab.stat(&format!("tidegate.session.web.{name}")).unwrap()
 }
 
 fn sessions(lab: &Lab) -> BTreeSet<Vec<u8>> {
