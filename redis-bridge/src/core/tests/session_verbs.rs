@@ -1,17 +1,13 @@
 //! The verbs that create, change, replace and end a session.
 
 use super::rig::*;
-use crate::core::{AdminOp, AdminReply, Core, CoreConfig, RequestId, Revocation, Rotation, Value};
-use crate::vault::Vault;
+use crate::core::{AdminOp, AdminReply, CoreConfig, RequestId, Revocation, Rotation, Value};
 use std::time::Duration;
 use tidegate::session::token;
 use tidegate::wire::Op;
 use tidegate::wire::op::{
     Change, Scope, SessionCreate, SessionEnd, SessionGet, SessionRotate, SessionUpdate, Touch,
 };
-
-const OLD: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
-const NEW: &str = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk";
 
 fn create_op<'a>(uid: &'a str, secret: &'a [u8; 18]) -> SessionCreate<'a> {
     SessionCreate {
@@ -28,7 +24,7 @@ fn create_op<'a>(uid: &'a str, secret: &'a [u8; 18]) -> SessionCreate<'a> {
 }
 
 /// The user's tag.
-fn create(rig: &mut Rig, uid: &str, secret: u8) -> [u8; 12] {
+pub(super) fn create(rig: &mut Rig, uid: &str, secret: u8) -> [u8; 12] {
     let answer = rig.post(&[Op::SessionCreate(create_op(uid, &[secret; 18]))]);
     let items = answer[0].as_array().unwrap_or_else(|| panic!("{answer:?}"));
     assert_eq!(items[0], Value::simple("created"));
@@ -48,12 +44,22 @@ fn end(user: &[u8; 12], secret: u8, scope: Scope) -> (Vec<u8>, [u8; 12]) {
     (body, *user)
 }
 
-fn ended(rig: &mut Rig, user: &[u8; 12], secret: u8, scope: Scope) -> (String, Option<u64>) {
+pub(super) fn ended(
+    rig: &mut Rig,
+    user: &[u8; 12],
+    secret: u8,
+    scope: Scope,
+) -> (String, Option<u64>) {
     let (body, _) = end(user, secret, scope);
     told(&rig.post_bytes(&body)[0])
 }
 
-fn update<'a>(user: &'a [u8; 12], secret: &'a [u8; 18], version: u64, data: &'a [u8]) -> Op<'a> {
+pub(super) fn update<'a>(
+    user: &'a [u8; 12],
+    secret: &'a [u8; 18],
+    version: u64,
+    data: &'a [u8],
+) -> Op<'a> {
     Op::SessionUpdate(SessionUpdate {
         realm: b"web",
         user,
@@ -64,7 +70,7 @@ fn update<'a>(user: &'a [u8; 12], secret: &'a [u8; 18], version: u64, data: &'a 
     })
 }
 
-fn rotate<'a>(
+pub(super) fn rotate<'a>(
     user: &'a [u8; 12],
     secret: &'a [u8; 18],
     successor: &'a [u8; 18],
@@ -84,7 +90,7 @@ fn rotate<'a>(
 }
 
 /// The word, and the first number after it.
-fn told(value: &Value) -> (String, Option<u64>) {
+pub(super) fn told(value: &Value) -> (String, Option<u64>) {
     match value {
         Value::Array(items) => {
             let word = String::from_utf8_lossy(items[0].as_bytes().unwrap()).into_owned();
@@ -117,7 +123,7 @@ fn look(rig: &mut Rig, user: &[u8; 12], secret: u8) -> Option<(String, u64, Stri
     }
 }
 
-fn lives(rig: &mut Rig, user: &[u8; 12], secret: u8) -> bool {
+pub(super) fn lives(rig: &mut Rig, user: &[u8; 12], secret: u8) -> bool {
     look(rig, user, secret).is_some()
 }
 
@@ -452,85 +458,6 @@ fn a_value_of_an_earlier_version_is_unknown_when_it_is_put_back() {
     assert_eq!(answer, [error("SEAL the session's value does not open")]);
     let late = rig.post(&[update(&ada, &[1; 18], 2, b"2")]);
     assert!(told(&late[0]).0.starts_with("SEAL"));
-}
-
-/// The same Redis, a bridge that has these master keys.
-fn restart(rig: &mut Rig, keys: &[&str]) {
-    let vault: Vault = keys.join(",").parse().unwrap();
-    rig.core = Core::new(CoreConfig::new("tg", "b"), vault);
-}
-
-#[test]
-fn while_a_master_key_is_replaced_sessions_live_and_end_under_both() {
-    let mut rig = Rig::new();
-    restart(&mut rig, &[OLD]);
-    let before = create(&mut rig, "ada", 1);
-    create(&mut rig, "ada", 2);
-    restart(&mut rig, &[NEW, OLD]);
-    let after = create(&mut rig, "ada", 3);
-    assert_ne!(before, after);
-    assert!(lives(&mut rig, &before, 1) && lives(&mut rig, &after, 3));
-    let (realm, uid) = ("web".to_owned(), "ada".to_owned());
-    let list = AdminOp::ListSessions {
-        realm: realm.clone(),
-        uid: uid.clone(),
-    };
-    let AdminReply::Sessions(all) = rig.admin(&list) else {
-        panic!()
-    };
-    assert_eq!(all.len(), 3);
-    let revoke = AdminOp::RevokeUser { realm, uid };
-    assert_eq!(revoked(rig.admin(&revoke)), 3);
-    assert!(!lives(&mut rig, &before, 1) && !lives(&mut rig, &after, 3));
-
-    for (asks, scope) in [
-        (4, Scope::All),
-        (5, Scope::All),
-        (4, Scope::Others),
-        (5, Scope::Others),
-    ] {
-        restart(&mut rig, &[OLD]);
-        create(&mut rig, "ada", 4);
-        restart(&mut rig, &[NEW, OLD]);
-        create(&mut rig, "ada", 5);
-        let user = if asks == 4 { before } else { after };
-        assert_eq!(ended(&mut rig, &user, asks, scope).0, "ended");
-        let left = (lives(&mut rig, &before, 4), lives(&mut rig, &after, 5));
-        let stays = scope == Scope::Others;
-        assert_eq!(
-            left,
-            (stays && asks == 4, stays && asks == 5),
-            "{asks} {scope:?}"
-        );
-        rig.admin(&revoke);
-    }
-}
-
-#[test]
-fn what_belongs_to_a_retired_master_key_is_unknown() {
-    let mut rig = Rig::new();
-    restart(&mut rig, &[OLD]);
-    let ada = create(&mut rig, "ada", 1);
-    create(&mut rig, "ada", 2);
-    restart(&mut rig, &[NEW, OLD]);
-    // Sealed by the new key from here on, and still under the old tag.
-    assert_eq!(
-        told(&rig.post(&[update(&ada, &[1; 18], 1, b"1")])[0]).0,
-        "updated"
-    );
-    assert!(lives(&mut rig, &ada, 1));
-    restart(&mut rig, &[NEW]);
-    for secret in [1, 2] {
-        let answer = rig.post(&[session_get(&ada, &[secret; 18])]);
-        assert_eq!(answer, [error("SEAL the session's value does not open")]);
-        let answer = rig.post(&[rotate(&ada, &[secret; 18], &[3; 18], 0, None)]);
-        assert!(told(&answer[0]).0.starts_with("SEAL"));
-    }
-    assert_eq!(
-        ended(&mut rig, &ada, 1, Scope::This).0,
-        "ended",
-        "a logout works all the same"
-    );
 }
 
 #[test]

@@ -18,11 +18,41 @@ caches:
   pages: { ttl: 1m }
 policies:
   web: { session: web, limits: [per-user], cache: pages }
+  login: { session: { use: web, required: false, create: true } }
+  profile: { session: { use: web, update: true } }
+routes:
+  - { match: { path: /session/set }, policy: login }
+  - { match: { path_prefix: /session }, policy: profile }
 default_policy: web
 ";
 
 const PAYLOAD: &str = "canary-payload-7d1e";
 const USER: &str = "canary-user-55aa";
+
+/// A login, other data, a rotation, other roles: the token after each step. The last one still lives.
+fn through_the_upstream(lab: &Lab) -> Vec<String> {
+    let data = format!("%7B%22k%22:%22{PAYLOAD}%22%7D");
+    let mut tokens: Vec<String> = Vec::new();
+    for target in [
+        format!("/session/set?uid={USER}&roles=canary-role&data={data}"),
+        format!("/session/update?data={data}"),
+        "/session/rotate".to_owned(),
+        format!("/session/update?roles=canary-other&data={data}"),
+    ] {
+        let request = match tokens.last() {
+            Some(token) => with_cookie(&target, "sid", token),
+            None => Request::get(&target),
+        };
+        let answer = lab.client(0).send(&request).unwrap();
+        assert_eq!(answer.status, 200, "{target}");
+        if let [cookie] = &answer.all("set-cookie")[..] {
+            let value = cookie.strip_prefix("sid=").unwrap();
+            tokens.push(value.split(';').next().unwrap().to_owned());
+        }
+    }
+    assert_eq!(tokens.len(), 3, "each but the change of data");
+    tokens
+}
 
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir)
@@ -62,6 +92,7 @@ fn tokens_payloads_and_keys_are_found_nowhere() {
     for _ in 0..3 {
         assert_eq!(client.send(&request).unwrap().status, 200);
     }
+    let others = through_the_upstream(&lab);
     // Also on the ways of failure: refused, damaged, unknown.
     let (kept, last) = token.split_at(token.len() - 1);
     let broken = format!("{kept}{}", if last == "A" { "B" } else { "A" });
@@ -103,6 +134,9 @@ fn tokens_payloads_and_keys_are_found_nowhere() {
     let mac_key = secrets.session_keys.rsplit(':').next().unwrap();
     let mut needles = vec![token.as_str(), &token[31..55], PAYLOAD, mac_key];
     needles.extend(keys.map(String::as_str));
+    for token in &others {
+        needles.extend([token.as_str(), &token[31..55]]);
+    }
     let mut places: Vec<(String, Vec<u8>)> = vec![("SLOWLOG".into(), slow.into_bytes())];
     for envoy in lab.endpoints().unwrap().envoy_admin {
         for target in [

@@ -20,6 +20,7 @@ pub(super) struct Lab {
     // Declared after the Envoys: nobody shall lose its bridge first.
     stack: Stack,
     fields: Vec<String>,
+    forged: Vec<String>,
     guard: Guard,
 }
 
@@ -54,10 +55,12 @@ impl Lab {
         spec.policy = policy_file();
         let stack = Stack::start_telling(spec, &mut say)?;
         let fields = vec![session(&stack)?];
+        let forged = fields.iter().map(|field| forged(field)).collect();
         let mut lab = Self {
             envoys: BTreeMap::new(),
             stack,
             fields,
+            forged,
             guard: Guard::start()?,
         };
         say(&format!("start {} Envoys with 1 worker each", rows.len()));
@@ -79,9 +82,12 @@ impl Lab {
         envoy.ok_or_else(|| Error::NoPart(format!("envoy of {}", row.name())))
     }
 
-    /// Header fields of every request, in every row.
-    pub(super) fn fields(&self) -> &[String] {
-        &self.fields
+    /// Header fields of every request: the same in every row, but for a token that is not ours.
+    pub(super) fn fields(&self, row: Row) -> &[String] {
+        match row {
+            Row::Forged => &self.forged,
+            _ => &self.fields,
+        }
     }
 
     /// What the row's Envoy counted.
@@ -244,6 +250,12 @@ fn policy_file() -> PathBuf {
 }
 
 /// A session, as the cookie of its user.
+/// The same with another last character: one of the MAC's.
+fn forged(field: &str) -> String {
+    let (rest, last) = field.split_at(field.len() - 1);
+    format!("{rest}{}", if last == "A" { "B" } else { "A" })
+}
+
 fn session(stack: &Stack) -> Result<String> {
     let wanted = json!({ "realm": "web", "uid": "bench", "roles": [], "data": {} });
     let answer = stack.admin().post("/v1/sessions", &wanted)?;

@@ -42,7 +42,7 @@ pub fn run(spec: StackSpec, settings: Settings, mut say: impl FnMut(&str)) -> Re
     let lab = Lab::start(spec, &settings.rows, &mut say)?;
     for &row in &settings.rows {
         say(&format!("warm {}", row.title()));
-        wrk::run(&lab.envoy(row)?.url, lab.fields(), 8, WARM)?;
+        wrk::run(&lab.envoy(row)?.url, lab.fields(row), 8, WARM)?;
     }
     let mut samples = Samples::default();
     let most = settings

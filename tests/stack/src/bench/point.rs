@@ -39,7 +39,7 @@ pub(super) fn measure(lab: &Lab, row: Row, connections: u32, duration: Duration)
     let cpu = lab.cpu(row)?;
     let start = wait::now();
 
-    let load = wrk::run(&envoy.url, lab.fields(), connections, duration)?;
+    let load = wrk::run(&envoy.url, lab.fields(row), connections, duration)?;
 
     let cpu_now = lab.cpu(row)?;
     let took = start.elapsed();

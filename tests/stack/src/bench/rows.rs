@@ -26,6 +26,8 @@ pub enum Row {
     Constant,
     /// 429.
     Denied,
+    /// 401: the token's MAC is wrong.
+    Forged,
 }
 
 /// What a statistic does while `n` requests are served.
@@ -39,7 +41,7 @@ pub(super) struct Expect {
 
 impl Row {
     /// All, in the order they are measured and printed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoFilter,
         Self::Noop,
         Self::OneLimit,
@@ -49,6 +51,7 @@ impl Row {
         Self::Cached,
         Self::Constant,
         Self::Denied,
+        Self::Forged,
     ];
 
     /// Its name in `BENCH_ONLY`; for those the filter serves, also its policy's.
@@ -63,6 +66,7 @@ impl Row {
             Self::Cached => "cached",
             Self::Constant => "constant",
             Self::Denied => "denied",
+            Self::Forged => "forged",
         }
     }
 
@@ -78,12 +82,17 @@ impl Row {
             Self::Cached => "cached hit (L2)",
             Self::Constant => "constant from Wasm",
             Self::Denied => "denied (429)",
+            Self::Forged => "forged token (401)",
         }
     }
 
     /// The status of every answer.
     pub(super) fn status(self) -> u16 {
-        if self == Self::Denied { 429 } else { 200 }
+        match self {
+            Self::Denied => 429,
+            Self::Forged => 401,
+            _ => 200,
+        }
     }
 
     /// The discovery answer of its Envoy; none without a filter. `policy` is the benchmark's.
@@ -109,7 +118,8 @@ impl Row {
             | Self::Leased
             | Self::Full
             | Self::Cached
-            | Self::Denied => {
+            | Self::Denied
+            | Self::Forged => {
                 let mut value = policy.value.clone();
                 let whole = value.as_object_mut().ok_or_else(|| Error::Answer {
                     what: "the benchmark's policy".into(),
@@ -135,7 +145,7 @@ impl Row {
         let mut all = vec![
             expect(true, &["http.edge.downstream_rq_total"]),
             expect(false, &["http.edge.downstream_rq_5xx"]),
-            expect(self == Self::Denied, &["http.edge.downstream_rq_4xx"]),
+            expect(self.status() >= 400, &["http.edge.downstream_rq_4xx"]),
             expect(served, &["cluster.app.upstream_rq_total"]),
         ];
         let sent = expect(true, &["tidegate.exchange.sent"]);
@@ -169,6 +179,10 @@ impl Row {
                     "tidegate.limit.tiny.denied_local",
                 ],
             )),
+            Self::Forged => all.extend([
+                expect(true, &["tidegate.session.web.rejected"]),
+                expect(false, &["tidegate.exchange.sent"]),
+            ]),
         }
         all
     }
