@@ -325,9 +325,6 @@ fn the_command_prints_digest_counts_and_warnings() {
         [
             format!("{name}: warning: caches.catalog.stale_if_error: {stale}"),
             format!("{name}: warning: caches.catalog.stale_while_revalidate: {stale}"),
-            format!(
-                "{name}: warning: policies.login.session.create: {stale}: use the bridge's admin API"
-            ),
         ]
     );
 }

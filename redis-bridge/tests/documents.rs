@@ -17,8 +17,8 @@ fn the_policies_of_the_readme_are_right() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(root.join("README.md")).unwrap();
     let blocks = blocks(&text);
-    assert_eq!(blocks.len(), 2);
-    let (whole, limits) = (blocks[0], blocks[1]);
+    assert_eq!(blocks.len(), 3);
+    let (whole, limits, sessions) = (blocks[0], blocks[1], blocks[2]);
     let checked = check::read(whole, "README.md").unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(checked.found[0].config.warnings, Vec::<String>::new());
 
@@ -35,4 +35,15 @@ fn the_policies_of_the_readme_are_right() {
     shown.sort_unstable();
     shown.dedup();
     assert_eq!(shown.len(), 6, "an example of each algorithm: {shown:?}");
+
+    // Beside the realm and the limit that the whole one shows.
+    let policy = format!(
+        "version: 1\nsessions: {{ web: {{ cookie: sid }} }}\nlimits:\n  per-ip: {{ algorithm: fixed_window, \
+         limit: 100, window: 1m, key: [client.ip] }}\n{sessions}"
+    );
+    let checked = check::read(&policy, "README.md").unwrap_or_else(|errors| panic!("{errors}"));
+    let config = &checked.found[0].config;
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let mut uses = config.policies.iter().filter_map(|p| p.session.as_ref());
+    assert!(uses.any(|used| used.create) && uses.any(|used| used.update));
 }
