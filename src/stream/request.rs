@@ -5,7 +5,7 @@ use crate::cache::request::Bypass;
 use crate::cache::{Url, Vary};
 use crate::http::Headers;
 use crate::http::problem::{Problem, Rendered};
-use crate::policy::Config;
+use crate::policy::{Config, Realm, SessionUse};
 use crate::session::{Identity, Token, Told};
 use crate::wire::reply::Taken;
 
@@ -154,6 +154,15 @@ pub(super) struct Lookup {
 }
 
 impl Request {
+    /// How its policy uses a session, and which realm's; `None`: it uses none.
+    pub(super) fn session_use<'c>(
+        &self,
+        config: &'c Config,
+    ) -> Option<(&'c SessionUse, &'c Realm)> {
+        let used = config.policies.get(self.policy)?.session.as_ref()?;
+        Some((used, config.sessions.get(used.realm)?))
+    }
+
     /// What the upstream is told about the session.
     pub(super) fn told(&self) -> Option<Told<'_>> {
         match &self.session {

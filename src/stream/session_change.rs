@@ -73,10 +73,7 @@ pub(super) fn begin(
     output: &mut Output,
 ) -> State {
     let config = Rc::clone(&ctx.vm.config);
-    let used = config.policies.get(request.policy);
-    let used = used.and_then(|policy| policy.session.as_ref());
-    let Some((used, realm)) = used.and_then(|used| Some((used, config.sessions.get(used.realm)?)))
-    else {
+    let Some((used, realm)) = request.session_use(&config) else {
         return respond::finish(request, headers, end, Fields::default(), ctx, output);
     };
     let is_cookie = matches!(realm.credential, Credential::Cookie(_));
@@ -84,8 +81,8 @@ pub(super) fn begin(
         create: used.create && is_cookie,
         update: used.update,
         post: request.post,
-        // A bearer token is replaced through the admin API, whose answer carries the new one.
         session: matches!(request.session, Session::Valid { .. }),
+        // A bearer token is replaced through the admin API, whose answer carries the new one.
         replace: is_cookie,
         status,
         nonce: &request.nonce,
@@ -132,10 +129,7 @@ pub(super) fn answered(
         asked,
     } = waiting;
     let config = Rc::clone(&ctx.vm.config);
-    let used = config.policies.get(request.policy);
-    let used = used.and_then(|policy| policy.session.as_ref());
-    let Some((used, realm)) = used.and_then(|used| Some((used, config.sessions.get(used.realm)?)))
-    else {
+    let Some((used, realm)) = request.session_use(&config) else {
         return respond::finish(request, headers, end, Fields::default(), ctx, output);
     };
     let written = match result.as_deref() {

@@ -111,16 +111,17 @@ pub(super) fn present(
                 )?;
                 return Ok(());
             }
-            if is_cross_site(realm, request) && realm.csrf == Csrf::Report {
+            if is_cross_site(realm, request) {
+                if realm.csrf != Csrf::Report {
+                    ctx.vm
+                        .metrics
+                        .count(Metric::Request(RequestEvent::CrossSite));
+                    return refuse(Reason::CrossSite, Some(realm), request, &config, output);
+                }
                 ctx.vm
                     .metrics
                     .count(Metric::Session(used.realm, SessionEvent::CrossSite));
                 log::warn!("a request that another site may have caused (csrf: report)");
-            } else if is_cross_site(realm, request) {
-                ctx.vm
-                    .metrics
-                    .count(Metric::Request(RequestEvent::CrossSite));
-                return refuse(Reason::CrossSite, Some(realm), request, &config, output);
             }
             request.session = Session::Presented(token);
             request.token = Some(token);
@@ -134,8 +135,7 @@ pub(super) fn op<'a>(request: &'a Request, config: &'a Config) -> Option<Op<'a>>
     let Session::Presented(token) = &request.session else {
         return None;
     };
-    let used = config.policies.get(request.policy)?.session.as_ref()?;
-    let realm = config.sessions.get(used.realm)?;
+    let (used, realm) = request.session_use(config)?;
     Some(Op::SessionGet(SessionGet {
         realm: realm.name.as_bytes(),
         user: &token.user,
@@ -157,11 +157,7 @@ pub(super) fn answered(
     let Session::Presented(token) = &request.session else {
         return Ok(());
     };
-    let policy = config.policies.get(request.policy);
-    let Some(used) = policy.and_then(|policy| policy.session.as_ref()) else {
-        return Ok(());
-    };
-    let Some(realm) = config.sessions.get(used.realm) else {
+    let Some((used, realm)) = request.session_use(&config) else {
         return Ok(());
     };
     let handle = token.handle();
@@ -229,8 +225,7 @@ pub(super) fn tell(request: &mut Request, ctx: &mut Ctx<'_>) {
         request.headers.append("x-session-data", data);
     }
     let config = Rc::clone(&ctx.vm.config);
-    let policy = config.policies.get(request.policy);
-    if let Some(used) = policy.and_then(|policy| policy.session.as_ref()) {
+    if let Some((used, _)) = request.session_use(&config) {
         request.nonce = session_change::nonce(used, ctx);
     }
     if !request.nonce.is_empty() {

@@ -5,11 +5,10 @@ use super::Strict;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::fmt;
+use tidegate::wire::op::{MAX_DATA, MAX_UID};
 
-const MAX_UID: usize = 128;
 const MAX_ROLE: usize = 64;
 const MAX_ROLES: usize = 32;
-const MAX_DATA: usize = 2048;
 
 /// A session's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
