@@ -11,7 +11,7 @@ use super::resp::{self, Value};
 use core::fmt;
 
 pub use session::{
-    Change, MAX_DATA, MAX_GRACE_MS, MAX_ROLES, MAX_UID, Scope, SessionCreate, SessionEnd,
+    Change, MAX_DATA, MAX_GRACE_MS, MAX_ROLE, MAX_ROLES, MAX_UID, Scope, SessionCreate, SessionEnd,
     SessionGet, SessionRotate, SessionUpdate, Touch,
 };
 

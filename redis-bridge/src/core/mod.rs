@@ -73,6 +73,7 @@ pub struct Core {
     redis_time: RedisTime,
     counters: Counters,
     audit: Audits,
+    repeats: Vec<Vec<Revocation>>,
     returns: u64,
     draining: bool,
 }
@@ -94,6 +95,7 @@ impl Core {
             redis_time: RedisTime::default(),
             counters: Counters::default(),
             audit: Audits::default(),
+            repeats: Vec::new(),
             returns: 0,
             draining: false,
         }
@@ -238,9 +240,12 @@ impl Core {
     /// Answers whose turn has come, and ends every exchange whose deadline is not after `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
         while let Some((task, outcome)) = self.holds.pop(now) {
-            if let Some((exchange, slot)) = self.tasks.place(task) {
-                self.settle(task, exchange, slot, outcome);
-            }
+            let Some(held) = self.tasks.get_mut(task) else {
+                continue;
+            };
+            held.plan.late(&mut self.repeats);
+            let (exchange, slot) = (held.exchange, held.slot);
+            self.settle(task, exchange, slot, outcome);
         }
         while let Some(id) = self.exchanges.expired(now) {
             let tasks = self.exchanges.tasks(id);
@@ -297,6 +302,12 @@ impl Core {
     /// Something to send. All replies that are ready for one stream are one message.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.poll()
+    }
+
+    /// Revocations that only a primary has: to be asked for again, with [`AdminOp::Repeat`], until the
+    /// answer says that a replica has them.
+    pub fn poll_repeat(&mut self) -> Option<Vec<Revocation>> {
+        self.repeats.pop()
     }
 
     /// A line for the audit log.
@@ -443,6 +454,8 @@ impl Core {
     }
 
     fn advance(&mut self, id: u64, now: Duration) {
+        // What was held in case this round would take too long.
+        self.holds.forget(id);
         let replicated = (self.tasks.get_mut(id)).is_some_and(|task| task.is_replicated());
         let mut cx = Context {
             config: &self.config,
@@ -451,6 +464,7 @@ impl Core {
             counters: &mut self.counters,
             audit: &mut self.audit,
             replicated,
+            repeats: &mut self.repeats,
             returns: &mut self.returns,
             calendars: &mut self.calendars,
             redis_us: self.redis_time.at(now),
@@ -469,6 +483,14 @@ impl Core {
                 } else {
                     round.role = self.role(round.role);
                     self.tasks.run(id, round);
+                }
+            }
+            Next::RunWithin(mut round, outcome) => {
+                round.role = self.role(round.role);
+                self.tasks.run(id, round);
+                if let Some(deadline) = self.exchanges.deadline(exchange) {
+                    let half = deadline.saturating_sub(now) / 2;
+                    self.holds.hold(id, now + half, outcome);
                 }
             }
             Next::Hold(outcome, wait) if !self.exchanges.has_ended(exchange) => {
@@ -494,9 +516,13 @@ impl Core {
     fn end(&mut self, id: u64) -> Option<Ended> {
         let ended = self.exchanges.end(id)?;
         for task in &ended.tasks {
-            if self.holds.forget(*task).is_some() {
-                self.end_task(*task);
+            if self.holds.forget(*task).is_none() {
+                continue;
             }
+            if let Some(held) = self.tasks.get_mut(*task) {
+                held.plan.late(&mut self.repeats);
+            }
+            self.end_task(*task);
         }
         Some(ended)
     }
@@ -582,6 +608,7 @@ impl Core {
             counters: &mut self.counters,
             audit: &mut self.audit,
             replicated: true,
+            repeats: &mut self.repeats,
             returns: &mut self.returns,
             calendars: &mut self.calendars,
             redis_us: self.redis_time.at(now),

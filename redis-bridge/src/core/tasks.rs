@@ -100,11 +100,6 @@ impl Tasks {
         self.all.get_mut(&id)
     }
 
-    /// Whose it is, and which operation.
-    pub(super) fn place(&self, id: u64) -> Option<(u64, usize)> {
-        self.all.get(&id).map(|task| (task.exchange, task.slot))
-    }
-
     /// Whether a command of the task was handed out.
     pub(super) fn reached_redis(&self, id: u64) -> bool {
         self.all.get(&id).is_some_and(|task| task.handed_out)

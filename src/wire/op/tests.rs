@@ -114,6 +114,7 @@ impl Args {
                 roles: vary,
                 data: record,
                 old: (self.age.is_multiple_of(2)).then_some((&self.f12, &self.f18)),
+                readable: self.age.is_multiple_of(3),
             }),
             Op::SessionEnd(SessionEnd {
                 realm,
@@ -274,6 +275,7 @@ proptest! {
                 }
                 Op::CachePut(put) => put.tags.clear(),
                 Op::CacheInvalidate { urls } => urls.truncate(1),
+                Op::SessionCreate(new) => new.readable = false,
                 Op::SessionGet(get) => get.data = true,
                 _ => {}
             }

@@ -9,6 +9,7 @@ use crate::queue::Event;
 use crate::request::Kind;
 use crate::world::World;
 use redis_bridge::core::{AdminOp, AdminReply, Keys, Limit, NewSession, RequestId};
+use redis_bridge::vault::Form;
 use tidegate::cache::Url;
 use tidegate::http::Headers;
 use tidegate::limit::RequestView;
@@ -61,6 +62,7 @@ impl World {
             absolute_ms: ABSOLUTE_MS,
             secret: self.rng.bytes(),
             nonce: self.rng.bytes(),
+            form: Form::Sealed,
         };
         self.ask(AdminOp::CreateSession(new), Vec::new(), Vec::new());
     }

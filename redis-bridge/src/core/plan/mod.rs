@@ -7,7 +7,7 @@ mod limit;
 mod purge;
 mod session;
 
-use super::admin::AdminOp;
+use super::admin::{AdminOp, Revocation};
 use super::audit::Audits;
 use super::calendar::Calendars;
 use super::config::CoreConfig;
@@ -41,6 +41,9 @@ pub(super) enum Next {
     /// Done, but whoever asked has to wait this long.
     Hold(Outcome, Duration),
     Run(Round),
+    /// Whoever asked waits for this round half of the time that is left, and is told this when it is not
+    /// over by then: [`Plan::late`].
+    RunWithin(Round, Outcome),
 }
 
 /// What plans may use.
@@ -52,6 +55,8 @@ pub(super) struct Context<'a> {
     pub(super) audit: &'a mut Audits,
     /// A replica has what the last round wrote, or there is none; of rounds of [`Role::Durable`].
     pub(super) replicated: bool,
+    /// Takes revocations that have to be repeated until a replica has them.
+    pub(super) repeats: &'a mut Vec<Vec<Revocation>>,
     /// Compensations so far: with the bridge's id it names one.
     pub(super) returns: &'a mut u64,
     pub(super) calendars: &'a mut Calendars,
@@ -63,6 +68,10 @@ pub(super) struct Context<'a> {
 pub(super) trait Plan: Send {
     /// Takes the answers of the last round, one per command in order.
     fn next(&mut self, answers: Vec<Answer>, cx: &mut Context<'_>) -> Next;
+
+    /// The round of [`Next::RunWithin`] took too long, or nobody waits any more: the plan ends. What no
+    /// replica is known to have goes to `repeats`.
+    fn late(&mut self, _repeats: &mut Vec<Vec<Revocation>>) {}
 }
 
 /// A plan and its first round.

@@ -4,7 +4,7 @@ use crate::core::{
     AdminOp, AdminReply, Batch, ConnId, Core, CoreConfig, NewSession, RequestId, Transmit, Value,
 };
 use crate::model::ModelRedis;
-use crate::vault::Vault;
+use crate::vault::{Form, Vault};
 use std::time::Duration;
 use tidegate::wire::frame::{self, Hello};
 use tidegate::wire::op::{CacheGet, CachePut, SessionGet, Take, TakeOptions, Touch};
@@ -240,5 +240,6 @@ pub(super) fn new_session(uid: &str, secret: u8) -> NewSession {
         absolute_ms: 43_200_000,
         secret: [secret; 18],
         nonce: [secret; 12],
+        form: Form::Sealed,
     }
 }
