@@ -27,11 +27,11 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (
         Script::SessionCreate,
-        "abcfe81e2b1877bfcfa8a2b722619674cffd52c7",
+        "001a54626c1048e77dd8ced87f13fe0915466102",
     ),
     (
         Script::SessionEndOthers,
-        "79cf001fc7a928af8e4a94bc43ebd9deb157e0a0",
+        "bfda2d4973cdc6f04e265bfa4f2a88a065c852a4",
     ),
     (
         Script::SessionGet,
