@@ -16,10 +16,13 @@ use super::exchanges::Outcome;
 use super::failure::Failure;
 use super::keys::Keys;
 use super::types::{Command, Role};
+use super::unshared::Unshared;
 use super::value::Value;
 use crate::vault::Vault;
 use std::time::Duration;
 use tidegate::wire::Op;
+
+pub(super) use cache::{Fill, Get};
 
 /// What a command was answered with; an error line of Redis is a [`Failure`].
 pub(super) type Answer = Result<Value, Failure>;
@@ -41,6 +44,10 @@ pub(super) enum Next {
     /// Done, but whoever asked has to wait this long.
     Hold(Outcome, Duration),
     Run(Round),
+    /// Done: whoever asked fills the object, and keeps others waiting until it has.
+    Turn(Outcome),
+    /// Somebody else fills the object, and has so long for it before another one may.
+    Wait(Duration),
 }
 
 /// What plans may use.
@@ -57,12 +64,22 @@ pub(super) struct Context<'a> {
     pub(super) calendars: &'a mut Calendars,
     /// Redis' clock as the bridge knows it, microseconds since the epoch; 0 when it does not.
     pub(super) redis_us: u64,
+    /// The shell's monotonic clock.
+    pub(super) now: Duration,
+    /// Keys of objects whose fill has ended, one way or another.
+    pub(super) filled: &'a mut Vec<Vec<u8>>,
+    pub(super) unshared: &'a mut Unshared,
 }
 
 /// One operation under way.
 pub(super) trait Plan: Send {
     /// Takes the answers of the last round, one per command in order.
     fn next(&mut self, answers: Vec<Answer>, cx: &mut Context<'_>) -> Next;
+
+    /// The look-up of an object that it is.
+    fn look_up(&mut self) -> Option<&mut Get> {
+        None
+    }
 }
 
 /// A plan and its first round.
@@ -73,6 +90,7 @@ pub(super) fn begin(op: &Op<'_>, cx: &mut Context<'_>) -> Result<Begun, Failure>
     match op {
         Op::CacheGet(op) => Ok(cache::Get::begin(op, cx)),
         Op::CacheInvalidate { urls } => Ok(purge::Urls::begin(urls, cx, purge::Answer::Value)),
+        Op::CachePass(op) => Ok(cache::Pass::begin(op, cx)),
         Op::CachePut(op) => Ok(cache::Put::begin(op, cx)),
         Op::LimitReturn(op) => limit::GiveBack::begin(op, cx),
         Op::LimitTake(takes) => limit::Takes::begin(takes, cx, limit::Answer::Value),
