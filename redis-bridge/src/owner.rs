@@ -198,6 +198,7 @@ impl Owner {
                 self.exchanges.insert(request, answer);
                 self.core.handle_request(request, &body, deadline_ms, now);
             }
+            Event::Filled(hash) => self.core.handle_filled(&hash),
             Event::Forget(subject) => self.core.handle_forget(&subject),
             Event::Message(conn, message) => {
                 // What a stream sent after it was closed is read by nobody.

@@ -2,6 +2,7 @@
 
 mod cache;
 mod exchanges;
+mod fills;
 mod holds;
 mod limits;
 mod options;

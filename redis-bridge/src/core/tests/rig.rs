@@ -214,6 +214,7 @@ pub(super) fn cache_get(url: &[u8]) -> Op<'_> {
         vary: b"",
         lease: &LEASE,
         lease_ms: 10_000,
+        wait_ms: 0,
     })
 }
 
@@ -223,6 +224,7 @@ pub(super) fn cache_put<'a>(url: &'a [u8], record: &'a [u8], tags: &[&'a [u8]]) 
         field: &[1; 16],
         vary: b"",
         lease: &LEASE,
+        asked: &[1; 16],
         age_ms: 0,
         ttl_ms: 60_000,
         record,
