@@ -6,7 +6,7 @@ use crate::cache::{self, Record, RequestMeta, Url, Vary, request as rules, reuse
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
 use crate::vm::Work;
-use crate::wire::op::CacheGet;
+use crate::wire::op::{CacheGet, Want};
 use crate::wire::reply::CacheReply;
 use crate::wire::{Op, Value};
 use std::rc::Rc;
@@ -97,8 +97,9 @@ pub(super) fn op<'a>(request: &'a Request, question: &'a Question) -> Option<Op<
         field: &question.field,
         vary: question.vary.as_bytes(),
         lease: &lookup.proposed,
-        // Who cannot store must not keep others from it; a look-up without a lease cannot be said.
-        lease_ms: if lookup.fill { LEASE_MS } else { 1 },
+        lease_ms: LEASE_MS,
+        // Who cannot store must not keep others from it.
+        want: if lookup.fill { Want::Fill } else { Want::Read },
     }))
 }
 
@@ -161,6 +162,12 @@ pub(super) fn answered(
                     Found::Nothing
                 }
             }
+        }
+        Some(Ok(CacheReply::Stale { lease, .. })) => {
+            lookup.lease = Some(lease).filter(|_| lookup.fill);
+            lookup.stale = true;
+            count(CacheEvent::Miss);
+            Found::Nothing
         }
         Some(Ok(CacheReply::Miss { lease })) => {
             lookup.lease = lease.filter(|_| lookup.fill);

@@ -195,6 +195,7 @@ impl Capture {
             vary: vary.as_bytes(),
             lease: &self.lease,
             age_ms,
+            fresh_ms: ttl_ms,
             ttl_ms,
             record: &record,
             tags: self.storing.tags.iter().map(Vec::as_slice).collect(),

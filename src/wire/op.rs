@@ -65,7 +65,7 @@ pub enum Op<'a> {
     SessionUpdate(SessionUpdate<'a>),
 }
 
-/// `CACHE.GET url field vary lease lease_ms`. Reply: [`super::reply::CacheReply`].
+/// `CACHE.GET url field vary lease lease_ms want`. Reply: [`super::reply::CacheReply`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheGet<'a> {
     /// Canonical URL, `scheme://authority/path?query`; names the Redis key.
@@ -79,9 +79,23 @@ pub struct CacheGet<'a> {
     pub lease: &'a [u8; 16],
     /// How long a granted lease lives, milliseconds, > 0.
     pub lease_ms: u64,
+    /// What the caller will do.
+    pub want: Want,
 }
 
-/// `CACHE.PUT url field vary lease age_ms ttl_ms record tag*`: stores while the lease lives.
+/// What a look-up is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// `fill`: fetches what is missing, and stores it.
+    Fill,
+    /// `read`: can store no new answer (HEAD), so a miss grants no lease; one that is stored it may
+    /// freshen.
+    Read,
+    /// `refresh`: fetches it anew although it may be fresh.
+    Refresh,
+}
+
+/// `CACHE.PUT url field vary lease age_ms fresh_ms ttl_ms record tag*`: stores while the lease lives.
 /// Reply: `+stored` or `+refused`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachePut<'a> {
@@ -95,6 +109,8 @@ pub struct CachePut<'a> {
     pub lease: &'a [u8; 16],
     /// Corrected initial age (RFC 9111, 4.2.3) plus the time since, milliseconds.
     pub age_ms: u64,
+    /// How long it is fresh yet, milliseconds; 0: it is kept to be validated.
+    pub fresh_ms: u64,
     /// How long it is kept, milliseconds, > 0.
     pub ttl_ms: u64,
     /// The stored answer, [`crate::cache`]'s record.
@@ -242,13 +258,14 @@ impl<'a> Op<'a> {
         let verb = self.verb().as_bytes();
         match self {
             Self::CacheGet(op) => {
-                resp::array(out, 6);
+                resp::array(out, 7);
                 resp::bulk(out, verb);
                 resp::bulk(out, op.url);
                 resp::bulk(out, op.field);
                 resp::bulk(out, op.vary);
                 resp::bulk(out, op.lease);
                 resp::bulk_int(out, op.lease_ms);
+                resp::bulk(out, op.want.name().as_bytes());
             }
             Self::CacheInvalidate { urls } => {
                 resp::array(out, urls.len().saturating_add(1));
@@ -258,13 +275,14 @@ impl<'a> Op<'a> {
                 }
             }
             Self::CachePut(op) => {
-                resp::array(out, op.tags.len().saturating_add(8));
+                resp::array(out, op.tags.len().saturating_add(9));
                 resp::bulk(out, verb);
                 resp::bulk(out, op.url);
                 resp::bulk(out, op.field);
                 resp::bulk(out, op.vary);
                 resp::bulk(out, op.lease);
                 resp::bulk_int(out, op.age_ms);
+                resp::bulk_int(out, op.fresh_ms);
                 resp::bulk_int(out, op.ttl_ms);
                 resp::bulk(out, op.record);
                 for tag in &op.tags {
@@ -303,8 +321,26 @@ impl<'a> Op<'a> {
     }
 }
 
+impl Want {
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fill => "fill",
+            Self::Read => "read",
+            Self::Refresh => "refresh",
+        }
+    }
+
+    fn parse(word: &[u8]) -> Result<Self, OpError> {
+        [Self::Fill, Self::Read, Self::Refresh]
+            .into_iter()
+            .find(|want| want.name().as_bytes() == word)
+            .ok_or(OpError::Argument("want"))
+    }
+}
+
 fn cache_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let &[url, field, vary, lease, lease_ms] = args else {
+    let &[url, field, vary, lease, lease_ms, want] = args else {
         return Err(OpError::Arity);
     };
     Ok(Op::CacheGet(CacheGet {
@@ -313,6 +349,7 @@ fn cache_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         vary: checked_vary(vary)?,
         lease: fixed(lease, "lease")?,
         lease_ms: ttl(lease_ms)?,
+        want: Want::parse(want)?,
     }))
 }
 
@@ -328,7 +365,18 @@ fn cache_invalidate<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
 }
 
 fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let [url, field, vary, lease, age_ms, ttl_ms, record, tags @ ..] = args else {
+    let [
+        url,
+        field,
+        vary,
+        lease,
+        age_ms,
+        fresh_ms,
+        ttl_ms,
+        record,
+        tags @ ..,
+    ] = args
+    else {
         return Err(OpError::Arity);
     };
     if tags.len() > MAX_TAGS {
@@ -343,6 +391,7 @@ fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         vary: checked_vary(vary)?,
         lease: fixed(lease, "lease")?,
         age_ms: number(age_ms, 0, MAX_EXACT / 1000, "age_ms")?,
+        fresh_ms: number(fresh_ms, 0, MAX_TTL_MS, "fresh_ms")?,
         ttl_ms: ttl(ttl_ms)?,
         record,
         tags: tags.to_vec(),

@@ -1,18 +1,19 @@
 -- cache_put: stores an object while its lease is alive.
 --
 -- KEYS   objects of a URL (see cache_get).
--- ARGV   url, field (hex), vary, lease (hex), age (ms), ttl (ms, > 0), variants (at most, > 0), purged
---        (us: when a tag of the object was last purged, or 0), record.
+-- ARGV   url, field (hex), vary, lease (hex), age (ms), fresh (ms: how long it is fresh yet), ttl (ms, > 0: how
+--        long it is kept), variants (at most, > 0), purged (us: when a tag of the object was last purged, or
+--        0), record.
 -- Answer +stored or +refused. Refused: no lease, another one, one that ran out, or one granted at or
 --        before a purge of one of its tags; that one ends, so the next miss gets a fresh one.
--- Writes the object and the Vary list; the key's TTL covers it and is never shortened. Under another
+-- Writes the object and the Vary list, and ends the claim to refresh it; the key's TTL covers it and is never shortened. Under another
 --        Vary list than before, the other variants can no longer be found: they are removed. Over the
 --        bound on variants the expired ones go, then the one that expires first. The lease stays until
 --        it runs out: other variants may be under way.
 -- Again  stores the same again, while the lease is alive.
 local key, url, field, vary, lease = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local age, ttl_ms, bound = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local purged, record = tonumber(ARGV[8]), ARGV[9]
+local age, fresh_ms, ttl_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local bound, purged, record = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
 local now = clock()
 local refused = { ok = 'refused' }
 local h = call('HMGET', key, 'u', 'v', 'l')
@@ -29,7 +30,7 @@ end
 -- Fields of all variants but this one, and when each expires.
 local variants = {}
 for _, name in ipairs(call('HKEYS', key)) do
-  local other = string.match(name, '^[mo]:(.*)$')
+  local other = string.match(name, '^[mor]:(.*)$')
   if other and other ~= field then
     if h[2] ~= vary then
       call('HDEL', key, name)
@@ -42,11 +43,11 @@ if h[2] == vary and #variants >= bound then
   local live = {}
   for _, other in ipairs(variants) do
     local meta = call('HGET', key, 'm:' .. other)
-    local expires = integer(string.match(meta, '^%d+ (%d+)$'))
+    local expires = integer(string.match(meta, '^%d+ %d+ (%d+)$'))
     if expires and now < expires then
       live[#live + 1] = { expires = expires, field = other }
     else
-      call('HDEL', key, 'm:' .. other, 'o:' .. other)
+      call('HDEL', key, 'm:' .. other, 'o:' .. other, 'r:' .. other)
     end
   end
   table.sort(live, function(x, y)
@@ -56,11 +57,14 @@ if h[2] == vary and #variants >= bound then
     return x.expires < y.expires
   end)
   for i = 1, #live - bound + 1 do
-    call('HDEL', key, 'm:' .. live[i].field, 'o:' .. live[i].field)
+    local gone = live[i].field
+    call('HDEL', key, 'm:' .. gone, 'o:' .. gone, 'r:' .. gone)
   end
 end
 
-local meta = text(math.max(now - age * 1000, 0)) .. ' ' .. text(now + ttl_ms * 1000)
+local born = math.max(now - age * 1000, 0)
+local meta = text(born) .. ' ' .. text(now + fresh_ms * 1000) .. ' ' .. text(now + ttl_ms * 1000)
 call('HSET', key, 'v', vary, 'm:' .. field, meta, 'o:' .. field, record)
+call('HDEL', key, 'r:' .. field)
 extend(key, ttl_ms)
 return { ok = 'stored' }

@@ -120,29 +120,39 @@ fn the_cache_agrees() {
             args,
         })
     };
-    let get = (url(), field(), vary(), leases(), ms())
-        .prop_map(move |(u, f, v, l, ms)| call(Script::CacheGet, vec![u, f, v, l, ms]));
+    let want = select(vec!["fill", "fill", "read", "refresh"]).prop_map(|w| w.as_bytes().to_vec());
+    let get = (url(), field(), vary(), leases(), ms(), want)
+        .prop_map(move |(u, f, v, l, ms, w)| call(Script::CacheGet, vec![u, f, v, l, ms, w]));
     let purged = prop_oneof![
         4 => Just(0_u64),
         1 => (0..10_000_000_u64).prop_map(|us| crate::both::T0 + us),
     ];
-    let put = (url(), field(), vary(), leases(), (ms(), ms(), purged)).prop_map(
-        move |(u, f, v, l, (age, ttl, purged))| {
+    let fresh = select(vec![0_u64, 400, 10_000, 50_000]).prop_map(text);
+    let put = (
+        url(),
+        field(),
+        vary(),
+        leases(),
+        (ms(), fresh, ms(), purged),
+    )
+        .prop_map(move |(u, f, v, l, (age, fresh, ttl, purged))| {
             let args = vec![
                 u,
                 f,
                 v,
                 l,
                 age,
+                fresh,
                 ttl,
                 text(2),
                 text(purged),
                 b"record".to_vec(),
             ];
             call(Script::CachePut, args)
-        },
-    );
-    let fields = vec!["u", "v", "l", "m:00", "o:00", "m:01", "o:02"];
+        });
+    let fields = vec![
+        "u", "v", "l", "m:00", "o:00", "r:00", "m:01", "o:02", "r:03",
+    ];
     check(prop_oneof![
         8 => get,
         8 => put,

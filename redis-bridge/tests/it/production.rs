@@ -194,9 +194,11 @@ fn no_key_of_any_script_is_without_ttl() {
         &mut client,
         Script::CacheGet,
         &["c"],
-        &["url", "00", "", &lease, "9000"],
+        &["url", "00", "", &lease, "9000", "fill"],
     );
-    let put = ["url", "00", "", &lease, "0", "9000", "64", "0", "record"];
+    let put = [
+        "url", "00", "", &lease, "0", "9000", "9000", "64", "0", "record",
+    ];
     assert_eq!(
         call(&mut client, Script::CachePut, &["c"], &put),
         Value::simple("stored")

@@ -71,6 +71,7 @@ impl Args {
                 vary,
                 lease: &self.f16[1],
                 lease_ms: self.ttl,
+                want: [Want::Fill, Want::Read, Want::Refresh][self.bytes.len() % 3],
             }),
             Op::CacheInvalidate {
                 urls: vec![&self.url, &self.url],
@@ -81,6 +82,7 @@ impl Args {
                 vary,
                 lease: &self.f16[1],
                 age_ms: self.age,
+                fresh_ms: self.ttl / 2,
                 ttl_ms: self.ttl,
                 record,
                 tags,
@@ -303,7 +305,7 @@ const F18: &[u8] = &[18; 18];
 /// A good operation of each verb, to be spoiled.
 fn good(verb: &str) -> Vec<&'static [u8]> {
     match verb {
-        "CACHE.GET" => vec![b"CACHE.GET", b"http://a/", F16, b"", F16, b"1"],
+        "CACHE.GET" => vec![b"CACHE.GET", b"http://a/", F16, b"", F16, b"1", b"fill"],
         "CACHE.INVALIDATE" => vec![b"CACHE.INVALIDATE", b"http://a/"],
         "CACHE.PUT" => {
             vec![
@@ -312,6 +314,7 @@ fn good(verb: &str) -> Vec<&'static [u8]> {
                 F16,
                 b"",
                 F16,
+                b"0",
                 b"0",
                 b"1",
                 b"r",
@@ -419,6 +422,12 @@ fn x7_each_bad_argument_is_named() {
             Ttl,
         ),
         (
+            "CACHE.GET",
+            6,
+            &[b"", b"Fill", b"fill ", b"store"],
+            Argument("want"),
+        ),
+        (
             "CACHE.INVALIDATE",
             1,
             &[b"", b"a b", &long_url],
@@ -434,8 +443,14 @@ fn x7_each_bad_argument_is_named() {
             &[b"", b"-1", b"9007199254741"],
             Argument("age_ms"),
         ),
-        ("CACHE.PUT", 6, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
-        ("CACHE.PUT", 8, &[b"", &[b't'; 257]], Argument("tag")),
+        (
+            "CACHE.PUT",
+            6,
+            &[b"", b"-1", b"00", over_ttl],
+            Argument("fresh_ms"),
+        ),
+        ("CACHE.PUT", 7, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
+        ("CACHE.PUT", 9, &[b"", &[b't'; 257]], Argument("tag")),
         (
             "LIMIT.TAKE",
             1,

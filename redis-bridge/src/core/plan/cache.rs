@@ -31,6 +31,7 @@ impl Get {
                 op.vary.to_vec(),
                 hex(op.lease),
                 number(op.lease_ms),
+                op.want.name().as_bytes().to_vec(),
             ],
         };
         (Box::new(Self), Round::new(Role::Cache, vec![command]))
@@ -63,6 +64,7 @@ impl Put {
                 op.vary.to_vec(),
                 hex(op.lease),
                 number(op.age_ms),
+                number(op.fresh_ms),
                 number(op.ttl_ms),
                 number(MAX_VARIANTS),
             ],
@@ -138,6 +140,24 @@ fn reply(value: &Value) -> Option<Vec<u8>> {
                 record,
             };
             hit.encode(now_us, &mut out);
+        }
+        [
+            Value::Simple(word),
+            born,
+            now,
+            Value::Bulk(record),
+            lease,
+            claimed,
+        ] if word == b"stale" => {
+            let (born_us, now_us) = (born.as_u64()?, now.as_u64()?);
+            let stale = CacheReply::Stale {
+                born_us,
+                now_us,
+                record,
+                lease: unhex::<16>(lease.as_bytes()?)?,
+                claimed: claimed.as_u64()? == 1,
+            };
+            stale.encode(now_us, &mut out);
         }
         [Value::Simple(word), now, lease] if word == b"miss" => {
             let lease = match lease {
