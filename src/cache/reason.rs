@@ -26,8 +26,6 @@ pub enum NotStored {
     NoStore,
     /// `private`.
     Private,
-    /// Content-Range: it is a part.
-    Range,
     /// The request had a body.
     RequestBody,
     /// The request said `no-store`.
@@ -65,7 +63,6 @@ impl NotStored {
             Self::NoFreshness => "no-freshness",
             Self::NoStore => "no-store",
             Self::Private => "private",
-            Self::Range => "range",
             Self::RequestBody => "request-body",
             Self::RequestNoStore => "request-no-store",
             Self::Session => "session",

@@ -83,9 +83,6 @@ pub fn storable(
         status, headers, ..
     } = *response;
     checks::status(status, cache)?;
-    if headers.contains("content-range") {
-        return Err(NotStored::Range);
-    }
     let directives = Directives::of(headers);
     checks::control(&directives.control, status)?;
     checks::sharing(request, &directives.control, headers, cache)?;

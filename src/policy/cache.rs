@@ -48,6 +48,8 @@ pub struct Cache {
     pub shared: bool,
     /// Answers with `Set-Cookie` may be stored (the field itself included).
     pub store_set_cookie: bool,
+    /// How long a look-up is held while another one fills the object, milliseconds; 0: never.
+    pub collapse_ms: u64,
 }
 
 /// What becomes of a query before it is looked up and forwarded.

@@ -8,13 +8,14 @@ mod origin;
 mod refresh;
 
 use super::request::{Cached, Lookup, Request, Session, Why};
-use super::{Ctx, LocalReply, Output, Property};
+use super::{Ctx, LocalReply, Output, Property, fill};
 use crate::cache::{self, RequestMeta, Url, query, request as rules, reuse, validate};
 use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Cache, Config, Credential, KeyPart, Policy};
 use crate::wire::Op;
 use crate::wire::op::{CacheGet, Want};
+use core::time::Duration;
 
 pub(super) use capture::Capture;
 pub(super) use found::{Found, answered};
@@ -67,6 +68,8 @@ pub(super) fn prepare(
                 extras: extras(cache, request),
                 url,
                 fill,
+                since: ctx.now,
+                field: [0; 16],
                 want: match (fill, refresh) {
                     (_, true) => Want::Refresh,
                     (true, false) => Want::Fill,
@@ -112,22 +115,23 @@ fn extras(cache: &Cache, request: &Request) -> Vec<Option<Vec<u8>>> {
 
 /// What a look-up is sent with, beside what the request itself holds.
 pub(super) struct Question {
-    field: [u8; 16],
     vary: String,
+    wait_ms: u64,
 }
 
 /// Prepares the look-up's variable parts.
-pub(super) fn question(request: &Request, config: &Config) -> Option<Question> {
-    let Cached::Lookup(lookup) = &request.cache else {
+pub(super) fn question(request: &mut Request, config: &Config, now: Duration) -> Option<Question> {
+    let wait_ms = fill::wait_ms(request, config, now);
+    let policy = config.policies.get(request.policy)?;
+    let Cached::Lookup(lookup) = &mut request.cache else {
         return None;
     };
-    let policy = config.policies.get(request.policy)?;
-    let field = lookup
+    lookup.field = lookup
         .vary
         .field(&policy.name, &request.headers, &lookup.extras);
     Some(Question {
-        field,
         vary: lookup.vary.to_wire(),
+        wait_ms,
     })
 }
 
@@ -138,10 +142,11 @@ pub(super) fn op<'a>(request: &'a Request, question: &'a Question) -> Option<Op<
     };
     Some(Op::CacheGet(CacheGet {
         url: lookup.url.as_bytes(),
-        field: &question.field,
+        field: &lookup.field,
         vary: question.vary.as_bytes(),
         lease: &lookup.proposed,
         lease_ms: LEASE_MS,
+        wait_ms: question.wait_ms,
         want: lookup.want,
     }))
 }

@@ -26,6 +26,7 @@
 mod admit;
 mod cache_phase;
 mod decide;
+mod fill;
 mod limit_phase;
 mod request;
 mod respond;
@@ -33,6 +34,7 @@ mod session_change;
 mod session_phase;
 mod vary_memo;
 
+use crate::cache::NotStored;
 use crate::exchange::{CallError, CallId};
 use crate::http::Headers;
 use crate::metrics::{Metric, RequestEvent};
@@ -40,6 +42,7 @@ use crate::vm::Vm;
 use crate::wire::Value;
 use cache_phase::Capture;
 use core::time::Duration;
+use fill::Fill;
 use limit_phase::Held;
 use request::Request;
 
@@ -176,6 +179,7 @@ impl Property {
 pub struct Stream {
     state: State,
     held: Held,
+    fill: Fill,
 }
 
 #[derive(Debug, Default)]
@@ -215,6 +219,8 @@ pub(crate) struct Ctx<'v> {
     vm: &'v mut Vm,
     /// What the stream owes its limits.
     held: &'v mut Held,
+    /// What the stream owes those who wait for what it fills.
+    fill: &'v mut Fill,
 }
 
 impl Stream {
@@ -225,12 +231,14 @@ impl Stream {
             now,
             vm,
             held: &mut self.held,
+            fill: &mut self.fill,
         };
         let mut output = Output::default();
         let state = core::mem::take(&mut self.state);
         self.state = match (state, input) {
             (_, Input::Done) => {
                 limit_phase::ended(&mut ctx);
+                fill::ended(&mut ctx);
                 State::Done
             }
             (State::Fresh, Input::RequestHeaders(head)) => {
@@ -285,7 +293,10 @@ impl Stream {
                 capture.body(chunk, end, &mut ctx)
             }
             // Trailers cannot be stored with the rest (RFC 9111, 3: "complete").
-            (State::Receiving(_), Input::ResponseTrailers) => State::Answered,
+            (State::Receiving(_), Input::ResponseTrailers) => {
+                fill::not_stored(NotStored::Framing, 200, &mut ctx);
+                State::Answered
+            }
             (
                 state @ (State::Answered | State::Done | State::Passing),
                 Input::ResponseHeaders { .. }

@@ -142,6 +142,10 @@ pub(super) struct Lookup {
     pub(super) extras: Vec<Option<Vec<u8>>>,
     /// Its answer could be stored.
     pub(super) fill: bool,
+    /// When it was asked first: what it may still wait follows from it.
+    pub(super) since: core::time::Duration,
+    /// The variant asked for.
+    pub(super) field: [u8; 16],
     /// What it is asked for.
     pub(super) want: Want,
     /// The request's own directives, where they are honoured.

@@ -2,35 +2,36 @@
 --
 -- KEYS   objects of a URL (see cache_get).
 -- ARGV   url, field (hex), vary, lease (hex), age (ms), fresh (ms: how long it is fresh yet), ttl (ms, > 0: how
---        long it is kept), variants (at most, > 0), purged (us: when a tag of the object was last purged, or
---        0), record.
+--        long it is kept), variants (at most, > 0), purged (us: when a tag of the object was last purged, or 0), record, field that was looked up (hex),
+--        channel on which those who are held are told.
 -- Answer +stored or +refused. Refused: no lease, another one, one that ran out, or one granted at or
 --        before a purge of one of its tags; that one ends, so the next miss gets a fresh one.
--- Writes the object and the Vary list, and ends the claim to refresh it; the key's TTL covers it and is never shortened. Under another
+-- Writes the object and the Vary list; the key's TTL covers it and is never shortened. Under another
 --        Vary list than before, the other variants can no longer be found: they are removed. Over the
---        bound on variants the expired ones go, then the one that expires first. The lease stays until
---        it runs out: other variants may be under way.
--- Again  stores the same again, while the lease is alive.
+--        bound on variants the expired ones go, then the one that expires first. The lease ends, and the
+--        mark that nobody may store it.
+-- Again  refused: it was stored.
 local key, url, field, vary, lease = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local age, fresh_ms, ttl_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local bound, purged, record = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
+local asked, channel = ARGV[11], ARGV[12]
 local now = clock()
 local refused = { ok = 'refused' }
-local h = call('HMGET', key, 'u', 'v', 'l')
-local held, ends, granted = string.match(h[3] or '', '^(%x+) (%d+) (%d+)$')
-ends, granted = integer(ends), integer(granted)
-if h[1] ~= url or held ~= lease or not ends or not granted or now >= ends then
+local h = call('HMGET', key, 'u', 'v', 'l:' .. asked)
+local held = lease_of(h[3])
+if h[1] ~= url or not held or held.id ~= lease or now >= held.ends then
   return refused
 end
-if granted <= purged then
-  call('HDEL', key, 'l')
+call('HDEL', key, 'l:' .. asked)
+wake(channel, held)
+if held.granted <= purged then
   return refused
 end
 
 -- Fields of all variants but this one, and when each expires.
 local variants = {}
 for _, name in ipairs(call('HKEYS', key)) do
-  local other = string.match(name, '^[mor]:(.*)$')
+  local other = string.match(name, '^[mo]:(.*)$')
   if other and other ~= field then
     if h[2] ~= vary then
       call('HDEL', key, name)
@@ -47,7 +48,7 @@ if h[2] == vary and #variants >= bound then
     if expires and now < expires then
       live[#live + 1] = { expires = expires, field = other }
     else
-      call('HDEL', key, 'm:' .. other, 'o:' .. other, 'r:' .. other)
+      call('HDEL', key, 'm:' .. other, 'o:' .. other)
     end
   end
   table.sort(live, function(x, y)
@@ -57,14 +58,13 @@ if h[2] == vary and #variants >= bound then
     return x.expires < y.expires
   end)
   for i = 1, #live - bound + 1 do
-    local gone = live[i].field
-    call('HDEL', key, 'm:' .. gone, 'o:' .. gone, 'r:' .. gone)
+    call('HDEL', key, 'm:' .. live[i].field, 'o:' .. live[i].field)
   end
 end
 
 local born = math.max(now - age * 1000, 0)
 local meta = text(born) .. ' ' .. text(now + fresh_ms * 1000) .. ' ' .. text(now + ttl_ms * 1000)
 call('HSET', key, 'v', vary, 'm:' .. field, meta, 'o:' .. field, record)
-call('HDEL', key, 'r:' .. field)
+call('HDEL', key, 'p:' .. asked)
 extend(key, ttl_ms)
 return { ok = 'stored' }

@@ -2,12 +2,15 @@
 //! is answered. Deterministic: no clock, no randomness, no I/O; `now` is the shell's monotonic clock.
 
 mod admin;
+mod advance;
 mod audit;
 mod calendar;
+mod collapse;
 mod config;
 mod counters;
 mod exchanges;
 mod failure;
+mod fills;
 mod holds;
 pub mod keys;
 mod outbox;
@@ -15,7 +18,9 @@ mod plan;
 mod redis_time;
 mod streams;
 mod tasks;
+mod turns;
 mod types;
+mod unshared;
 mod value;
 mod values;
 
@@ -36,16 +41,19 @@ pub use value::Value;
 use crate::vault::Vault;
 use audit::Audits;
 use calendar::Calendars;
-use exchanges::{Ended, Exchanges, Origin, Outcome};
+use exchanges::{Exchanges, Origin, Outcome};
+use fills::Fills;
 use holds::Holds;
 use outbox::Outbox;
-use plan::{Begun, Context, Next};
+use plan::{Begun, Context};
 use redis_time::RedisTime;
 use std::time::Duration;
 use streams::Streams;
 use tasks::Tasks;
 use tidegate::wire::resp::{self, Value as Wire};
-use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge, frame};
+use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge};
+use turns::Turns;
+use unshared::Unshared;
 
 /// How long an admin operation may take.
 const ADMIN_TIME: Duration = Duration::from_secs(5);
@@ -68,12 +76,20 @@ pub struct Core {
     exchanges: Exchanges,
     tasks: Tasks,
     holds: Holds,
+    fills: Fills,
+    turns: Turns,
+    unshared: Unshared,
+    /// Keys of objects whose fill has ended since the last look.
+    filled: Vec<Vec<u8>>,
     calendars: Calendars,
     outbox: Outbox,
     redis_time: RedisTime,
     counters: Counters,
     audit: Audits,
+    repeats: Vec<Vec<Revocation>>,
     returns: u64,
+    /// The latest time it was told.
+    seen: Duration,
     draining: bool,
 }
 
@@ -89,12 +105,18 @@ impl Core {
             exchanges: Exchanges::default(),
             tasks: Tasks::default(),
             holds: Holds::default(),
+            fills: Fills::default(),
+            turns: Turns::default(),
+            unshared: Unshared::default(),
+            filled: Vec::new(),
             calendars: Calendars::default(),
             outbox: Outbox::default(),
             redis_time: RedisTime::default(),
             counters: Counters::default(),
             audit: Audits::default(),
+            repeats: Vec::new(),
             returns: 0,
+            seen: Duration::ZERO,
             draining: false,
         }
     }
@@ -112,10 +134,12 @@ impl Core {
                 self.end(id);
             }
         }
+        self.take_turns_back(conn);
     }
 
     /// One message of a stream: frames. A malformed one closes that stream and no other.
     pub fn handle_message(&mut self, conn: ConnId, message: &[u8], now: Duration) {
+        self.seen = self.seen.max(now);
         if self.streams.get_mut(conn).is_none() {
             return;
         }
@@ -204,6 +228,9 @@ impl Core {
         for task in complete {
             self.advance(task, now);
         }
+        for key in std::mem::take(&mut self.filled) {
+            self.fills.wake(&key);
+        }
     }
 
     /// What Redis' clock said, microseconds since the epoch, for WELCOME and PONG; extrapolated with
@@ -223,6 +250,12 @@ impl Core {
         }
     }
 
+    /// Another bridge, or this one, has changed something about the URL of this hash (hex) that somebody is
+    /// held for.
+    pub fn handle_filled(&mut self, hash: &[u8]) {
+        self.fills.wake(&self.keys.cached_hash(hash));
+    }
+
     /// The process is leaving: says BYE on every stream and greets no new one. What is accepted is
     /// still answered.
     pub fn handle_drain(&mut self) {
@@ -238,10 +271,10 @@ impl Core {
     /// Answers whose turn has come, and ends every exchange whose deadline is not after `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
         while let Some((task, outcome)) = self.holds.pop(now) {
-            if let Some((exchange, slot)) = self.tasks.place(task) {
-                self.settle(task, exchange, slot, outcome);
-            }
+            self.late(task);
+            self.settle_task(task, outcome);
         }
+        self.look_again(now);
         while let Some(id) = self.exchanges.expired(now) {
             let tasks = self.exchanges.tasks(id);
             for task in tasks {
@@ -259,7 +292,11 @@ impl Core {
 
     /// When [`Core::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let next = [self.exchanges.next_deadline(), self.holds.next()];
+        let next = [
+            self.exchanges.next_deadline(),
+            self.holds.next(),
+            self.fills.next(),
+        ];
         next.into_iter().flatten().min()
     }
 
@@ -299,6 +336,12 @@ impl Core {
         self.outbox.poll()
     }
 
+    /// Revocations that only a primary has: to be asked for again, with [`AdminOp::Repeat`], until the
+    /// answer says that a replica has them.
+    pub fn poll_repeat(&mut self) -> Option<Vec<Revocation>> {
+        self.repeats.pop()
+    }
+
     /// A line for the audit log.
     pub fn poll_audit(&mut self) -> Option<Audit> {
         self.audit.pop()
@@ -324,9 +367,9 @@ impl Core {
         (self.tasks.waiting(), self.tasks.in_flight())
     }
 
-    /// Answers held until a paced request's turn.
+    /// Answers held: until a paced request's turn, or while somebody fills an object.
     pub fn held(&self) -> usize {
-        self.holds.len()
+        self.holds.len() + self.fills.len()
     }
 
     /// True when nothing is pending: a draining process may exit once all is transmitted.
@@ -442,113 +485,6 @@ impl Core {
         }
     }
 
-    fn advance(&mut self, id: u64, now: Duration) {
-        let replicated = (self.tasks.get_mut(id)).is_some_and(|task| task.is_replicated());
-        let mut cx = Context {
-            config: &self.config,
-            keys: &self.keys,
-            vault: &self.vault,
-            counters: &mut self.counters,
-            audit: &mut self.audit,
-            replicated,
-            returns: &mut self.returns,
-            calendars: &mut self.calendars,
-            redis_us: self.redis_time.at(now),
-        };
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
-        let (exchange, slot) = (task.exchange, task.slot);
-        let answers = task.take_answers();
-        let next = task.plan.next(answers, &mut cx);
-        match next {
-            Next::Run(mut round) => {
-                if self.exchanges.has_ended(exchange) && !round.must_run {
-                    self.counters.dropped_late += 1;
-                    self.end_task(id);
-                } else {
-                    round.role = self.role(round.role);
-                    self.tasks.run(id, round);
-                }
-            }
-            Next::Hold(outcome, wait) if !self.exchanges.has_ended(exchange) => {
-                self.counters.held += 1;
-                self.holds.hold(id, now + wait, outcome);
-            }
-            Next::Done(outcome) | Next::Hold(outcome, _) => {
-                self.settle(id, exchange, slot, outcome);
-            }
-        }
-    }
-
-    /// A task is over.
-    fn settle(&mut self, task: u64, exchange: u64, slot: usize, outcome: Outcome) {
-        if !self.exchanges.settle(exchange, slot, outcome) {
-            self.counters.dropped_late += 1;
-        }
-        self.end_if_complete(exchange);
-        self.end_task(task);
-    }
-
-    /// Ends an exchange, complete or not; what is held for it is held no longer.
-    fn end(&mut self, id: u64) -> Option<Ended> {
-        let ended = self.exchanges.end(id)?;
-        for task in &ended.tasks {
-            if self.holds.forget(*task).is_some() {
-                self.end_task(*task);
-            }
-        }
-        Some(ended)
-    }
-
-    fn end_task(&mut self, id: u64) {
-        if let Some(task) = self.tasks.end(id) {
-            self.exchanges.task_over(task.exchange, id);
-        }
-    }
-
-    fn end_if_complete(&mut self, exchange: u64) {
-        if let Some(ended) = self.exchanges.end_if_complete(exchange) {
-            self.answer(ended);
-        }
-    }
-
-    /// Tells the caller; what has no outcome has timed out.
-    fn answer(&mut self, ended: Ended) {
-        let outcomes = ended.outcomes.into_iter();
-        let outcomes = outcomes.map(|o| o.unwrap_or(Outcome::Failed(Failure::Timeout)));
-        let outcomes: Vec<Outcome> = outcomes.collect();
-        for outcome in &outcomes {
-            if let Outcome::Failed(failure) = outcome {
-                self.counters.failed(failure);
-            }
-        }
-        match ended.origin {
-            Origin::Admin(request) => {
-                let result = match outcomes.into_iter().next() {
-                    Some(Outcome::Admin(reply)) => reply,
-                    Some(Outcome::Failed(failure)) => AdminReply::Failed(failure),
-                    Some(Outcome::Value(_)) | None => AdminReply::Failed(Failure::Shape),
-                };
-                self.outbox.push(Transmit::Admin { request, result });
-            }
-            Origin::Request(request) => {
-                let body = values::of(outcomes).concat();
-                self.outbox.push(Transmit::Response { request, body });
-            }
-            Origin::Stream { conn, id } => {
-                if let Some(stream) = self.streams.get_mut(conn) {
-                    stream.pending.remove(&id);
-                }
-                let mut values = values::of(outcomes);
-                self.counters.errors.bulk += values::shrink(&mut values);
-                let body = values.concat();
-                self.outbox
-                    .frame(conn, |out| frame::reply(out, id, values.len(), &body));
-            }
-        }
-    }
-
     /// Ends a stream because of what it sent.
     fn refuse(&mut self, conn: ConnId, reason: String) {
         self.counters.streams_refused += 1;
@@ -582,9 +518,13 @@ impl Core {
             counters: &mut self.counters,
             audit: &mut self.audit,
             replicated: true,
+            repeats: &mut self.repeats,
             returns: &mut self.returns,
             calendars: &mut self.calendars,
             redis_us: self.redis_time.at(now),
+            now,
+            filled: &mut self.filled,
+            unshared: &mut self.unshared,
         }
     }
 }

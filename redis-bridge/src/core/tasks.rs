@@ -2,7 +2,7 @@
 //! stand in until the shell polls a batch.
 
 use super::failure::Failure;
-use super::plan::{Answer, Plan, Round};
+use super::plan::{Answer, Get, Plan, Round};
 use super::types::{Batch, BatchId, Command, Role};
 use super::value::Value;
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +13,8 @@ pub(super) struct Task {
     pub(super) exchange: u64,
     /// Which operation of the exchange.
     pub(super) slot: usize,
-    pub(super) plan: Box<dyn Plan>,
+    /// Missing only while it decides.
+    pub(super) plan: Option<Box<dyn Plan>>,
     answers: Vec<Option<Answer>>,
     missing: usize,
     must_run: bool,
@@ -60,7 +61,7 @@ impl Tasks {
         let task = Task {
             exchange,
             slot,
-            plan,
+            plan: Some(plan),
             answers: Vec::new(),
             missing: 0,
             must_run: false,
@@ -98,6 +99,11 @@ impl Tasks {
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Task> {
         self.all.get_mut(&id)
+    }
+
+    /// The look-up of an object that the task is.
+    pub(super) fn look_up(&mut self, id: u64) -> Option<&mut Get> {
+        self.all.get_mut(&id)?.plan.as_mut()?.look_up()
     }
 
     /// Whose it is, and which operation.

@@ -2,12 +2,16 @@ use super::*;
 
 /// What is live in Redis is named by these. A line changes only with a change of a script on purpose.
 const GOLDEN: [(Script, &str); Script::ALL.len()] = [
-    (Script::CacheGet, "b830c86d87750e995b9eac537fcfe9c2d0bbdc78"),
+    (Script::CacheGet, "6ffe19f63f6337d1b8435e79b8bcabbc1c7d5ed1"),
     (
         Script::CacheInvalidate,
-        "5445ee3fb47e4766927487105cb54244bc6ae815",
+        "e3e7abf26ac39900e335030c44e893cf2d172852",
     ),
-    (Script::CachePut, "ebda5f38302d26a7fc6587355e81630debae0c29"),
+    (
+        Script::CachePass,
+        "159420523939e9a9792f12b82857d22925bc5830",
+    ),
+    (Script::CachePut, "5a58cc4d11c8237c46f47788722bb63a25de0f4e"),
     (Script::LimitOwn, "f9f9d3f10ca0edb01dde37b80237963b02f46488"),
     (
         Script::LimitReset,
@@ -27,11 +31,11 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (
         Script::SessionCreate,
-        "abcfe81e2b1877bfcfa8a2b722619674cffd52c7",
+        "001a54626c1048e77dd8ced87f13fe0915466102",
     ),
     (
         Script::SessionEndOthers,
-        "79cf001fc7a928af8e4a94bc43ebd9deb157e0a0",
+        "bfda2d4973cdc6f04e265bfa4f2a88a065c852a4",
     ),
     (
         Script::SessionGet,

@@ -517,6 +517,7 @@ pub(crate) fn cache_get<'a>(url: &'a [u8], lease: &'a [u8; 16]) -> Op<'a> {
         vary: b"",
         lease,
         lease_ms: 10_000,
+        wait_ms: 0,
         want: Want::Fill,
     })
 }
@@ -532,8 +533,9 @@ pub(crate) fn cache_put<'a>(
         field: b"field-of-16-byte",
         vary: b"",
         lease,
+        asked: b"field-of-16-byte",
         age_ms: 0,
-        fresh_ms: 60_000,
+        fresh_ms: 50_000,
         ttl_ms: 60_000,
         record,
         tags,

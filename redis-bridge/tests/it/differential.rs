@@ -120,9 +120,18 @@ fn the_cache_agrees() {
             args,
         })
     };
-    let want = select(vec!["fill", "fill", "read", "refresh"]).prop_map(|w| w.as_bytes().to_vec());
-    let get = (url(), field(), vary(), leases(), ms(), want)
-        .prop_map(move |(u, f, v, l, ms, w)| call(Script::CacheGet, vec![u, f, v, l, ms, w]));
+    let turn = || select(vec![0_u64, 500, 1500]).prop_map(text);
+    let want = select(vec!["fill", "fill", "fill", "wait", "read", "refresh"]);
+    let want = want.prop_map(|word| word.as_bytes().to_vec());
+    let get = (url(), field(), vary(), leases(), (ms(), turn(), want)).prop_map(
+        move |(u, f, v, l, (ms, turn, want))| {
+            call(Script::CacheGet, vec![u, f, v, l, ms, turn, want])
+        },
+    );
+    let lasting = || select(vec![0_u64, 1, 1000, 120_000]).prop_map(text);
+    let pass = (url(), field(), leases(), lasting()).prop_map(move |(u, f, l, ms)| {
+        call(Script::CachePass, vec![u, f, l, ms, b"channel".to_vec()])
+    });
     let purged = prop_oneof![
         4 => Just(0_u64),
         1 => (0..10_000_000_u64).prop_map(|us| crate::both::T0 + us),
@@ -133,9 +142,9 @@ fn the_cache_agrees() {
         field(),
         vary(),
         leases(),
-        (ms(), fresh, ms(), purged),
+        (ms(), fresh, ms(), purged, field()),
     )
-        .prop_map(move |(u, f, v, l, (age, fresh, ttl, purged))| {
+        .prop_map(move |(u, f, v, l, (age, fresh, ttl, purged, asked))| {
             let args = vec![
                 u,
                 f,
@@ -147,16 +156,19 @@ fn the_cache_agrees() {
                 text(2),
                 text(purged),
                 b"record".to_vec(),
+                asked,
+                b"channel".to_vec(),
             ];
             call(Script::CachePut, args)
         });
     let fields = vec![
-        "u", "v", "l", "m:00", "o:00", "r:00", "m:01", "o:02", "r:03",
+        "u", "v", "l:00", "p:00", "m:00", "o:00", "m:01", "o:02", "l:03",
     ];
     check(prop_oneof![
         8 => get,
         8 => put,
-        1 => Just(call(Script::CacheInvalidate, Vec::new())),
+        3 => pass,
+        1 => Just(call(Script::CacheInvalidate, vec![b"channel".to_vec()])),
         3 => clock(),
         1 => planted(vec!["c"], fields),
         1 => persisted(vec!["c"]),

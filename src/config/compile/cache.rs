@@ -8,9 +8,11 @@ use super::key;
 use super::value::{count, distinct, header, lasting_ms, list};
 use crate::cache::record::MAX_EXTRAS;
 use crate::policy::{Cache, KeyPart, Query};
+use crate::wire::op::MAX_HOLD_MS;
 
 const TTL_MAX_MS: u64 = 86_400_000;
 const KEEP_MS: u64 = 3_600_000;
+const COLLAPSE_MS: u64 = 2_000;
 const MAX_BODY: usize = 256 << 10;
 /// Largest `max_body`, bytes: an answer is stored and read in one message, fields and all
 /// ([`crate::wire::MAX_MESSAGE`]).
@@ -67,6 +69,10 @@ pub(super) fn cache(name: &str, raw: &raw::Cache, at: &At<'_>) -> Option<Cache> 
         Some(Some(names))
     });
 
+    let collapse_ms = raw.collapse_timeout.value(COLLAPSE_MS, |timeout| {
+        collapse_ms(timeout, &at.key("collapse_timeout"))
+    });
+
     let (ttl_ms, ttl_max_ms) = (ttl_ms?, ttl_max_ms?.unwrap_or(TTL_MAX_MS));
     let force_ttl_ms = force_ttl_ms?;
     for (name, field, ms) in [
@@ -103,6 +109,7 @@ pub(super) fn cache(name: &str, raw: &raw::Cache, at: &At<'_>) -> Option<Cache> 
         honor_request_directives: flag(&raw.honor_request_directives)?,
         shared: flag(&raw.shared)?,
         store_set_cookie: flag(&raw.store_set_cookie)?,
+        collapse_ms: collapse_ms?,
     })
 }
 
@@ -111,6 +118,13 @@ fn max_body(size: &Size, at: &At<'_>) -> Option<usize> {
         return at.fail(format!("must be 1B to 3MiB, got {}", size.text));
     }
     usize::try_from(size.bytes).ok()
+}
+
+fn collapse_ms(timeout: &Duration, at: &At<'_>) -> Option<u64> {
+    match timeout.us / 1_000 {
+        ms if ms > MAX_HOLD_MS => at.fail(format!("must be 0s to 30s, got {}", timeout.text)),
+        ms => Some(ms),
+    }
 }
 
 fn jitter(percent: &Percent, at: &At<'_>) -> Option<u32> {

@@ -63,6 +63,9 @@ pub struct Cache {
     /// Requests that carry a session may share answers. Default false: such a request is treated as if
     /// it had `Authorization` (RFC 9111 section 3.5).
     pub shared: Field<bool>,
+    /// How long a request waits while another one, of whatever Envoy, fills what it looks for; 0s: never.
+    /// At most `30s`. Default `2s`.
+    pub collapse_timeout: Field<Duration>,
     /// Store answers with `Set-Cookie`, that field included. Default false.
     pub store_set_cookie: Field<bool>,
 }
@@ -103,6 +106,7 @@ fields!(
     honor_request_directives,
     shared,
     store_set_cookie,
+    collapse_timeout,
 );
 
 fields!(Query: ignore, sort);

@@ -1,6 +1,7 @@
 //! An answer that is being copied for the store while it passes.
 
-use super::super::{Ctx, State};
+use super::super::{Ctx, State, fill};
+use crate::cache::NotStored;
 use crate::cache::Storing;
 use crate::metrics::{CacheEvent, Metric};
 use crate::vm::{Vm, Work};
@@ -14,6 +15,8 @@ pub(in crate::stream) struct Capture {
     pub(super) cache: usize,
     pub(super) storing: Storing,
     pub(super) lease: [u8; 16],
+    /// The variant that was looked up: the lease is that one's.
+    pub(super) asked: [u8; 16],
     pub(super) arrived: Duration,
     pub(super) body: Vec<u8>,
 }
@@ -22,7 +25,7 @@ impl Capture {
     /// The headers have passed; `end`: they are all of it.
     pub(in crate::stream) fn begin(mut self, end: bool, ctx: &mut Ctx<'_>) -> State {
         if end {
-            self.store(ctx.vm, ctx.now);
+            self.finish(ctx);
             return State::Answered;
         }
         let announced = self.storing.content_length.unwrap_or(0);
@@ -39,14 +42,21 @@ impl Capture {
         ctx: &mut Ctx<'_>,
     ) -> State {
         if self.body.len().saturating_add(chunk.len()) > self.storing.max_body {
+            fill::not_stored(NotStored::TooLarge, 200, ctx);
             return State::Answered;
         }
         self.body.extend_from_slice(chunk);
         if end {
-            self.store(ctx.vm, ctx.now);
+            self.finish(ctx);
             return State::Answered;
         }
         State::Receiving(self)
+    }
+
+    fn finish(&self, ctx: &mut Ctx<'_>) {
+        if self.store(ctx.vm, ctx.now) {
+            fill::stored(ctx);
+        }
     }
 
     /// Stores it, whose body is complete; nobody waits. Whether it was sent.
@@ -66,6 +76,7 @@ impl Capture {
             field: &self.storing.field,
             vary: vary.as_bytes(),
             lease: &self.lease,
+            asked: &self.asked,
             age_ms: times.age_ms,
             fresh_ms: times.fresh_ms,
             ttl_ms: times.ttl_ms,

@@ -1,7 +1,7 @@
 //! What a look-up came to.
 
 use super::super::request::{Cached, Lookup, Request, Session, Why};
-use super::super::{Ctx, LocalReply};
+use super::super::{Ctx, LocalReply, fill};
 use super::refresh::{self, Refresh};
 use super::{carries_session, meta, remove, reply};
 use crate::cache::record::RecordError;
@@ -56,6 +56,7 @@ pub(in crate::stream) fn answered(
         return Found::Nothing;
     };
     let session = carries_session(&request.session);
+    let waits = fill::wait_ms(request, &config, ctx.now) > 0;
     // A token that names a user whose session does not live names nobody.
     let nobody =
         cache.by_user() && !matches!(request.session, Session::Valid { .. } | Session::Unused);
@@ -74,16 +75,28 @@ pub(in crate::stream) fn answered(
         return Found::Nothing;
     }
     let stored = match value.map(CacheReply::parse) {
-        Some(Ok(CacheReply::Hit {
-            born_us,
-            now_us,
-            record,
-        })) => Stored {
-            born_us,
-            now_us,
-            bytes: record,
-            stale: None,
-        },
+        Some(Ok(
+            ref said @ (CacheReply::Hit {
+                born_us,
+                now_us,
+                record,
+            }
+            | CacheReply::Filled {
+                born_us,
+                now_us,
+                record,
+            }),
+        )) => {
+            if let CacheReply::Filled { .. } = said {
+                count(index, CacheEvent::Collapsed, ctx);
+            }
+            Stored {
+                born_us,
+                now_us,
+                bytes: record,
+                stale: None,
+            }
+        }
         Some(Ok(CacheReply::Stale {
             born_us,
             now_us,
@@ -98,6 +111,11 @@ pub(in crate::stream) fn answered(
                 bytes: record,
                 stale: Some(claimed),
             }
+        }
+        Some(Ok(CacheReply::Fill { lease })) => {
+            lookup.lease = Some(lease).filter(|_| lookup.fill);
+            count(index, CacheEvent::Miss, ctx);
+            return missed(lookup);
         }
         Some(Ok(CacheReply::Miss { lease })) => {
             lookup.lease = lease.filter(|_| lookup.fill);
@@ -141,7 +159,7 @@ pub(in crate::stream) fn answered(
         Err(_) => return unusable(true, index, lookup, ctx),
         Ok(found) => found,
     };
-    let next = decide(&record, reuse, &stored, lookup, cache, ctx);
+    let next = decide(&record, reuse, &stored, lookup, (cache, waits), ctx);
     let (age, refreshes, event) = match next {
         Next::AskAgain => return Found::AskAgain,
         Next::Forward => {
@@ -162,6 +180,10 @@ pub(in crate::stream) fn answered(
     let background = refreshes
         .then(|| refresh::of(&record, &stored_times(&stored), request, ctx))
         .flatten();
+    if background.is_some() {
+        // The turn is the refresh's now, and ends with its time.
+        fill::stored(ctx);
+    }
     count(index, event, ctx);
     Found::Hit {
         reply: answer,
@@ -193,7 +215,7 @@ fn decide(
     reuse: Reuse,
     stored: &Stored<'_>,
     lookup: &mut Lookup,
-    cache: &Cache,
+    (cache, waits): (&Cache, bool),
     ctx: &mut Ctx<'_>,
 ) -> Next {
     let hit = |age, refresh| Next::Answer {
@@ -204,7 +226,7 @@ fn decide(
     match (reuse, stored.stale) {
         // Purged softly: what the record says of its freshness holds no more.
         (Reuse::Fresh(age), Some(_)) if lookup.want != Want::Refresh && age.left_ms > 0 => {
-            stale(record, age, stored, lookup, ctx)
+            stale(record, age, stored, lookup, waits, ctx)
         }
         // Asked for ahead of time: one of those that did is to refresh it.
         (Reuse::Fresh(age), Some(claimed)) => hit(age, claimed && lookup.early),
@@ -223,7 +245,7 @@ fn decide(
             lookup.why = Why::Request;
             Next::AskAgain
         }
-        (Reuse::Stale(age), _) => stale(record, age, stored, lookup, ctx),
+        (Reuse::Stale(age), _) => stale(record, age, stored, lookup, waits, ctx),
         (Reuse::Mismatch, _) => Next::Forward,
     }
 }
@@ -233,6 +255,7 @@ fn stale(
     age: Age,
     stored: &Stored<'_>,
     lookup: &mut Lookup,
+    waits: bool,
     ctx: &Ctx<'_>,
 ) -> Next {
     // What the client wants fresher than it is, is not given to it stale.
@@ -250,6 +273,11 @@ fn stale(
                 refresh: claimed,
                 event: CacheEvent::Stale,
             };
+        }
+        // Somebody else refreshes it: what he gets is good for this one too.
+        if waits && !claimed && lookup.want == Want::Fill {
+            lookup.want = Want::Wait;
+            return Next::AskAgain;
         }
     }
     Next::Forward

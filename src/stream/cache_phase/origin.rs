@@ -2,7 +2,7 @@
 //! something new to store.
 
 use super::super::request::{Lookup, Request, Why};
-use super::super::{Ctx, LocalReply, State};
+use super::super::{Ctx, LocalReply, State, fill};
 use super::{Capture, carries_session, meta, remove, reply};
 use crate::cache::freshness::Timing;
 use crate::cache::reuse::{self, Age};
@@ -37,6 +37,16 @@ pub(super) struct Origin<'a> {
     /// Path and host were not changed on the way to it.
     pub(super) direct: bool,
     pub(super) cache: &'a Cache,
+}
+
+/// Where something is stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) lease: Option<[u8; 16]>,
+    /// The variant that was looked up.
+    pub(super) asked: [u8; 16],
+    /// The policy's cache.
+    pub(super) index: usize,
 }
 
 /// Judges an answer to a request that could use the cache. `changed`: it does something to a session, so it
@@ -77,6 +87,11 @@ pub(in crate::stream) fn judge(
         }),
         cache,
     };
+    let slot = Slot {
+        lease: lookup.lease,
+        asked: lookup.field,
+        index,
+    };
     let kept = lookup.kept.as_ref();
     if let Some((kept, record)) = kept.and_then(|kept| Some((kept, kept.record()?))) {
         let age = kept.age(&record, ctx.now);
@@ -87,7 +102,7 @@ pub(in crate::stream) fn judge(
                 &origin,
                 lookup,
                 &request.limit_fields,
-                index,
+                slot,
                 ctx,
             );
         }
@@ -100,11 +115,12 @@ pub(in crate::stream) fn judge(
                 ..nothing
             });
             count(index, CacheEvent::Stale, ctx);
+            fill::not_stored(NotStored::Status, status, ctx);
             let answer = reuse::answer(&record, &origin.request, age, told);
             return Judged::Replace(reply(answer, &request.limit_fields), told);
         }
         if !lookup.fill && status == 200 {
-            let stored = freshen_by_head(&record, &origin, lookup, index, ctx);
+            let stored = freshen_by_head(&record, &origin, lookup, slot, ctx);
             let told = nothing.storing(stored);
             return Judged::Pass(Status::Forwarded(told), State::Answered);
         }
@@ -120,12 +136,16 @@ pub(in crate::stream) fn judge(
                 cache: index,
                 storing,
                 lease,
+                asked: lookup.field,
                 arrived: ctx.now,
                 body: Vec::new(),
             };
             (Ok(()), capture.begin(end, ctx))
         }
-        Err(why) => (Err(why), State::Answered),
+        Err(why) => {
+            fill::not_stored(why, status, ctx);
+            (Err(why), State::Answered)
+        }
     };
     // What was stored is superseded by an answer that is not (RFC 9111, 4.3.3).
     if result.is_err() && lookup.kept.is_some() && status < 500 && lookup.fill {
@@ -145,7 +165,7 @@ fn validated(
     origin: &Origin<'_>,
     lookup: &Lookup,
     fields: &[(&'static str, String)],
-    index: usize,
+    slot: Slot,
     ctx: &mut Ctx<'_>,
 ) -> Judged {
     let told = |result, ttl_s| {
@@ -155,10 +175,11 @@ fn validated(
             ..Forwarded::new(lookup.why.forward()).storing(result)
         })
     };
-    count(index, CacheEvent::Validated, ctx);
-    let (stored, headers) = freshen(record, origin, lookup.lease, index, ctx.vm, ctx.now);
+    count(slot.index, CacheEvent::Validated, ctx);
+    let (stored, headers) = freshen(record, origin, slot, ctx.vm, ctx.now);
     match stored {
         Ok(storing) => {
+            fill::stored(ctx);
             let record = storing.record(record.body);
             let age = Age::of(&record, 0, storing.age_ms.saturating_mul(1000));
             let told = told(Ok(()), age.ttl_s());
@@ -166,6 +187,7 @@ fn validated(
             Judged::Replace(reply(answer, fields), told)
         }
         Err(why) => {
+            fill::not_stored(why, origin.status, ctx);
             // It may be given to this client, and to no other (unless it only came too late).
             if why != NotStored::Lease {
                 remove(&lookup.url, ctx);
@@ -188,15 +210,14 @@ fn validated(
 pub(super) fn freshen(
     record: &Record<'_>,
     origin: &Origin<'_>,
-    lease: Option<[u8; 16]>,
-    index: usize,
+    slot: Slot,
     vm: &mut Vm,
     now: Duration,
 ) -> (Result<Storing, NotStored>, Option<Headers>) {
     let Some(merged) = validate::freshened(record, origin.headers) else {
         return (Err(NotStored::Lease), None);
     };
-    let stored = put_merged(record, &merged, origin, lease, index, vm, now);
+    let stored = put_merged(record, &merged, origin, slot, vm, now);
     (stored, Some(merged))
 }
 
@@ -204,23 +225,14 @@ fn freshen_by_head(
     record: &Record<'_>,
     origin: &Origin<'_>,
     lookup: &Lookup,
-    index: usize,
+    slot: Slot,
     ctx: &mut Ctx<'_>,
 ) -> Result<(), NotStored> {
     let Some(merged) = validate::freshened_by_head(record, origin.headers) else {
         remove(&lookup.url, ctx);
         return Err(NotStored::Stale);
     };
-    put_merged(
-        record,
-        &merged,
-        origin,
-        lookup.lease,
-        index,
-        ctx.vm,
-        ctx.now,
-    )
-    .map(|_| ())
+    put_merged(record, &merged, origin, slot, ctx.vm, ctx.now).map(|_| ())
 }
 
 /// Stores the record's body under other fields.
@@ -228,8 +240,7 @@ fn put_merged(
     record: &Record<'_>,
     merged: &Headers,
     origin: &Origin<'_>,
-    lease: Option<[u8; 16]>,
-    index: usize,
+    slot: Slot,
     vm: &mut Vm,
     now: Duration,
 ) -> Result<Storing, NotStored> {
@@ -249,11 +260,12 @@ fn put_merged(
         framed: true,
         ..*origin
     };
-    let (storing, lease) = origin.storing(lease)?;
+    let (storing, lease) = origin.storing(slot.lease)?;
     let capture = Capture {
-        cache: index,
+        cache: slot.index,
         storing,
         lease,
+        asked: slot.asked,
         arrived: now,
         body: record.body.to_vec(),
     };

@@ -11,7 +11,7 @@
 use super::super::Ctx;
 use super::super::request::{Cached, Request};
 use super::kept::Kept;
-use super::origin::{Origin, freshen, timing};
+use super::origin::{Origin, Slot, freshen, timing};
 use super::{Capture, carries_session};
 use crate::cache::{Record, RequestMeta, Url, validate};
 use crate::http::Headers;
@@ -36,6 +36,8 @@ pub struct Refresh {
     extras: Vec<Option<Vec<u8>>>,
     session: bool,
     lease: [u8; 16],
+    /// The variant that was looked up.
+    asked: [u8; 16],
     /// What is stored, when it can be validated.
     kept: Option<Kept>,
     sent: Duration,
@@ -77,6 +79,7 @@ pub(super) fn of(
         extras: lookup.extras.clone(),
         session: carries_session(&request.session),
         lease,
+        asked: lookup.field,
         kept,
         sent: ctx.now,
     }))
@@ -127,7 +130,12 @@ pub(crate) fn refreshed(
     };
     if status == 304 {
         if let Some(record) = refresh.kept.as_ref().and_then(Kept::record) {
-            let _ = freshen(&record, &origin, Some(refresh.lease), index, vm, now);
+            let slot = Slot {
+                lease: Some(refresh.lease),
+                asked: refresh.asked,
+                index,
+            };
+            let _ = freshen(&record, &origin, slot, vm, now);
         }
         return;
     }
@@ -136,6 +144,7 @@ pub(crate) fn refreshed(
             cache: index,
             storing,
             lease,
+            asked: refresh.asked,
             arrived: now,
             body: body.to_vec(),
         };

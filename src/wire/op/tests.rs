@@ -71,16 +71,24 @@ impl Args {
                 vary,
                 lease: &self.f16[1],
                 lease_ms: self.ttl,
-                want: [Want::Fill, Want::Read, Want::Refresh][self.bytes.len() % 3],
+                wait_ms: self.age.min(MAX_HOLD_MS),
+                want: [Want::Fill, Want::Read, Want::Refresh, Want::Wait][self.bytes.len() % 4],
             }),
             Op::CacheInvalidate {
                 urls: vec![&self.url, &self.url],
             },
+            Op::CachePass(CachePass {
+                url: &self.url,
+                field: &self.f16[0],
+                lease: &self.f16[1],
+                ttl_ms: self.age.min(MAX_PASS_MS),
+            }),
             Op::CachePut(CachePut {
                 url: &self.url,
                 field: &self.f16[0],
                 vary,
                 lease: &self.f16[1],
+                asked: &self.f16[0],
                 age_ms: self.age,
                 fresh_ms: self.ttl / 2,
                 ttl_ms: self.ttl,
@@ -116,6 +124,7 @@ impl Args {
                 roles: vary,
                 data: record,
                 old: (self.age.is_multiple_of(2)).then_some((&self.f12, &self.f18)),
+                readable: self.age.is_multiple_of(3),
             }),
             Op::SessionEnd(SessionEnd {
                 realm,
@@ -246,7 +255,7 @@ proptest! {
 
     #[test]
     fn x6_any_arguments_return_and_what_parses_is_canonical(
-        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
+        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PASS", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
         args in vec(prop_oneof![
             vec(any::<u8>(), 16), vec(any::<u8>(), 8), vec(any::<u8>(), 12), vec(any::<u8>(), 18),
             vec(any::<u8>(), 0..4), "-?[0-9]{1,3}".prop_map(String::into_bytes),
@@ -276,6 +285,7 @@ proptest! {
                 }
                 Op::CachePut(put) => put.tags.clear(),
                 Op::CacheInvalidate { urls } => urls.truncate(1),
+                Op::SessionCreate(new) => new.readable = false,
                 Op::SessionGet(get) => get.data = true,
                 _ => {}
             }
@@ -305,7 +315,17 @@ const F18: &[u8] = &[18; 18];
 /// A good operation of each verb, to be spoiled.
 fn good(verb: &str) -> Vec<&'static [u8]> {
     match verb {
-        "CACHE.GET" => vec![b"CACHE.GET", b"http://a/", F16, b"", F16, b"1", b"fill"],
+        "CACHE.GET" => vec![
+            b"CACHE.GET",
+            b"http://a/",
+            F16,
+            b"",
+            F16,
+            b"1",
+            b"0",
+            b"fill",
+        ],
+        "CACHE.PASS" => vec![b"CACHE.PASS", b"http://a/", F16, F16, b"0"],
         "CACHE.INVALIDATE" => vec![b"CACHE.INVALIDATE", b"http://a/"],
         "CACHE.PUT" => {
             vec![
@@ -313,6 +333,7 @@ fn good(verb: &str) -> Vec<&'static [u8]> {
                 b"http://a/",
                 F16,
                 b"",
+                F16,
                 F16,
                 b"0",
                 b"0",
@@ -423,7 +444,7 @@ fn x7_each_bad_argument_is_named() {
         ),
         (
             "CACHE.GET",
-            6,
+            7,
             &[b"", b"Fill", b"fill ", b"store"],
             Argument("want"),
         ),
@@ -433,24 +454,40 @@ fn x7_each_bad_argument_is_named() {
             &[b"", b"a b", &long_url],
             Argument("url"),
         ),
+        (
+            "CACHE.GET",
+            6,
+            &[b"", b"-1", b"30001", b"NaN"],
+            Argument("wait_ms"),
+        ),
+        ("CACHE.PASS", 1, &[b"", &long_url], Argument("url")),
+        ("CACHE.PASS", 2, &[&[0; 15]], Argument("field")),
+        ("CACHE.PASS", 3, &[&[0; 17]], Argument("lease")),
+        (
+            "CACHE.PASS",
+            4,
+            &[b"", b"-1", b"3600001"],
+            Argument("ttl_ms"),
+        ),
         ("CACHE.PUT", 1, &[b"", &long_url], Argument("url")),
         ("CACHE.PUT", 2, &[&[0; 15]], Argument("field")),
         ("CACHE.PUT", 3, &[&long], Argument("vary")),
         ("CACHE.PUT", 4, &[&[0; 17]], Argument("lease")),
         (
             "CACHE.PUT",
-            5,
+            6,
             &[b"", b"-1", b"9007199254741"],
             Argument("age_ms"),
         ),
+        ("CACHE.PUT", 5, &[&[0; 17]], Argument("asked")),
         (
             "CACHE.PUT",
-            6,
+            7,
             &[b"", b"-1", b"00", over_ttl],
             Argument("fresh_ms"),
         ),
-        ("CACHE.PUT", 7, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
-        ("CACHE.PUT", 9, &[b"", &[b't'; 257]], Argument("tag")),
+        ("CACHE.PUT", 8, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
+        ("CACHE.PUT", 10, &[b"", &[b't'; 257]], Argument("tag")),
         (
             "LIMIT.TAKE",
             1,

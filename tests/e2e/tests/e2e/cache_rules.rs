@@ -56,19 +56,35 @@ fn expire(lab: &Lab) {
 #[test]
 fn rfc9111_4_3_the_upstream_validates_what_is_stored() {
     let (origin, lab) = start();
-    origin.does(|_| answer(200, &["etag: \"v1\"", "cache-control: max-age=60", "x-a: 1"], "first"));
+    origin.does(|_| {
+        answer(
+            200,
+            &["etag: \"v1\"", "cache-control: max-age=60", "x-a: 1"],
+            "first",
+        )
+    });
     store(&lab, "/validated");
     expire(&lab);
     origin.take();
     origin.does(|head| {
         assert!(head.contains("if-none-match: \"v1\"\r\n"), "{head}");
-        answer(304, &["etag: \"v1\"", "cache-control: max-age=60", "x-a: 2"], "")
+        answer(
+            304,
+            &["etag: \"v1\"", "cache-control: max-age=60", "x-a: 2"],
+            "",
+        )
     });
     let validated = ask(&lab, &get("/validated"));
-    assert_eq!((validated.status, validated.text().as_str()), (200, "first"));
+    assert_eq!(
+        (validated.status, validated.text().as_str()),
+        (200, "first")
+    );
     assert_eq!(validated.get("x-a").as_deref(), Some("2"));
     let status = cache_status(&validated);
-    assert!(status.starts_with("tidegate; fwd=stale; fwd-status=304; ttl="), "{status}");
+    assert!(
+        status.starts_with("tidegate; fwd=stale; fwd-status=304; ttl="),
+        "{status}"
+    );
     assert!(status.ends_with("; stored"), "{status}");
     eventually("freshened", true, || is_hit(&ask(&lab, &get("/validated"))));
     let hit = ask(&lab, &get("/validated"));
@@ -84,7 +100,13 @@ fn rfc9111_4_3_the_upstream_validates_what_is_stored() {
     assert!(origin.take().iter().all(|head| !head.contains("other")));
     // Changed: the new answer goes to the client, and takes the place of the old one.
     expire(&lab);
-    origin.does(|_| answer(200, &["etag: \"v2\"", "cache-control: max-age=60"], "second"));
+    origin.does(|_| {
+        answer(
+            200,
+            &["etag: \"v2\"", "cache-control: max-age=60"],
+            "second",
+        )
+    });
     assert_eq!(ask(&lab, &get("/validated")).text(), "second");
     eventually("replaced", true, || {
         let hit = ask(&lab, &get("/validated"));
@@ -102,14 +124,25 @@ fn rfc5861_4_a_failing_upstream_is_stood_in_for() {
     for status in [500, 502, 503, 504] {
         origin.does(move |_| answer(status, &[], "bad"));
         let stale = ask(&lab, &get("/sie"));
-        assert_eq!((stale.status, stale.text().as_str()), (200, "good"), "{status}");
+        assert_eq!(
+            (stale.status, stale.text().as_str()),
+            (200, "good"),
+            "{status}"
+        );
         let said = cache_status(&stale);
-        assert!(said.contains(&format!("fwd-status={status}")) && said.contains("stale-if-error"), "{said}");
+        assert!(
+            said.contains(&format!("fwd-status={status}")) && said.contains("stale-if-error"),
+            "{said}"
+        );
     }
     origin.does(|_| Act::Drop);
     for _ in 0..3 {
         let stale = ask(&lab, &get("/sie"));
-        assert_eq!((stale.status, stale.text().as_str()), (200, "good"), "dropped");
+        assert_eq!(
+            (stale.status, stale.text().as_str()),
+            (200, "good"),
+            "dropped"
+        );
         let head = Request::new("HEAD", "/sie").field("host", "rules.example");
         let head = ask(&lab, &head);
         assert_eq!((head.status, head.body.len()), (200, 0), "dropped, HEAD");
@@ -120,7 +153,13 @@ fn rfc5861_4_a_failing_upstream_is_stood_in_for() {
         assert_eq!(client.send(&get("/sie")).unwrap().text(), "good");
     }
     // What forbids it, and what does not know of it, are not stood in for.
-    origin.does(|_| answer(200, &["cache-control: max-age=60, must-revalidate, stale-if-error=600"], "x"));
+    origin.does(|_| {
+        answer(
+            200,
+            &["cache-control: max-age=60, must-revalidate, stale-if-error=600"],
+            "x",
+        )
+    });
     store(&lab, "/strict");
     expire(&lab);
     origin.does(|_| answer(503, &[], "bad"));
@@ -132,12 +171,18 @@ fn rfc5861_4_a_failing_upstream_is_stood_in_for() {
 #[test]
 fn rfc5861_3_a_stale_answer_is_given_at_once_and_refreshed_once() {
     let (origin, lab) = start();
-    let fields = ["etag: \"v1\"", "cache-control: max-age=60, stale-while-revalidate=600"];
+    let fields = [
+        "etag: \"v1\"",
+        "cache-control: max-age=60, stale-while-revalidate=600",
+    ];
     origin.does(move |_| answer(200, &fields, "old"));
     store(&lab, "/swr");
     origin.take();
     expire(&lab);
-    let fields = ["etag: \"v2\"", "cache-control: max-age=60, stale-while-revalidate=600"];
+    let fields = [
+        "etag: \"v2\"",
+        "cache-control: max-age=60, stale-while-revalidate=600",
+    ];
     origin.does(move |_| {
         std::thread::sleep(std::time::Duration::from_millis(300));
         answer(200, &fields, "new")
@@ -145,19 +190,39 @@ fn rfc5861_3_a_stale_answer_is_given_at_once_and_refreshed_once() {
     for _ in 0..5 {
         let stale = ask(&lab, &get("/swr"));
         assert_eq!(stale.text(), "old");
-        assert!(cache_status(&stale).starts_with("tidegate; hit; ttl="), "{}", cache_status(&stale));
+        assert!(
+            cache_status(&stale).starts_with("tidegate; hit; ttl="),
+            "{}",
+            cache_status(&stale)
+        );
     }
-    eventually("refreshed", "new".to_owned(), || ask(&lab, &get("/swr")).text());
+    eventually("refreshed", "new".to_owned(), || {
+        ask(&lab, &get("/swr")).text()
+    });
     let asked = origin.take();
     assert_eq!(asked.len(), 1, "{asked:#?}");
     assert!(asked[0].contains("if-none-match: \"v1\""), "{}", asked[0]);
-    assert!(asked[0].starts_with("get /swr http/1.1\r\n"), "{}", asked[0]);
+    assert!(
+        asked[0].starts_with("get /swr http/1.1\r\n"),
+        "{}",
+        asked[0]
+    );
 }
 
 #[test]
 fn rfc9110_14_parts_of_a_stored_answer() {
     let (origin, lab) = start();
-    origin.does(|_| answer(200, &["etag: \"v1\"", "cache-control: max-age=60", "content-type: text/x"], "0123456789"));
+    origin.does(|_| {
+        answer(
+            200,
+            &[
+                "etag: \"v1\"",
+                "cache-control: max-age=60",
+                "content-type: text/x",
+            ],
+            "0123456789",
+        )
+    });
     store(&lab, "/part");
     origin.take();
     let mut client = lab.client(0).timeout(SOON);
@@ -168,12 +233,18 @@ fn rfc9110_14_parts_of_a_stored_answer() {
         ("bytes=0-", 206, "0123456789", "bytes 0-9/10"),
     ] {
         let part = client.send(&get("/part").field("range", range)).unwrap();
-        assert_eq!((part.status, part.text().as_str()), (status, body), "{range}");
+        assert_eq!(
+            (part.status, part.text().as_str()),
+            (status, body),
+            "{range}"
+        );
         assert_eq!(part.get("content-range").as_deref(), Some(content_range));
         // The next request on the same connection is answered too.
         assert_eq!(client.send(&get("/part")).unwrap().text(), "0123456789");
     }
-    let other = get("/part").field("range", "bytes=0-1").field("if-range", "\"v0\"");
+    let other = get("/part")
+        .field("range", "bytes=0-1")
+        .field("if-range", "\"v0\"");
     assert_eq!(client.send(&other).unwrap().status, 200);
     assert!(origin.take().is_empty());
 }
@@ -183,15 +254,23 @@ fn interim_answers_and_trailers_pass_and_break_nothing() {
     let (origin, lab) = start();
     origin.does(|_| {
         let last = text(200, &["cache-control: max-age=60"], "body");
-        Act::Say(format!("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nx-early: 1\r\n\r\n{last}"))
+        Act::Say(format!(
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nx-early: 1\r\n\r\n{last}"
+        ))
     });
-    let address = lab.endpoints().unwrap().envoys[0].trim_start_matches("http://").to_owned();
+    let address = lab.endpoints().unwrap().envoys[0]
+        .trim_start_matches("http://")
+        .to_owned();
     let mut raw = TcpStream::connect(address).unwrap();
     raw.set_read_timeout(Some(SOON)).unwrap();
-    raw.write_all(b"GET /early HTTP/1.1\r\nhost: rules.example\r\nconnection: close\r\n\r\n").unwrap();
+    raw.write_all(b"GET /early HTTP/1.1\r\nhost: rules.example\r\nconnection: close\r\n\r\n")
+        .unwrap();
     let mut all = String::new();
     raw.read_to_string(&mut all).unwrap();
-    assert!(all.starts_with("HTTP/1.1 103 ") && all.contains("HTTP/1.1 200 ") && all.ends_with("body"), "{all}");
+    assert!(
+        all.starts_with("HTTP/1.1 103 ") && all.contains("HTTP/1.1 200 ") && all.ends_with("body"),
+        "{all}"
+    );
     store(&lab, "/early");
     let hit = ask(&lab, &get("/early"));
     assert_eq!((hit.text().as_str(), hit.get("x-early")), ("body", None));
@@ -199,7 +278,8 @@ fn interim_answers_and_trailers_pass_and_break_nothing() {
     origin.does(|_| {
         Act::Say(
             "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ntransfer-encoding: chunked\r\n\r\n\
-             4\r\nbody\r\n0\r\nx-trailer: 1\r\n\r\n".to_owned(),
+             4\r\nbody\r\n0\r\nx-trailer: 1\r\n\r\n"
+                .to_owned(),
         )
     });
     for _ in 0..3 {
@@ -213,7 +293,11 @@ fn interim_answers_and_trailers_pass_and_break_nothing() {
 fn the_key_and_the_query_of_a_policy() {
     let (origin, lab) = start();
     origin.does(|head| {
-        let tenant = head.lines().find(|line| line.starts_with("x-tenant:")).unwrap_or("none").to_owned();
+        let tenant = head
+            .lines()
+            .find(|line| line.starts_with("x-tenant:"))
+            .unwrap_or("none")
+            .to_owned();
         answer(200, &[], &tenant)
     });
     for tenant in ["a", "b"] {
@@ -223,7 +307,10 @@ fn the_key_and_the_query_of_a_policy() {
         let same = get("/user?a=2&b=1&utm_campaign=y").field("x-tenant", tenant);
         assert!(is_hit(&ask(&lab, &same)));
     }
-    assert!(!is_hit(&ask(&lab, &get("/user?a=2&b=1"))), "without a tenant");
+    assert!(
+        !is_hit(&ask(&lab, &get("/user?a=2&b=1"))),
+        "without a tenant"
+    );
     for head in origin.take() {
         assert!(head.starts_with("get /user?a=2&b=1 http/1.1"), "{head}");
     }
@@ -242,14 +329,18 @@ fn records_of_other_versions_are_no_danger() {
              local r = redis.call('HGET', k, f) redis.call('HSET', k, f, '{byte}' .. string.sub(r, 2)) end end end return 1"
         )
     };
-    lab.redis_cache().call(&["EVAL", &script("\\9"), "0"]).unwrap();
+    lab.redis_cache()
+        .call(&["EVAL", &script("\\9"), "0"])
+        .unwrap();
     for _ in 0..3 {
         let passed = ask(&lab, &get("/version"));
         assert_eq!((passed.status, passed.text().as_str()), (200, "good"));
         assert!(!is_hit(&passed));
     }
     // A known one whose bytes are not right is removed, and replaced.
-    lab.redis_cache().call(&["EVAL", &script("\\1"), "0"]).unwrap();
+    lab.redis_cache()
+        .call(&["EVAL", &script("\\1"), "0"])
+        .unwrap();
     store(&lab, "/version");
     assert_eq!(ask(&lab, &get("/version")).text(), "good");
 }

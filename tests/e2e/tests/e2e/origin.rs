@@ -100,12 +100,7 @@ pub(crate) fn text(status: u16, fields: &[&str], body: &str) -> String {
     format!("HTTP/1.1 {status} X\r\n{fields}{length}\r\n{body}")
 }
 
-fn serve(
-    stream: TcpStream,
-    script: &Mutex<Script>,
-    asked: &Mutex<Vec<String>>,
-    stop: &AtomicBool,
-) {
+fn serve(stream: TcpStream, script: &Mutex<Script>, asked: &Mutex<Vec<String>>, stop: &AtomicBool) {
     stream.set_nonblocking(false).unwrap();
     let patience = Some(Duration::from_millis(50));
     stream.set_read_timeout(patience).unwrap();
@@ -121,7 +116,10 @@ fn serve(
             Err(_) => continue,
         }
         let request = std::mem::take(&mut head).to_ascii_lowercase();
-        let act = script.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let act = script
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
