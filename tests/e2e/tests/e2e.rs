@@ -8,6 +8,8 @@ mod browser;
 mod cache;
 #[path = "e2e/cache_kit.rs"]
 mod cache_kit;
+#[path = "e2e/cache_rules.rs"]
+mod cache_rules;
 #[path = "e2e/conformance.rs"]
 mod conformance;
 #[path = "e2e/demo.rs"]
@@ -42,6 +44,8 @@ mod limits_fleet;
 mod limits_memory;
 #[path = "e2e/limits_pacing.rs"]
 mod limits_pacing;
+#[path = "e2e/origin.rs"]
+mod origin;
 #[path = "e2e/policy.rs"]
 mod policy;
 #[path = "e2e/program.rs"]
