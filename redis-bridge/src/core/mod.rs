@@ -10,6 +10,7 @@ mod exchanges;
 mod failure;
 mod holds;
 pub mod keys;
+mod latency;
 mod outbox;
 mod plan;
 mod redis_time;
@@ -27,9 +28,10 @@ pub use config::{Bounds, CoreConfig};
 pub use counters::{Counters, Errors, Ops};
 pub use failure::Failure;
 pub use keys::Keys;
+pub use latency::{Carrier, Latencies, Latency, Verb};
 pub use streams::StreamInfo;
 pub use types::{
-    BackendError, Batch, BatchId, Command, ConnId, Replies, RequestId, Role, Transmit,
+    BackendError, Batch, BatchId, Command, ConnId, Load, Replies, RequestId, Role, Transmit,
 };
 pub use value::Value;
 
@@ -72,6 +74,9 @@ pub struct Core {
     outbox: Outbox,
     redis_time: RedisTime,
     counters: Counters,
+    latencies: Latencies,
+    /// The latest that the shell said it is.
+    now: Duration,
     audit: Audits,
     returns: u64,
     draining: bool,
@@ -93,6 +98,8 @@ impl Core {
             outbox: Outbox::default(),
             redis_time: RedisTime::default(),
             counters: Counters::default(),
+            latencies: Latencies::default(),
+            now: Duration::ZERO,
             audit: Audits::default(),
             returns: 0,
             draining: false,
@@ -116,6 +123,7 @@ impl Core {
 
     /// One message of a stream: frames. A malformed one closes that stream and no other.
     pub fn handle_message(&mut self, conn: ConnId, message: &[u8], now: Duration) {
+        self.now = now;
         if self.streams.get_mut(conn).is_none() {
             return;
         }
@@ -142,6 +150,7 @@ impl Core {
         deadline_ms: u32,
         now: Duration,
     ) {
+        self.now = now;
         match resp::decode_all(body) {
             Ok(ops) => {
                 self.exchange(Origin::Request(request), &ops, deadline_ms, now);
@@ -155,6 +164,7 @@ impl Core {
 
     /// An operation of the admin API, answered by [`Transmit::Admin`].
     pub fn handle_admin(&mut self, request: RequestId, op: &AdminOp, now: Duration) {
+        self.now = now;
         self.counters.admin += 1;
         let time = match op {
             AdminOp::PurgeTag { .. } => PURGE_TIME,
@@ -163,12 +173,12 @@ impl Core {
         let busy = self.is_busy(0);
         let id = self
             .exchanges
-            .begin(Origin::Admin(request), 1, 0, now + time);
+            .begin(Origin::Admin(request), 1, 0, now, now + time);
         let begun = if busy {
             self.counters.busy += 1;
             Err(Failure::Busy)
         } else {
-            plan::begin_admin(op, &mut self.context(now))
+            plan::begin_admin(op, &mut self.context(now)).map(|begun| (Verb::Admin, begun))
         };
         self.begin(id, 0, begun);
         self.end_if_complete(id);
@@ -192,10 +202,14 @@ impl Core {
 
     /// A batch ended: one reply per command, in order, or none at all.
     pub fn handle_replies(&mut self, batch: BatchId, replies: Replies, now: Duration) {
+        self.now = now;
         if replies.is_err() {
             self.counters.batches_failed += 1;
         }
-        let complete = self.tasks.replies(batch, replies.map_err(Failure::from));
+        let latencies = &mut self.latencies;
+        let took = |script, since| latencies.script(script, now.saturating_sub(since));
+        let replies = replies.map_err(Failure::from);
+        let complete = self.tasks.replies(batch, replies, took);
         let Some((complete, fits)) = complete else {
             self.counters.bug += 1;
             return;
@@ -237,6 +251,7 @@ impl Core {
 
     /// Answers whose turn has come, and ends every exchange whose deadline is not after `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
+        self.now = now;
         while let Some((task, outcome)) = self.holds.pop(now) {
             if let Some((exchange, slot)) = self.tasks.place(task) {
                 self.settle(task, exchange, slot, outcome);
@@ -280,6 +295,7 @@ impl Core {
                 role,
                 bounds.commands_per_batch,
                 in_flight,
+                now,
                 |exchange| self.exchanges.has_ended(exchange),
                 &mut over,
             )
@@ -307,6 +323,24 @@ impl Core {
     /// Totals since start.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How long things took since start.
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
+    /// What is held now, and its bounds.
+    pub fn load(&self) -> Load {
+        let [state, cache, durable] = self.tasks.load();
+        Load {
+            exchanges: self.exchanges.items(),
+            exchanges_max: self.config.bounds.pending_items,
+            bytes: self.exchanges.bytes(),
+            bytes_max: self.config.bounds.pending_bytes,
+            waiting: [state.0, cache.0, durable.0],
+            in_flight: [state.1, cache.1, durable.1],
+        }
     }
 
     /// The workers that are connected, and which policy is live on each.
@@ -405,7 +439,7 @@ impl Core {
         };
         let wait = Duration::from_millis(u64::from(deadline_ms)).min(bounds.longest_deadline);
         let held = if refusal.is_some() { 0 } else { bytes };
-        let id = self.exchanges.begin(origin, ops.len(), held, now + wait);
+        let id = (self.exchanges).begin(origin, ops.len(), held, now, now + wait);
         if let Origin::Stream { conn, id: theirs } = origin
             && let Some(stream) = self.streams.get_mut(conn)
         {
@@ -421,18 +455,21 @@ impl Core {
         self.end_if_complete(id);
     }
 
-    fn parse(&mut self, op: &Wire<'_>, now: Duration) -> Result<Begun, Failure> {
+    fn parse(&mut self, op: &Wire<'_>, now: Duration) -> Result<(Verb, Begun), Failure> {
         let op = Op::parse(op)?;
         self.counters.op(&op);
-        plan::begin(&op, &mut self.context(now))
+        let begun = plan::begin(&op, &mut self.context(now))?;
+        Ok((Verb::of(&op), begun))
     }
 
     /// Puts an operation to work, or settles it when it cannot.
-    fn begin(&mut self, exchange: u64, slot: usize, begun: Result<Begun, Failure>) {
+    fn begin(&mut self, exchange: u64, slot: usize, begun: Result<(Verb, Begun), Failure>) {
         match begun {
-            Ok((plan, mut round)) => {
+            Ok((verb, (plan, mut round))) => {
                 round.role = self.role(round.role);
-                let task = self.tasks.begin(exchange, slot, plan, round);
+                let task = self
+                    .tasks
+                    .begin(exchange, slot, (verb, self.now), plan, round);
                 self.exchanges.task_begun(exchange, task);
             }
             Err(failure) => {
@@ -483,6 +520,9 @@ impl Core {
 
     /// A task is over.
     fn settle(&mut self, task: u64, exchange: u64, slot: usize, outcome: Outcome) {
+        if let Some((verb, since)) = self.tasks.begun(task) {
+            self.latencies.verb(verb, self.now.saturating_sub(since));
+        }
         if !self.exchanges.settle(exchange, slot, outcome) {
             self.counters.dropped_late += 1;
         }
@@ -515,6 +555,13 @@ impl Core {
 
     /// Tells the caller; what has no outcome has timed out.
     fn answer(&mut self, ended: Ended) {
+        let carrier = match ended.origin {
+            Origin::Admin(_) => Carrier::Admin,
+            Origin::Request(_) => Carrier::Unary,
+            Origin::Stream { .. } => Carrier::Stream,
+        };
+        let took = self.now.saturating_sub(ended.begun);
+        self.latencies.exchange(carrier, took);
         let outcomes = ended.outcomes.into_iter();
         let outcomes = outcomes.map(|o| o.unwrap_or(Outcome::Failed(Failure::Timeout)));
         let outcomes: Vec<Outcome> = outcomes.collect();
