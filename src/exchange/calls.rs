@@ -95,8 +95,9 @@ impl Calls {
         let most = self.table.len().saturating_mul(2).saturating_add(SWEEP);
         if pending.patient {
             if self.slow.len() > most {
-                self.slow
-                    .retain(|Reverse((at, id))| self.table.get(id).is_some_and(|p| p.deadline == *at));
+                self.slow.retain(|Reverse((at, id))| {
+                    self.table.get(id).is_some_and(|p| p.deadline == *at)
+                });
             }
             self.slow.push(Reverse((pending.deadline, id)));
         } else {

@@ -15,6 +15,8 @@ impl Core {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
+        // What was held in case this round would take too long.
+        self.holds.forget(id);
         let (exchange, slot) = (task.exchange, task.slot);
         let replicated = task.is_replicated();
         let answers = task.take_answers();
@@ -35,6 +37,13 @@ impl Core {
                     self.end_task(id);
                 } else {
                     self.run(id, round);
+                }
+            }
+            Next::RunWithin(round, outcome) => {
+                self.run(id, round);
+                if let Some(deadline) = self.exchanges.deadline(exchange) {
+                    let half = deadline.saturating_sub(now) / 2;
+                    self.holds.hold(id, now + half, outcome);
                 }
             }
             Next::Hold(outcome, wait) if !self.exchanges.has_ended(exchange) => {
@@ -85,12 +94,23 @@ impl Core {
         let ended = self.exchanges.end(id)?;
         for task in &ended.tasks {
             let held = self.holds.forget(*task).is_some();
+            if held {
+                self.late(*task);
+            }
             // One that looks for others too goes on until it is answered.
             if held || self.fills.leave(*task) && !self.fills.looks(*task) {
                 self.end_task(*task);
             }
         }
         Some(ended)
+    }
+
+    /// What is held for it is told, or nobody waits for it any more, before its round is over.
+    pub(super) fn late(&mut self, task: u64) {
+        let task = self.tasks.get_mut(task);
+        if let Some(plan) = task.and_then(|task| task.plan.as_mut()) {
+            plan.late(&mut self.repeats);
+        }
     }
 
     pub(super) fn end_task(&mut self, id: u64) {

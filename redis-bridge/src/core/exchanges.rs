@@ -177,6 +177,12 @@ impl Exchanges {
             .unwrap_or_default()
     }
 
+    /// When it ends without an answer; `None` when it has ended.
+    pub(super) fn deadline(&self, id: u64) -> Option<Duration> {
+        let open = self.all.get(&id).filter(|exchange| !exchange.ended);
+        open.map(|exchange| exchange.deadline)
+    }
+
     pub(super) fn has_ended(&self, id: u64) -> bool {
         self.all.get(&id).is_none_or(|exchange| exchange.ended)
     }

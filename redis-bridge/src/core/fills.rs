@@ -48,7 +48,14 @@ pub(super) enum Due {
 
 impl Fills {
     /// Holds a task.
-    pub(super) fn join(&mut self, task: u64, fill: &Fill, until: Duration, now: Duration, left: Duration) {
+    pub(super) fn join(
+        &mut self,
+        task: u64,
+        fill: &Fill,
+        until: Duration,
+        now: Duration,
+        left: Duration,
+    ) {
         let id = match self.by_fill.get(fill) {
             Some(id) => *id,
             None => {
@@ -87,7 +94,10 @@ impl Fills {
     /// There is news about what is stored under this key.
     pub(super) fn wake(&mut self, key: &[u8]) {
         let from = Fill::first_of(key);
-        let of_key = self.by_fill.range(from..).take_while(|(fill, _)| fill.key == key);
+        let of_key = self
+            .by_fill
+            .range(from..)
+            .take_while(|(fill, _)| fill.key == key);
         let ids: Vec<u64> = of_key.map(|(_, id)| *id).collect();
         for id in ids {
             if let Some(group) = self.groups.get_mut(&id) {
@@ -137,7 +147,11 @@ impl Fills {
             return false;
         };
         let again = self.groups.get(&id).is_some_and(|group| group.again);
-        let at = if again { Duration::ZERO } else { now + left.min(LOOK_AGAIN) };
+        let at = if again {
+            Duration::ZERO
+        } else {
+            now + left.min(LOOK_AGAIN)
+        };
         self.look_at(id, at, true);
         self.collect(id);
         true
@@ -148,7 +162,11 @@ impl Fills {
         let Some(id) = self.looked(task) else {
             return Vec::new();
         };
-        let tasks: Vec<u64> = self.groups.get(&id).map(|g| g.tasks.iter().copied().collect()).unwrap_or_default();
+        let tasks: Vec<u64> = self
+            .groups
+            .get(&id)
+            .map(|g| g.tasks.iter().copied().collect())
+            .unwrap_or_default();
         for task in &tasks {
             self.leave(*task);
         }
@@ -162,7 +180,10 @@ impl Fills {
         let id = self.looked(task)?;
         let heir = match self.holds(task) {
             true => Some(task),
-            false => self.groups.get(&id).and_then(|group| group.tasks.front().copied()),
+            false => self
+                .groups
+                .get(&id)
+                .and_then(|group| group.tasks.front().copied()),
         };
         if let Some(heir) = heir {
             self.leave(heir);

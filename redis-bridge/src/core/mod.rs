@@ -50,10 +50,10 @@ use redis_time::RedisTime;
 use std::time::Duration;
 use streams::Streams;
 use tasks::Tasks;
-use turns::Turns;
-use unshared::Unshared;
 use tidegate::wire::resp::{self, Value as Wire};
 use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge};
+use turns::Turns;
+use unshared::Unshared;
 
 /// How long an admin operation may take.
 const ADMIN_TIME: Duration = Duration::from_secs(5);
@@ -86,6 +86,7 @@ pub struct Core {
     redis_time: RedisTime,
     counters: Counters,
     audit: Audits,
+    repeats: Vec<Vec<Revocation>>,
     returns: u64,
     /// The latest time it was told.
     seen: Duration,
@@ -113,6 +114,7 @@ impl Core {
             redis_time: RedisTime::default(),
             counters: Counters::default(),
             audit: Audits::default(),
+            repeats: Vec::new(),
             returns: 0,
             seen: Duration::ZERO,
             draining: false,
@@ -269,9 +271,8 @@ impl Core {
     /// Answers whose turn has come, and ends every exchange whose deadline is not after `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
         while let Some((task, outcome)) = self.holds.pop(now) {
-            if let Some((exchange, slot)) = self.tasks.place(task) {
-                self.settle(task, exchange, slot, outcome);
-            }
+            self.late(task);
+            self.settle_task(task, outcome);
         }
         self.look_again(now);
         while let Some(id) = self.exchanges.expired(now) {
@@ -333,6 +334,12 @@ impl Core {
     /// Something to send. All replies that are ready for one stream are one message.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.poll()
+    }
+
+    /// Revocations that only a primary has: to be asked for again, with [`AdminOp::Repeat`], until the
+    /// answer says that a replica has them.
+    pub fn poll_repeat(&mut self) -> Option<Vec<Revocation>> {
+        self.repeats.pop()
     }
 
     /// A line for the audit log.
@@ -511,6 +518,7 @@ impl Core {
             counters: &mut self.counters,
             audit: &mut self.audit,
             replicated: true,
+            repeats: &mut self.repeats,
             returns: &mut self.returns,
             calendars: &mut self.calendars,
             redis_us: self.redis_time.at(now),

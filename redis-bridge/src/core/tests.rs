@@ -8,6 +8,7 @@ mod limits;
 mod options;
 mod props;
 mod rig;
+mod session_durable;
 mod session_masters;
 mod session_verbs;
 mod sessions;

@@ -24,10 +24,13 @@ pub(super) fn refuses(outcome: &Outcome) -> bool {
     let Outcome::Value(value) = outcome else {
         return matches!(outcome, Outcome::Failed(_));
     };
-    let first = resp::decode_all(value).ok().and_then(|values| match values.first()?.as_array()? {
-        [first, ..] => Some(matches!(first, Wire::Integer(0) | Wire::Simple(b"absent"))),
-        [] => None,
-    });
+    let first =
+        resp::decode_all(value)
+            .ok()
+            .and_then(|values| match values.first()?.as_array()? {
+                [first, ..] => Some(matches!(first, Wire::Integer(0) | Wire::Simple(b"absent"))),
+                [] => None,
+            });
     first.unwrap_or(false)
 }
 

@@ -165,7 +165,11 @@ fn l1_a_call_that_is_held_is_waited_for_as_long_as_the_bridge_says() {
     let held = h.submit(1).unwrap();
     let silent = h.submit(2).unwrap();
     let mut message = Vec::new();
-    crate::wire::FromBridge::Held { id: held.0, ms: 200 }.encode(&mut message);
+    crate::wire::FromBridge::Held {
+        id: held.0,
+        ms: 200,
+    }
+    .encode(&mut message);
     h.client.handle_message(0, &message, h.now);
     let mut ended = Vec::new();
     for _ in 0..40 {

@@ -7,6 +7,7 @@ use super::run::{Req, get, lines, req};
 use crate::cache::Record;
 use crate::http::Headers;
 use crate::stream::Input;
+use crate::wire::op::Want;
 use core::time::Duration;
 
 const PUBLIC: (&str, &str) = ("cache-control", "public, max-age=30");
@@ -140,10 +141,10 @@ fn head_stores_nothing_and_holds_no_lease_that_a_get_would_wait_for() {
         b"",
     );
     assert_eq!(stores, 0);
-    let Asked::Get { lease_ms, .. } = &rig.sent[0].ops[0] else {
+    let Asked::Get { want, .. } = &rig.sent[0].ops[0] else {
         panic!("{:?}", rig.sent);
     };
-    assert_eq!(*lease_ms, 1);
+    assert_eq!(*want, Want::Read);
 }
 
 #[test]

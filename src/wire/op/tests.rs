@@ -72,6 +72,7 @@ impl Args {
                 lease: &self.f16[1],
                 lease_ms: self.ttl,
                 wait_ms: self.age.min(MAX_HOLD_MS),
+                want: [Want::Fill, Want::Read, Want::Refresh, Want::Wait][self.bytes.len() % 4],
             }),
             Op::CacheInvalidate {
                 urls: vec![&self.url, &self.url],
@@ -89,6 +90,7 @@ impl Args {
                 lease: &self.f16[1],
                 asked: &self.f16[0],
                 age_ms: self.age,
+                fresh_ms: self.ttl / 2,
                 ttl_ms: self.ttl,
                 record,
                 tags,
@@ -122,6 +124,7 @@ impl Args {
                 roles: vary,
                 data: record,
                 old: (self.age.is_multiple_of(2)).then_some((&self.f12, &self.f18)),
+                readable: self.age.is_multiple_of(3),
             }),
             Op::SessionEnd(SessionEnd {
                 realm,
@@ -282,6 +285,7 @@ proptest! {
                 }
                 Op::CachePut(put) => put.tags.clear(),
                 Op::CacheInvalidate { urls } => urls.truncate(1),
+                Op::SessionCreate(new) => new.readable = false,
                 Op::SessionGet(get) => get.data = true,
                 _ => {}
             }
@@ -311,7 +315,16 @@ const F18: &[u8] = &[18; 18];
 /// A good operation of each verb, to be spoiled.
 fn good(verb: &str) -> Vec<&'static [u8]> {
     match verb {
-        "CACHE.GET" => vec![b"CACHE.GET", b"http://a/", F16, b"", F16, b"1", b"0"],
+        "CACHE.GET" => vec![
+            b"CACHE.GET",
+            b"http://a/",
+            F16,
+            b"",
+            F16,
+            b"1",
+            b"0",
+            b"fill",
+        ],
         "CACHE.PASS" => vec![b"CACHE.PASS", b"http://a/", F16, F16, b"0"],
         "CACHE.INVALIDATE" => vec![b"CACHE.INVALIDATE", b"http://a/"],
         "CACHE.PUT" => {
@@ -322,6 +335,7 @@ fn good(verb: &str) -> Vec<&'static [u8]> {
                 b"",
                 F16,
                 F16,
+                b"0",
                 b"0",
                 b"1",
                 b"r",
@@ -429,6 +443,12 @@ fn x7_each_bad_argument_is_named() {
             Ttl,
         ),
         (
+            "CACHE.GET",
+            7,
+            &[b"", b"Fill", b"fill ", b"store"],
+            Argument("want"),
+        ),
+        (
             "CACHE.INVALIDATE",
             1,
             &[b"", b"a b", &long_url],
@@ -460,8 +480,14 @@ fn x7_each_bad_argument_is_named() {
             Argument("age_ms"),
         ),
         ("CACHE.PUT", 5, &[&[0; 17]], Argument("asked")),
-        ("CACHE.PUT", 7, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
-        ("CACHE.PUT", 9, &[b"", &[b't'; 257]], Argument("tag")),
+        (
+            "CACHE.PUT",
+            7,
+            &[b"", b"-1", b"00", over_ttl],
+            Argument("fresh_ms"),
+        ),
+        ("CACHE.PUT", 8, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
+        ("CACHE.PUT", 10, &[b"", &[b't'; 257]], Argument("tag")),
         (
             "LIMIT.TAKE",
             1,

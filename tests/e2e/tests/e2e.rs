@@ -8,6 +8,8 @@ mod browser;
 mod cache;
 #[path = "e2e/cache_kit.rs"]
 mod cache_kit;
+#[path = "e2e/cache_rules.rs"]
+mod cache_rules;
 #[path = "e2e/conformance.rs"]
 mod conformance;
 #[path = "e2e/demo.rs"]
@@ -42,6 +44,8 @@ mod limits_fleet;
 mod limits_memory;
 #[path = "e2e/limits_pacing.rs"]
 mod limits_pacing;
+#[path = "e2e/origin.rs"]
+mod origin;
 #[path = "e2e/policy.rs"]
 mod policy;
 #[path = "e2e/program.rs"]
@@ -62,6 +66,8 @@ mod session_bridge;
 mod session_csrf;
 #[path = "e2e/session_failure.rs"]
 mod session_failure;
+#[path = "e2e/session_keys.rs"]
+mod session_keys;
 #[path = "e2e/session_kit.rs"]
 mod session_kit;
 #[path = "e2e/session_life.rs"]
@@ -70,6 +76,8 @@ mod session_life;
 mod session_login;
 #[path = "e2e/session_paths.rs"]
 mod session_paths;
+#[path = "e2e/session_readable.rs"]
+mod session_readable;
 #[path = "e2e/session_spoofing.rs"]
 mod session_spoofing;
 #[path = "e2e/session_token.rs"]

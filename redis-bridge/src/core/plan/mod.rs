@@ -7,7 +7,7 @@ mod limit;
 mod purge;
 mod session;
 
-use super::admin::AdminOp;
+use super::admin::{AdminOp, Revocation};
 use super::audit::Audits;
 use super::calendar::Calendars;
 use super::config::CoreConfig;
@@ -44,6 +44,9 @@ pub(super) enum Next {
     /// Done, but whoever asked has to wait this long.
     Hold(Outcome, Duration),
     Run(Round),
+    /// Whoever asked waits for this round half of the time that is left, and is told this when it is not
+    /// over by then: [`Plan::late`].
+    RunWithin(Round, Outcome),
     /// Done: whoever asked fills the object, and keeps others waiting until it has.
     Turn(Outcome),
     /// Somebody else fills the object, and has so long for it before another one may.
@@ -59,6 +62,8 @@ pub(super) struct Context<'a> {
     pub(super) audit: &'a mut Audits,
     /// A replica has what the last round wrote, or there is none; of rounds of [`Role::Durable`].
     pub(super) replicated: bool,
+    /// Takes revocations that have to be repeated until a replica has them.
+    pub(super) repeats: &'a mut Vec<Vec<Revocation>>,
     /// Compensations so far: with the bridge's id it names one.
     pub(super) returns: &'a mut u64,
     pub(super) calendars: &'a mut Calendars,
@@ -75,6 +80,10 @@ pub(super) struct Context<'a> {
 pub(super) trait Plan: Send {
     /// Takes the answers of the last round, one per command in order.
     fn next(&mut self, answers: Vec<Answer>, cx: &mut Context<'_>) -> Next;
+
+    /// The round of [`Next::RunWithin`] took too long, or nobody waits any more: the plan ends. What no
+    /// replica is known to have goes to `repeats`.
+    fn late(&mut self, _repeats: &mut Vec<Vec<Revocation>>) {}
 
     /// The look-up of an object that it is.
     fn look_up(&mut self) -> Option<&mut Get> {

@@ -149,7 +149,11 @@ fn a_filler_that_stalls_is_succeeded_and_costs_the_others_their_patience_at_most
     }
     assert_eq!(words(&mut rig), said(&[]));
     later(&mut rig, 100 * MS);
-    assert_eq!(words(&mut rig), said(&[(2, "fill")]), "after three quarters");
+    assert_eq!(
+        words(&mut rig),
+        said(&[(2, "fill")]),
+        "after three quarters"
+    );
     later(&mut rig, 500 * MS);
     assert_eq!(words(&mut rig), said(&[(3, "miss"), (4, "miss")]));
     assert_eq!(rig.core.counters().held_too_long, 2);
@@ -170,8 +174,7 @@ fn a_stream_that_ends_gives_its_turns_back() {
     rig.core.handle_close(dead);
     rig.run();
     // The word of it comes back through Redis.
-    rig.core
-        .handle_filled(&crate::core::keys::hash16(URL));
+    rig.core.handle_filled(&crate::core::keys::hash16(URL));
     later(&mut rig, MS);
     assert_eq!(words(&mut rig), said(&[(2, "fill")]));
     assert_eq!(rig.core.held(), 1);
@@ -230,8 +233,18 @@ fn who_is_refused_does_not_wait() {
     let mut rig = Rig::new();
     let conn = rig.open(1);
     let full = take(&[1; 16], &[1; 8], 1);
-    rig.exchange(conn, 1, 100, &[look(&[1; 16], 2000), Op::LimitTake(vec![full])]);
-    rig.exchange(conn, 2, 100, &[look(&[2; 16], 2000), Op::LimitTake(vec![full])]);
+    rig.exchange(
+        conn,
+        1,
+        100,
+        &[look(&[1; 16], 2000), Op::LimitTake(vec![full])],
+    );
+    rig.exchange(
+        conn,
+        2,
+        100,
+        &[look(&[2; 16], 2000), Op::LimitTake(vec![full])],
+    );
     rig.exchange(conn, 3, 100, &[look(&[3; 16], 2000)]);
     rig.run();
     assert_eq!(words(&mut rig), said(&[(1, "fill"), (2, "miss")]));
