@@ -1,17 +1,22 @@
 //! The command line. No flag takes a secret; see [`crate::secrets`].
 
-use crate::backend::{Login, Target, TargetError};
+use crate::backend::{CertificateFiles, LoginError, Source, TargetError, Url};
+use crate::doctor;
 use crate::listener::Address;
+use crate::policy::{Policy, PolicyError};
 use crate::secrets::{Credential, Secret, SecretError};
 use crate::serve::Options;
 use crate::vault::Vault;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tidegate::session::Keys;
+
+const REDIS_USER: &str = "TIDEGATE_REDIS_USER";
+const REDIS_PASSWORD: &str = "TIDEGATE_REDIS_PASSWORD";
 
 /// tidegate's bridge between Envoy and Redis.
 #[derive(Debug, Parser)]
@@ -33,6 +38,8 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Look at the Redis of both roles and say what must be mended before production.
+    Doctor(Box<Doctor>),
     /// Print fresh secrets as an environment file.
     Keygen,
     /// Print the JSON Schema of a policy file.
@@ -47,29 +54,9 @@ pub enum Command {
     Version,
 }
 
-/// `serve`.
+/// Which Redis.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Secrets come from the environment, or from a file that NAME_FILE names:
-  TIDEGATE_ADMIN_TOKEN     credential of the admin listener (required)
-  TIDEGATE_SESSION_KEYS    kid:base64url,... keys that sign tokens (required)
-  TIDEGATE_MASTER_KEY      base64url, 32 bytes: seals sessions in Redis (required); key,key: the first
-                           seals, all open
-  TIDEGATE_BRIDGE_TOKEN    credential of the data listener (required on TCP)
-  TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD"
-)]
-pub struct Serve {
-    /// Data listener: unix:/path or tcp:ip:port.
-    #[arg(long, env = "TIDEGATE_DATA", value_name = "ADDRESS")]
-    pub data: Address,
-    /// Admin listener.
-    #[arg(
-        long,
-        env = "TIDEGATE_ADMIN",
-        default_value = "127.0.0.1:10040",
-        value_name = "IP:PORT"
-    )]
-    pub admin: SocketAddr,
+struct RedisArgs {
     // Not parsed by clap, which repeats a value it refuses: this one may hold a password.
     /// Redis of sessions and limits: redis://, redis+unix://, redis-sentinel:// or redis-cluster://.
     #[arg(
@@ -87,6 +74,138 @@ pub struct Serve {
         hide_env_values = true
     )]
     redis_cache: Option<String>,
+    /// Who may vouch for Redis over TLS (rediss://), PEM; the system's CAs when not given.
+    #[arg(long, env = "TIDEGATE_REDIS_CA", value_name = "FILE")]
+    redis_ca: Option<PathBuf>,
+    /// The bridge's certificate for Redis, PEM.
+    #[arg(long, env = "TIDEGATE_REDIS_CERT", value_name = "FILE")]
+    redis_cert: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long, env = "TIDEGATE_REDIS_KEY", value_name = "FILE")]
+    redis_key: Option<PathBuf>,
+}
+
+impl RedisArgs {
+    /// Where a login comes from: its variables, and the files that are named here.
+    fn login(&self, user: &'static str, password: &'static str) -> Source {
+        Source {
+            user,
+            password,
+            files: CertificateFiles {
+                ca: self.redis_ca.clone(),
+                cert: self.redis_cert.clone(),
+                key: self.redis_key.clone(),
+            },
+        }
+    }
+
+    /// The state's and the cache's.
+    fn urls(&self) -> Result<(Url, Url), UsageError> {
+        let redis = target("--redis", &self.redis)?;
+        let cache = match &self.redis_cache {
+            Some(url) => target("--redis-cache", url)?,
+            None => redis.clone(),
+        };
+        Ok((redis, cache))
+    }
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It reads and, without --after-restore, changes nothing. Exit status: 0 nothing is wrong, 1 something is, 2 it was called wrongly.
+
+Secrets come from the environment, or from a file that NAME_FILE names:
+  TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD    the bridge's login, whose rights are checked
+  TIDEGATE_DOCTOR_USER, TIDEGATE_DOCTOR_PASSWORD  who may see configuration and users: +info +time
+                                                  +config|get +acl +command +cluster|info +cluster|nodes"
+)]
+pub struct Doctor {
+    #[command(flatten)]
+    redis: RedisArgs,
+    /// The policy file, for its namespace.
+    #[arg(long, env = "TIDEGATE_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// First segment of every Redis key; the policy's when not given, else tg.
+    #[arg(long, env = "TIDEGATE_NAMESPACE", value_parser = namespace)]
+    pub namespace: Option<String>,
+    /// For people or for programs.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// What is doubtful, and what could not be looked at, is wrong too.
+    #[arg(long)]
+    pub strict: bool,
+    /// End all sessions, for a backup that was restored brings back those that were ended since.
+    #[arg(long, conflicts_with_all = ["format", "strict"])]
+    pub after_restore: bool,
+}
+
+/// How a result is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One object.
+    Json,
+    /// Lines.
+    #[default]
+    Text,
+}
+
+impl Doctor {
+    /// Adds the secrets, and the policy's namespace.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake.
+    pub fn into_options(self) -> Result<doctor::Options, UsageError> {
+        let (redis, redis_cache) = self.redis.urls()?;
+        let login = self.redis.login(REDIS_USER, REDIS_PASSWORD).read()?;
+        let operator = (self.redis)
+            .login("TIDEGATE_DOCTOR_USER", "TIDEGATE_DOCTOR_PASSWORD")
+            .read()?;
+        let named = operator.user.is_some() || operator.password.is_some();
+        let namespace = match (self.namespace, &self.policy) {
+            (Some(namespace), _) => namespace,
+            (None, Some(path)) => {
+                let policy = Policy::read(path).map_err(UsageError::Policy)?;
+                policy.namespace
+            }
+            (None, None) => "tg".to_owned(),
+        };
+        Ok(doctor::Options {
+            redis,
+            redis_cache,
+            login,
+            operator: named.then_some(operator),
+            namespace,
+        })
+    }
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Secrets come from the environment, or from a file that NAME_FILE names:
+  TIDEGATE_ADMIN_TOKEN     credential of the admin listener (required)
+  TIDEGATE_SESSION_KEYS    kid:base64url,... keys that sign tokens (required)
+  TIDEGATE_MASTER_KEY      base64url, 32 bytes: seals sessions in Redis (required); key,key: the first
+                           seals, all open
+  TIDEGATE_BRIDGE_TOKEN    credential of the data listener (required on TCP)
+  TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD (files are read again when they change, certificates too)"
+)]
+pub struct Serve {
+    /// Data listener: unix:/path or tcp:ip:port.
+    #[arg(long, env = "TIDEGATE_DATA", value_name = "ADDRESS")]
+    pub data: Address,
+    /// Admin listener.
+    #[arg(
+        long,
+        env = "TIDEGATE_ADMIN",
+        default_value = "127.0.0.1:10040",
+        value_name = "IP:PORT"
+    )]
+    pub admin: SocketAddr,
+    #[command(flatten)]
+    redis: RedisArgs,
     /// The policy file: realms, limits, namespace. Read again when it changes.
     #[arg(long, env = "TIDEGATE_POLICY", value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -102,11 +221,7 @@ impl Serve {
     ///
     /// The first mistake.
     pub fn into_options(self) -> Result<Options, UsageError> {
-        let redis = target("--redis", &self.redis)?;
-        let redis_cache = match &self.redis_cache {
-            Some(url) => target("--redis-cache", url)?,
-            None => redis.clone(),
-        };
+        let (redis, redis_cache) = self.redis.urls()?;
         let admin_token = Credential::new(&Secret::required("TIDEGATE_ADMIN_TOKEN")?);
         let bridge_token = Secret::from_env("TIDEGATE_BRIDGE_TOKEN")?;
         Ok(Options {
@@ -114,10 +229,7 @@ impl Serve {
             admin: self.admin,
             redis,
             redis_cache,
-            login: Login {
-                user: Secret::from_env("TIDEGATE_REDIS_USER")?,
-                password: Secret::from_env("TIDEGATE_REDIS_PASSWORD")?,
-            },
+            login: self.redis.login(REDIS_USER, REDIS_PASSWORD),
             policy: self.policy,
             namespace: self.namespace,
             admin_token,
@@ -165,14 +277,18 @@ fn vault(name: &'static str) -> Result<Vault, SecretError> {
     })
 }
 
-fn target(flag: &'static str, url: &str) -> Result<Target, UsageError> {
+fn target(flag: &'static str, url: &str) -> Result<Url, UsageError> {
     url.parse()
         .map_err(|error| UsageError::Target { flag, error })
 }
 
-/// Why `serve` was called wrongly.
+/// Why a command was called wrongly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageError {
+    /// Who the bridge is to Redis cannot be read.
+    Login(LoginError),
+    /// The policy file was refused.
+    Policy(PolicyError),
     /// A secret is missing or malformed.
     Secret(SecretError),
     /// A URL names no Redis.
@@ -184,6 +300,12 @@ pub enum UsageError {
     },
 }
 
+impl From<LoginError> for UsageError {
+    fn from(e: LoginError) -> Self {
+        Self::Login(e)
+    }
+}
+
 impl From<SecretError> for UsageError {
     fn from(e: SecretError) -> Self {
         Self::Secret(e)
@@ -193,6 +315,8 @@ impl From<SecretError> for UsageError {
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Login(error) => write!(f, "{error}"),
+            Self::Policy(error) => write!(f, "policy: {error}"),
             Self::Secret(error) => write!(f, "{error}"),
             Self::Target { flag, error } => write!(f, "{flag}: {error}"),
         }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 /// Events that wait for the owner, at most; whoever has one more waits with it, and so does its peer.
 const QUEUE: usize = 4096;
@@ -114,13 +113,11 @@ impl Handle {
         let request = RequestId(self.id());
         let (answer, answered) = oneshot::channel();
         let event = Event::Exchange(request, body, deadline_ms, answer);
-        let started = Instant::now();
         let sent = self.events.send(event).await;
         sent.map_err(|_| ExchangeError::Leaving)?;
         let mut guard = Waiting::new(self, request);
         let result = answered.await;
         guard.done = true;
-        self.metrics.exchange(started.elapsed());
         result.unwrap_or(Err(ExchangeError::Leaving))
     }
 

@@ -5,6 +5,7 @@ pub mod backend;
 pub mod check;
 pub mod cli;
 pub mod core;
+pub mod doctor;
 pub mod grpc;
 pub mod handle;
 pub mod listener;

@@ -1,8 +1,8 @@
 //! The `redis-bridge` program.
 
 use clap::Parser as _;
-use redis_bridge::cli::{self, Cli, Command, Serve};
-use redis_bridge::{VERSION, check, serve, shutdown};
+use redis_bridge::cli::{self, Cli, Command, Doctor, Format, Serve};
+use redis_bridge::{VERSION, check, doctor, serve, shutdown};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         }
+        Command::Doctor(args) => examine(*args),
         Command::Keygen => match cli::keygen() {
             Ok(text) => print(text.trim_end()),
             Err(error) => fail(1, &error.to_string()),
@@ -32,6 +33,34 @@ fn main() -> ExitCode {
         })),
         Command::Serve(args) => start(*args, cli.log.as_deref()),
         Command::Version => print(&format!("redis-bridge {VERSION}")),
+    }
+}
+
+fn examine(args: Doctor) -> ExitCode {
+    let (format, strict, after_restore) = (args.format, args.strict, args.after_restore);
+    let options = match args.into_options() {
+        Ok(options) => options,
+        Err(error) => return fail(USAGE, &error.to_string()),
+    };
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error.to_string()),
+    };
+    if after_restore {
+        let ended = doctor::after_restore::end_all(&options);
+        return match runtime.block_on(ended) {
+            Ok(ended) => print(&ended.to_string()),
+            Err(error) => fail(1, &error.to_string()),
+        };
+    }
+    let report = runtime.block_on(doctor::run(&options));
+    let text = match format {
+        Format::Json => report.json(),
+        Format::Text => report.text(),
+    };
+    match lines(&mut std::io::stdout(), &[text]) {
+        true => ExitCode::from(report.status(strict)),
+        false => ExitCode::FAILURE,
     }
 }
 
@@ -53,11 +82,7 @@ fn start(args: Serve, log: Option<&str>) -> ExitCode {
         Ok(options) => options,
         Err(error) => return fail(USAGE, &error.to_string()),
     };
-    // One thread: the core has one owner, and a second thread only adds wake-ups between the two.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error.to_string()),
     };
@@ -71,6 +96,13 @@ fn start(args: Serve, log: Option<&str>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(USAGE, &error.to_string()),
     }
+}
+
+/// One thread: the core has one owner, and a second thread only adds wake-ups between the two.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// HTTP libraries print header fields and bytes at their lower levels, credentials among them, so no

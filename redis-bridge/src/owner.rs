@@ -169,7 +169,7 @@ impl Owner {
             tracing::info!(target: "tidegate_bridge::audit", "{audit}");
         }
         self.metrics.held.set(self.core.held().cast_signed() as i64);
-        self.metrics.publish(self.core.counters());
+        self.metrics.publish(&self.core);
     }
 
     fn ran(&mut self, (batch, replies, replicated): (BatchId, Replies, bool), now: Duration) {

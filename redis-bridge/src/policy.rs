@@ -44,6 +44,15 @@ impl Policy {
         Ok(Self(receiver))
     }
 
+    /// Reads `path` once.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or what it holds is refused.
+    pub fn read(path: &Path) -> Result<Config, PolicyError> {
+        read(path)
+    }
+
     /// The whole configuration in force.
     pub fn config(&self) -> Option<Arc<Config>> {
         self.0.borrow().clone()

@@ -55,7 +55,7 @@ impl Subscriber {
         let mut backoff = Backoff::default();
         loop {
             let ended = self.listen(&mut backoff).await;
-            let redis = self.redis.target();
+            let redis = self.redis.url();
             if let Err(error) = ended {
                 tracing::warn!(%redis, %error, "invalidations: not subscribed");
             }
@@ -66,7 +66,7 @@ impl Subscriber {
 
     /// Until the connection is lost.
     async fn listen(&self, backoff: &mut Backoff) -> RedisResult<()> {
-        let pubsub = connect::pubsub(self.redis.target(), self.redis.login()).await?;
+        let pubsub = connect::pubsub(self.redis.target(), &self.redis.login()).await?;
         let (mut sink, messages) = pubsub.split();
         sink.psubscribe(format!("{}*", self.channel)).await?;
         let forget = [self.forget.as_slice(), b"*"].concat();

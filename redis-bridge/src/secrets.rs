@@ -8,8 +8,8 @@ use std::fmt;
 /// Longest secret file, bytes; a longer one is a mistake (a directory listing, a certificate bundle).
 const MAX_FILE: u64 = 64 << 10;
 
-/// A text that must not be seen.
-#[derive(Clone)]
+/// A text that must not be seen. Compared only with what it was before, to see whether it changed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {

@@ -1,7 +1,7 @@
 //! `redis-bridge serve`: puts the parts together, runs them, takes them down in order.
 
 use crate::admin::Admin;
-use crate::backend::{Backend, Health, Login, Refusal, Target};
+use crate::backend::{Backend, Health, LoginError, Refusal, Source, Url};
 use crate::core::{Core, CoreConfig};
 use crate::handle::Handle;
 use crate::listener::data::Data;
@@ -34,11 +34,11 @@ pub struct Options {
     /// Admin listener.
     pub admin: SocketAddr,
     /// Redis of sessions and limits.
-    pub redis: Target,
+    pub redis: Url,
     /// Redis of the cache; equal to `redis` when there is one for both.
-    pub redis_cache: Target,
-    /// Who we are to Redis.
-    pub login: Login,
+    pub redis_cache: Url,
+    /// Who we are to Redis; read again while it runs.
+    pub login: Source,
     /// The users' policy file.
     pub policy: Option<PathBuf>,
     /// First segment of every Redis key; `None`: the policy's, or `tg`.
@@ -63,6 +63,8 @@ pub enum ServeError {
         /// Why.
         error: std::io::Error,
     },
+    /// Who we are to Redis cannot be read.
+    Login(LoginError),
     /// TCP without a credential.
     NoBridgeToken,
     /// The policy file was refused.
@@ -93,7 +95,9 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
 
     let metrics = Metrics::new();
     let (redis, cache) = (options.redis, options.redis_cache);
-    let backend = Backend::start(redis, cache, &options.login, &metrics);
+    let login = options.login.read().map_err(ServeError::Login)?;
+    let logins = options.login.follow(login);
+    let backend = Backend::start(redis, cache, &logins, &metrics);
     backend.first_attempts().await;
     if let Health::Refused(refusal) = backend.health() {
         return Err(ServeError::Redis(refusal));
@@ -185,6 +189,7 @@ impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, error } => write!(f, "{address}: {error}"),
+            Self::Login(error) => write!(f, "{error}"),
             Self::NoBridgeToken => f.write_str(
                 "--data tcp: needs a credential, or anyone who reaches the port is every user: set \
                  TIDEGATE_BRIDGE_TOKEN or TIDEGATE_BRIDGE_TOKEN_FILE",

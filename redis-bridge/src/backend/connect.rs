@@ -1,10 +1,11 @@
 //! Opens connections: to one address, to the primary that sentinels name, to a cluster.
 
-use super::target::{Login, Node, Target};
-use redis::aio::MultiplexedConnection;
+use super::login::Login;
+use super::target::{Node, Target};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
 use std::time::Duration;
 
 /// Time to connect, TCP and login.
@@ -18,7 +19,8 @@ const PIPELINE_BUFFER: usize = 1024;
 /// response timeout.
 const CLUSTER_RETRIES: u32 = 8;
 
-/// Opens one multiplexed connection.
+/// Opens one multiplexed connection. Of a primary behind sentinels `hint` is asked first, who was told
+/// to be it.
 ///
 /// # Errors
 ///
@@ -26,24 +28,35 @@ const CLUSTER_RETRIES: u32 = 8;
 pub async fn single(
     target: &Target,
     login: &Login,
+    hint: Option<&Node>,
     response_timeout: Duration,
 ) -> RedisResult<MultiplexedConnection> {
     match target {
-        Target::Tcp(node) => open(login.connect_to(node)?, response_timeout).await,
-        Target::Unix(path) => {
-            let address = ConnectionAddr::Unix(path.into());
-            open(login.connect_to_address(address)?, response_timeout).await
-        }
+        Target::Tcp(node) => open(login.client(node)?, response_timeout).await,
+        Target::Unix(path) => open(login.client_of_socket(path)?, response_timeout).await,
         Target::Sentinel { nodes, name } => {
-            let node = primary(nodes, name).await?;
-            let mut connection = open(login.connect_to(&node)?, response_timeout).await?;
-            if !is_primary(&mut connection).await? {
-                return Err(unusable("what the sentinels name is no primary yet"));
+            if let Some(node) = hint
+                && let Ok(connection) = open_primary(node, login, response_timeout).await
+            {
+                return Ok(connection);
             }
-            Ok(connection)
+            let node = primary(nodes, name, login).await?;
+            open_primary(&node, login, response_timeout).await
         }
         Target::Cluster(_) => Err(unusable("a cluster is not one connection")),
     }
+}
+
+async fn open_primary(
+    node: &Node,
+    login: &Login,
+    response_timeout: Duration,
+) -> RedisResult<MultiplexedConnection> {
+    let mut connection = open(login.client(node)?, response_timeout).await?;
+    if !is_primary(&mut connection).await? {
+        return Err(unusable("what the sentinels name is no primary yet"));
+    }
+    Ok(connection)
 }
 
 /// Where a Pub/Sub connection goes; any node of a cluster carries all messages.
@@ -52,14 +65,14 @@ pub async fn single(
 ///
 /// As [`single`].
 pub async fn pubsub(target: &Target, login: &Login) -> RedisResult<redis::aio::PubSub> {
-    let info = match target {
-        Target::Tcp(node) => login.connect_to(node)?,
-        Target::Unix(path) => login.connect_to_address(ConnectionAddr::Unix(path.into()))?,
-        Target::Sentinel { nodes, name } => login.connect_to(&primary(nodes, name).await?)?,
+    let client = match target {
+        Target::Tcp(node) => login.client(node)?,
+        Target::Unix(path) => login.client_of_socket(path)?,
+        Target::Sentinel { nodes, name } => login.client(&primary(nodes, name, login).await?)?,
         Target::Cluster(nodes) => {
             let mut last = unusable("no node");
             for node in nodes {
-                let client = Client::open(login.connect_to(node)?)?;
+                let client = login.client(node)?;
                 match within(CONNECT_TIMEOUT, client.get_async_pubsub()).await {
                     Ok(pubsub) => return Ok(pubsub),
                     Err(error) => last = error,
@@ -68,7 +81,34 @@ pub async fn pubsub(target: &Target, login: &Login) -> RedisResult<redis::aio::P
             return Err(last);
         }
     };
-    within(CONNECT_TIMEOUT, Client::open(info)?.get_async_pubsub()).await
+    within(CONNECT_TIMEOUT, client.get_async_pubsub()).await
+}
+
+/// Listens to one sentinel.
+///
+/// # Errors
+///
+/// Not reachable, or it admits nobody without a login.
+pub async fn sentinel_pubsub(sentinel: &Node, login: &Login) -> RedisResult<redis::aio::PubSub> {
+    let client = login.without_user().client(sentinel)?;
+    within(CONNECT_TIMEOUT, client.get_async_pubsub()).await
+}
+
+/// Logs in again on a connection that lives.
+///
+/// # Errors
+///
+/// Refused: the connection stays who it was.
+pub async fn auth(connection: &mut impl ConnectionLike, login: &Login) -> RedisResult<()> {
+    let Some(password) = &login.password else {
+        return Ok(());
+    };
+    let mut auth = redis::cmd("AUTH");
+    if let Some(user) = &login.user {
+        auth.arg(user.expose());
+    }
+    auth.arg(password.expose());
+    auth.query_async(connection).await
 }
 
 /// Opens a connection to a cluster.
@@ -81,9 +121,16 @@ pub async fn cluster(
     login: &Login,
     response_timeout: Duration,
 ) -> RedisResult<ClusterConnection> {
-    let nodes = nodes.iter().map(|node| login.connect_to(node));
-    let nodes = nodes.collect::<RedisResult<Vec<_>>>()?;
-    let client = ClusterClientBuilder::new(nodes)
+    let infos = nodes.iter().map(|node| {
+        let client = login.client(node)?;
+        Ok(client.get_connection_info().clone())
+    });
+    let infos = infos.collect::<RedisResult<Vec<_>>>()?;
+    let mut builder = ClusterClientBuilder::new(infos);
+    if let Some(certificates) = login.certificates() {
+        builder = builder.certs(certificates);
+    }
+    let client = builder
         .connection_timeout(CONNECT_TIMEOUT)
         .response_timeout(response_timeout)
         .overall_response_timeout(Some(response_timeout))
@@ -105,25 +152,58 @@ pub async fn is_primary(connection: &mut MultiplexedConnection) -> RedisResult<b
     Ok(matches!(name, Some(redis::Value::BulkString(name)) if name == b"master"))
 }
 
-async fn open(
-    info: redis::ConnectionInfo,
+pub(super) async fn open(
+    client: Client,
     response_timeout: Duration,
 ) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(response_timeout))
         .set_pipeline_buffer_size(PIPELINE_BUFFER);
-    let client = Client::open(info)?;
     client
         .get_multiplexed_async_connection_with_config(&config)
         .await
 }
 
-/// Asks the sentinels in turn. They take no login: they hold no data, and their users are their own.
-async fn primary(sentinels: &[Node], name: &str) -> RedisResult<Node> {
+/// Everything that [`category`] says.
+pub const CATEGORIES: [&str; 6] = ["login", "other", "refused", "reply", "timeout", "tls"];
+
+/// What kept a connection from being opened, for a metric.
+pub fn category(error: &RedisError) -> &'static str {
+    if error.is_timeout() {
+        return "timeout";
+    }
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => return "login",
+        ErrorKind::InvalidClientConfig => return "tls",
+        _ => {}
+    }
+    match error.code() {
+        Some("NOAUTH" | "NOPERM" | "WRONGPASS") => return "login",
+        Some(_) => return "reply",
+        None => {}
+    }
+    let text = error.to_string();
+    // A refused certificate comes as an I/O error with rustls' words in it.
+    let tls = ["certificate", "tls", "TLS", "AlertReceived", "fatal alert"];
+    if tls.iter().any(|word| text.contains(word)) {
+        return "tls";
+    }
+    match error.is_connection_refusal() {
+        true => "refused",
+        false => "other",
+    }
+}
+
+/// Asks the sentinels in turn. They take no user: they hold no data, and their users are their own.
+///
+/// # Errors
+///
+/// No sentinel answers, or none knows the primary.
+pub(super) async fn primary(sentinels: &[Node], name: &str, login: &Login) -> RedisResult<Node> {
     let mut last = unusable("no sentinel");
     for sentinel in sentinels {
-        match within(SENTINEL_TIMEOUT, ask(sentinel, name)).await {
+        match within(SENTINEL_TIMEOUT, ask(sentinel, name, login)).await {
             Ok(Some(node)) => return Ok(node),
             Ok(None) => last = unusable("a sentinel does not know this primary"),
             Err(error) => last = error,
@@ -132,9 +212,9 @@ async fn primary(sentinels: &[Node], name: &str) -> RedisResult<Node> {
     Err(last)
 }
 
-async fn ask(sentinel: &Node, name: &str) -> RedisResult<Option<Node>> {
-    let info = Login::default().connect_to(sentinel)?;
-    let mut connection = open(info, SENTINEL_TIMEOUT).await?;
+async fn ask(sentinel: &Node, name: &str, login: &Login) -> RedisResult<Option<Node>> {
+    let client = login.without_user().client(sentinel)?;
+    let mut connection = open(client, SENTINEL_TIMEOUT).await?;
     redis::cmd("SENTINEL")
         .arg("GET-MASTER-ADDR-BY-NAME")
         .arg(name)
@@ -149,6 +229,6 @@ async fn within<T>(limit: Duration, work: impl Future<Output = RedisResult<T>>) 
     }
 }
 
-fn unusable(reason: &'static str) -> RedisError {
+pub(super) fn unusable(reason: &'static str) -> RedisError {
     (ErrorKind::Client, reason).into()
 }

@@ -5,17 +5,24 @@ pub mod connect;
 pub mod convert;
 pub mod durable;
 pub mod facts;
+pub mod health;
+pub mod info;
 pub mod link;
+pub mod login;
+pub mod nodes;
 pub mod pipeline;
 pub mod scan;
+pub mod sentinel;
 pub mod server;
 pub mod target;
 
 pub use facts::{Health, Refusal};
+pub use login::{CertificateFiles, Login, LoginError, Source};
 pub use server::Redis;
-pub use target::{Login, Target, TargetError};
+pub use target::{Target, TargetError, Url};
 
 use self::facts::Facts;
+use self::health::run as watch_servers;
 use self::server::Known;
 use crate::core::{BackendError, Batch, Replies, Role};
 use crate::metrics::Metrics;
@@ -36,14 +43,24 @@ pub struct Backend {
 
 impl Backend {
     /// Starts to connect; a `cache` equal to `state` shares its connections.
-    pub fn start(state: Target, cache: Target, login: &Login, metrics: &Metrics) -> Self {
+    /// Who we are to them is followed as `logins` changes.
+    pub fn start(
+        state: Url,
+        cache: Url,
+        logins: &watch::Receiver<Login>,
+        metrics: &Metrics,
+    ) -> Self {
         let shared = state == cache;
-        let start = |target| Redis::start(target, login.clone(), RESPONSE_TIMEOUT, metrics.clone());
+        let start = |url| Redis::start(url, logins.clone(), RESPONSE_TIMEOUT, metrics.clone());
         let backend = Self {
             state: start(state),
             cache: (!shared).then(|| start(cache)),
         };
         tokio::spawn(backend.clone().tell());
+        for (redis, role) in backend.each().zip(["state", "cache"]) {
+            let health = metrics.redis.clone();
+            tokio::spawn(watch_servers(Arc::clone(redis), role, health));
+        }
         backend
     }
 

@@ -6,8 +6,10 @@ use super::convert;
 use super::durable::{self, Followed};
 use super::facts::Facts;
 use super::link::Link;
+use super::login::Login;
 use super::pipeline::{self, Ran};
-use super::target::{Login, Target};
+use super::sentinel;
+use super::target::{Node, Target, Url};
 use crate::core::{BackendError, Command, Replies, Value};
 use crate::metrics::Metrics;
 use crate::script::Script;
@@ -35,8 +37,10 @@ const CLUSTER_BEATS: u32 = 4;
 
 /// One Redis, whatever its topology.
 pub struct Redis {
-    target: Target,
-    login: Login,
+    url: Url,
+    logins: watch::Receiver<Login>,
+    /// Whom the sentinels promoted last.
+    promoted: watch::Sender<Option<Node>>,
     response_timeout: Duration,
     links: Links,
     followed: Followed,
@@ -75,18 +79,19 @@ pub enum Direct {
 impl Redis {
     /// Starts to connect, and goes on for as long as the process lives.
     pub fn start(
-        target: Target,
-        login: Login,
+        url: Url,
+        logins: watch::Receiver<Login>,
         response_timeout: Duration,
         metrics: Metrics,
     ) -> Arc<Self> {
-        let links = match target {
+        let links = match url.target {
             Target::Cluster(_) => Links::Cluster([Link::new(), Link::new()]),
             _ => Links::Three(Box::new([Link::new(), Link::new(), Link::new()])),
         };
         let redis = Arc::new(Self {
-            target,
-            login,
+            url,
+            logins,
+            promoted: watch::Sender::new(None),
             response_timeout,
             links,
             followed: Followed::default(),
@@ -106,6 +111,7 @@ impl Redis {
                 }
             }
         }
+        sentinel::follow(&redis);
         redis
     }
 
@@ -121,12 +127,30 @@ impl Redis {
 
     /// Where it is.
     pub fn target(&self) -> &Target {
-        &self.target
+        &self.url.target
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Who we are to it.
-    pub fn login(&self) -> &Login {
-        &self.login
+    pub fn login(&self) -> Login {
+        self.logins.borrow().over_tls(self.url.tls)
+    }
+
+    /// The sentinels have agreed on another primary: every connection goes to it.
+    pub fn switched(&self, primary: Node) {
+        let changed = self.promoted.send_if_modified(|promoted| {
+            let changed = promoted.as_ref() != Some(&primary);
+            *promoted = Some(primary);
+            changed
+        });
+        if changed {
+            self.metrics.switches.inc();
+            tracing::warn!(redis = %self.url, "the sentinels promoted another primary");
+        }
     }
 
     /// Runs commands, one value for each.
@@ -227,7 +251,11 @@ impl Redis {
         let Some(link) = links.get(at) else { return };
         let first = at == 0;
         let mut backoff = Backoff::default();
+        let mut logins = self.logins.clone();
+        let mut promoted = self.promoted.subscribe();
         loop {
+            logins.mark_unchanged();
+            promoted.mark_unchanged();
             match self.open().await {
                 Ok((connection, facts)) => {
                     let generation = link.install(connection.clone());
@@ -242,22 +270,33 @@ impl Redis {
                     self.beat(link, generation, connection, first, &mut backoff)
                         .await;
                     self.metrics.reconnects.inc();
-                    tracing::warn!(redis = %self.target, link = at, "connection lost");
+                    tracing::warn!(redis = %self.url, link = at, "connection lost");
                 }
-                Err(error) => {
-                    tracing::warn!(redis = %self.target, link = at, %error, "not connected")
-                }
+                Err(error) => self.failed(at, &error),
             }
             if first {
                 self.lost();
             }
-            tokio::time::sleep(backoff.next(crate::random_u64())).await;
+            // Who has another login, or hears of another primary, need not wait.
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next(crate::random_u64())) => {}
+                Ok(()) = logins.changed() => {}
+                Ok(()) = promoted.changed() => {}
+            }
         }
     }
 
+    /// A connection could not be opened.
+    fn failed(&self, link: usize, error: &RedisError) {
+        self.metrics.connect_failed(connect::category(error));
+        tracing::warn!(redis = %self.url, link, %error, "not connected");
+    }
+
     async fn open(&self) -> RedisResult<(MultiplexedConnection, Facts)> {
-        let (target, login) = (&self.target, &self.login);
-        let mut connection = connect::single(target, login, self.response_timeout).await?;
+        let (target, login) = (&self.url.target, self.login());
+        let hint = self.promoted.borrow().clone();
+        let wait = self.response_timeout;
+        let mut connection = connect::single(target, &login, hint.as_ref(), wait).await?;
         let mut setup = Pipeline::new();
         for script in Script::ALL {
             setup.add_command(pipeline::load(script.source()));
@@ -285,7 +324,10 @@ impl Redis {
         first: bool,
         backoff: &mut Backoff,
     ) {
-        let sentinel = matches!(self.target, Target::Sentinel { .. });
+        let sentinel = matches!(self.url.target, Target::Sentinel { .. });
+        let mut promoted = self.promoted.subscribe();
+        let mut logins = self.logins.clone();
+        let mut user = self.login();
         for beats in 1_u32.. {
             let sent = Instant::now();
             match cmd("TIME").query_async::<(u64, u64)>(&mut connection).await {
@@ -303,29 +345,58 @@ impl Redis {
                 link.retire(generation);
                 return;
             }
+            self.log_in_again(&mut user, &mut connection).await;
             if first && beats.is_multiple_of(LOOK_AGAIN) {
                 self.look_again(&mut connection).await;
             }
             backoff.reset();
             tokio::select! {
                 () = link.wait_retired() => return,
+                Ok(()) = promoted.changed() => {
+                    link.retire(generation);
+                    return;
+                }
+                Ok(()) = logins.changed() => {}
                 () = tokio::time::sleep(BEAT) => {}
             }
         }
     }
 
+    /// Becomes who the bridge is now. A refusal is tried again with the next beat: Redis may hear of a new
+    /// password after the bridge does.
+    async fn log_in_again(&self, user: &mut Login, connection: &mut MultiplexedConnection) {
+        let login = self.login();
+        if user.is_same_user(&login) {
+            return;
+        }
+        match connect::auth(connection, &login).await {
+            Ok(()) => {
+                tracing::info!(redis = %self.url, "logged in again");
+                *user = login;
+            }
+            Err(error) => {
+                self.metrics.connect_failed(connect::category(&error));
+                tracing::warn!(redis = %self.url, %error, "not logged in again");
+            }
+        }
+    }
+
     async fn keep_cluster(self: Arc<Self>, at: usize) {
-        let (Links::Cluster(links), Target::Cluster(nodes)) = (&self.links, &self.target) else {
+        let (Links::Cluster(links), Target::Cluster(nodes)) = (&self.links, &self.url.target)
+        else {
             return;
         };
         let Some(link) = links.get(at) else { return };
         let first = at == 0;
         let mut backoff = Backoff::default();
+        let mut logins = self.logins.clone();
         loop {
-            match connect::cluster(nodes, &self.login, self.response_timeout).await {
+            logins.mark_unchanged();
+            let mut user = self.login();
+            match connect::cluster(nodes, &user, self.response_timeout).await {
                 Ok(connection) => {
                     let facts = prepare_cluster(connection.clone()).await;
-                    let generation = link.install(connection.clone());
+                    let mut generation = link.install(connection.clone());
                     if first {
                         self.learned(facts);
                     }
@@ -343,18 +414,37 @@ impl Redis {
                             }
                             Err(_) => missed += 1,
                         }
-                        tokio::time::sleep(BEAT).await;
+                        let login = self.login();
+                        if user != login {
+                            // Its connections to the nodes log in by themselves, as who they were made:
+                            // another one takes over, and this one ends with its last command.
+                            match connect::cluster(nodes, &login, self.response_timeout).await {
+                                Ok(fresh) => {
+                                    tracing::info!(redis = %self.url, "logged in again");
+                                    generation = link.install(fresh.clone());
+                                    (connection, user) = (fresh, login);
+                                }
+                                Err(error) => self.failed(at, &error),
+                            }
+                        }
+                        tokio::select! {
+                            () = tokio::time::sleep(BEAT) => {}
+                            Ok(()) = logins.changed() => {}
+                        }
                     }
                     link.retire(generation);
                     self.metrics.reconnects.inc();
-                    tracing::warn!(redis = %self.target, "cluster lost");
+                    tracing::warn!(redis = %self.url, "cluster lost");
                 }
-                Err(error) => tracing::warn!(redis = %self.target, %error, "not connected"),
+                Err(error) => self.failed(at, &error),
             }
             if first {
                 self.lost();
             }
-            tokio::time::sleep(backoff.next(crate::random_u64())).await;
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next(crate::random_u64())) => {}
+                Ok(()) = logins.changed() => {}
+            }
         }
     }
 
@@ -380,9 +470,9 @@ impl Redis {
 
     fn learned(&self, facts: Facts) {
         if facts.policies.is_empty() {
-            tracing::warn!(redis = %self.target, "INFO does not tell maxmemory_policy; it must be noeviction where sessions and limits are kept");
+            tracing::warn!(redis = %self.url, "INFO does not tell maxmemory_policy; it must be noeviction where sessions and limits are kept");
         }
-        tracing::info!(redis = %self.target, "connected");
+        tracing::info!(redis = %self.url, "connected");
         self.known.send_replace(Known::Up(facts));
     }
 
@@ -396,7 +486,7 @@ impl Redis {
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redis")
-            .field("target", &self.target)
+            .field("url", &self.url)
             .finish_non_exhaustive()
     }
 }

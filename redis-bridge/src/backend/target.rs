@@ -1,7 +1,6 @@
-//! Which Redis: the URL of `--redis` and `--redis-cache`, and who we are to it.
+//! Which Redis: the URL of `--redis` and `--redis-cache`.
 
-use crate::secrets::Secret;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
+use super::nodes::Seat;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,6 +11,40 @@ const MAX_NODES: usize = 32;
 
 /// Host and port of one node.
 pub type Node = (String, u16);
+
+/// The URL of one Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    /// Where it is.
+    pub target: Target,
+    /// TLS is spoken: `rediss://`, `rediss-sentinel://` (to the sentinels too), `rediss-cluster://`.
+    pub tls: bool,
+}
+
+impl FromStr for Url {
+    type Err = TargetError;
+
+    fn from_str(url: &str) -> Result<Self, TargetError> {
+        let secure = ["rediss://", "rediss-sentinel://", "rediss-cluster://"];
+        let tls = secure.iter().any(|scheme| url.starts_with(scheme));
+        let plain = match url.strip_prefix("rediss") {
+            Some(rest) if tls => format!("redis{rest}"),
+            _ => url.to_owned(),
+        };
+        let target = plain.parse()?;
+        Ok(Self { target, tls })
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = self.target.to_string();
+        match plain.strip_prefix("redis") {
+            Some(rest) if self.tls => write!(f, "rediss{rest}"),
+            _ => f.write_str(&plain),
+        }
+    }
+}
 
 /// One Redis, however many processes it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +105,18 @@ impl FromStr for Target {
     }
 }
 
+impl Target {
+    /// The servers that are named; of sentinels none, for they hold no data.
+    pub fn named(&self) -> Vec<Seat> {
+        match self {
+            Self::Cluster(nodes) => nodes.iter().cloned().map(Seat::Tcp).collect(),
+            Self::Sentinel { .. } => Vec::new(),
+            Self::Tcp(node) => vec![Seat::Tcp(node.clone())],
+            Self::Unix(path) => vec![Seat::Unix(path.clone())],
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |nodes: &[Node]| {
@@ -86,45 +131,6 @@ impl fmt::Display for Target {
             Self::Tcp((host, port)) => write!(f, "redis://{host}:{port}"),
             Self::Unix(path) => write!(f, "redis+unix://{path}"),
         }
-    }
-}
-
-/// Who the bridge is to Redis.
-#[derive(Debug, Clone, Default)]
-pub struct Login {
-    /// ACL user; `default` when there is none.
-    pub user: Option<Secret>,
-    /// Its password.
-    pub password: Option<Secret>,
-}
-
-impl Login {
-    /// How to connect to `node`.
-    ///
-    /// # Errors
-    ///
-    /// What redis-rs refuses.
-    pub fn connect_to(&self, node: &Node) -> redis::RedisResult<ConnectionInfo> {
-        self.connect_to_address(ConnectionAddr::Tcp(node.0.clone(), node.1))
-    }
-
-    /// How to connect to `address`.
-    ///
-    /// # Errors
-    ///
-    /// What redis-rs refuses.
-    pub fn connect_to_address(
-        &self,
-        address: ConnectionAddr,
-    ) -> redis::RedisResult<ConnectionInfo> {
-        let mut info = RedisConnectionInfo::default().set_lib_name("tidegate", crate::VERSION);
-        if let Some(user) = &self.user {
-            info = info.set_username(user.expose());
-        }
-        if let Some(password) = &self.password {
-            info = info.set_password(password.expose());
-        }
-        Ok(address.into_connection_info()?.set_redis_settings(info))
     }
 }
 
@@ -198,9 +204,10 @@ impl fmt::Display for TargetError {
             Self::Parameters => f.write_str("parameters ('?', '#') are not supported"),
             Self::Path => f.write_str("want redis+unix:///path"),
             Self::Primary => f.write_str("want redis-sentinel://host:port,host:port/name"),
-            Self::Scheme => {
-                f.write_str("want redis://, redis+unix://, redis-sentinel:// or redis-cluster://")
-            }
+            Self::Scheme => f.write_str(
+                "want redis://, redis+unix://, redis-sentinel:// or redis-cluster://; with TLS \
+                     rediss://, rediss-sentinel:// or rediss-cluster://",
+            ),
         }
     }
 }

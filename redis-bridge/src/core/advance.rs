@@ -3,6 +3,7 @@
 use super::admin::AdminReply;
 use super::exchanges::{Ended, Origin, Outcome};
 use super::failure::Failure;
+use super::latency::Carrier;
 use super::plan::{Next, Round};
 use super::types::Transmit;
 use super::{Core, values};
@@ -71,6 +72,9 @@ impl Core {
 
     /// A task is over.
     pub(super) fn settle(&mut self, task: u64, exchange: u64, slot: usize, outcome: Outcome) {
+        if let Some((verb, since)) = self.tasks.begun(task) {
+            self.latencies.verb(verb, self.seen.saturating_sub(since));
+        }
         let refuses = self.fills.len() > 0 && values::refuses(&outcome);
         if !self.exchanges.settle(exchange, slot, outcome) {
             self.counters.dropped_late += 1;
@@ -128,6 +132,16 @@ impl Core {
 
     /// Tells the caller; what has no outcome has timed out.
     pub(super) fn answer(&mut self, ended: Ended) {
+        let carrier = match ended.origin {
+            Origin::Admin(_) => Some(Carrier::Admin),
+            Origin::Own => None,
+            Origin::Request(_) => Some(Carrier::Unary),
+            Origin::Stream { .. } => Some(Carrier::Stream),
+        };
+        if let Some(carrier) = carrier {
+            let took = self.seen.saturating_sub(ended.begun);
+            self.latencies.exchange(carrier, took);
+        }
         let outcomes = ended.outcomes.into_iter();
         let outcomes = outcomes.map(|o| o.unwrap_or(Outcome::Failed(Failure::Timeout)));
         let outcomes: Vec<Outcome> = outcomes.collect();

@@ -3,6 +3,7 @@
 use super::exchanges::Origin;
 use super::exchanges::Outcome;
 use super::fills::Due;
+use super::latency::Verb;
 use super::plan::{Answer, Context, Next, Plan, Round};
 use super::types::ConnId;
 use super::{Core, values};
@@ -97,8 +98,8 @@ impl Core {
     /// Starts something that nobody waits for.
     fn own(&mut self, plan: Box<dyn Plan>, round: Round) {
         let until = self.seen + OWN_TIME;
-        let id = self.exchanges.begin(Origin::Own, 1, 0, until);
-        self.begin(id, 0, Ok((plan, round)));
+        let id = self.exchanges.begin(Origin::Own, 1, 0, self.seen, until);
+        self.begin(id, 0, Ok((Verb::CachePass, (plan, round))));
     }
 
     /// Everything that is due of what is held.

@@ -34,6 +34,8 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) origin: Origin,
+    /// When it arrived.
+    pub(super) begun: Duration,
     /// One per operation; `None` where there is none yet.
     pub(super) outcomes: Vec<Option<Outcome>>,
     /// Tasks that are not over.
@@ -43,6 +45,7 @@ pub(super) struct Ended {
 #[derive(Debug)]
 struct Exchange {
     origin: Origin,
+    begun: Duration,
     deadline: Duration,
     outcomes: Vec<Option<Outcome>>,
     open: usize,
@@ -68,6 +71,7 @@ impl Exchanges {
         origin: Origin,
         count: usize,
         bytes: usize,
+        begun: Duration,
         deadline: Duration,
     ) -> u64 {
         let id = self.next;
@@ -79,6 +83,7 @@ impl Exchanges {
         self.bytes += bytes;
         let exchange = Exchange {
             origin,
+            begun,
             deadline,
             outcomes: vec![None; count],
             open: count,
@@ -122,6 +127,7 @@ impl Exchanges {
         }
         let ended = Ended {
             origin: exchange.origin,
+            begun: exchange.begun,
             outcomes: std::mem::take(&mut exchange.outcomes),
             tasks: exchange.tasks.clone(),
         };

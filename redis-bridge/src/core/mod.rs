@@ -13,6 +13,7 @@ mod failure;
 mod fills;
 mod holds;
 pub mod keys;
+mod latency;
 mod outbox;
 mod plan;
 mod redis_time;
@@ -32,9 +33,10 @@ pub use config::{Bounds, CoreConfig};
 pub use counters::{Counters, Errors, Ops};
 pub use failure::Failure;
 pub use keys::Keys;
+pub use latency::{Carrier, Latencies, Latency, Verb};
 pub use streams::StreamInfo;
 pub use types::{
-    BackendError, Batch, BatchId, Command, ConnId, Replies, RequestId, Role, Transmit,
+    BackendError, Batch, BatchId, Command, ConnId, Load, Replies, RequestId, Role, Transmit,
 };
 pub use value::Value;
 
@@ -85,6 +87,7 @@ pub struct Core {
     outbox: Outbox,
     redis_time: RedisTime,
     counters: Counters,
+    latencies: Latencies,
     audit: Audits,
     repeats: Vec<Vec<Revocation>>,
     returns: u64,
@@ -113,6 +116,7 @@ impl Core {
             outbox: Outbox::default(),
             redis_time: RedisTime::default(),
             counters: Counters::default(),
+            latencies: Latencies::default(),
             audit: Audits::default(),
             repeats: Vec::new(),
             returns: 0,
@@ -166,6 +170,7 @@ impl Core {
         deadline_ms: u32,
         now: Duration,
     ) {
+        self.seen = self.seen.max(now);
         match resp::decode_all(body) {
             Ok(ops) => {
                 self.exchange(Origin::Request(request), &ops, deadline_ms, now);
@@ -179,6 +184,7 @@ impl Core {
 
     /// An operation of the admin API, answered by [`Transmit::Admin`].
     pub fn handle_admin(&mut self, request: RequestId, op: &AdminOp, now: Duration) {
+        self.seen = self.seen.max(now);
         self.counters.admin += 1;
         let time = match op {
             AdminOp::PurgeTag { .. } => PURGE_TIME,
@@ -187,12 +193,12 @@ impl Core {
         let busy = self.is_busy(0);
         let id = self
             .exchanges
-            .begin(Origin::Admin(request), 1, 0, now + time);
+            .begin(Origin::Admin(request), 1, 0, now, now + time);
         let begun = if busy {
             self.counters.busy += 1;
             Err(Failure::Busy)
         } else {
-            plan::begin_admin(op, &mut self.context(now))
+            plan::begin_admin(op, &mut self.context(now)).map(|begun| (Verb::Admin, begun))
         };
         self.begin(id, 0, begun);
         self.end_if_complete(id);
@@ -216,10 +222,14 @@ impl Core {
 
     /// A batch ended: one reply per command, in order, or none at all.
     pub fn handle_replies(&mut self, batch: BatchId, replies: Replies, now: Duration) {
+        self.seen = self.seen.max(now);
         if replies.is_err() {
             self.counters.batches_failed += 1;
         }
-        let complete = self.tasks.replies(batch, replies.map_err(Failure::from));
+        let latencies = &mut self.latencies;
+        let took = |script, since| latencies.script(script, now.saturating_sub(since));
+        let replies = replies.map_err(Failure::from);
+        let complete = self.tasks.replies(batch, replies, took);
         let Some((complete, fits)) = complete else {
             self.counters.bug += 1;
             return;
@@ -270,6 +280,7 @@ impl Core {
 
     /// Answers whose turn has come, and ends every exchange whose deadline is not after `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
+        self.seen = self.seen.max(now);
         while let Some((task, outcome)) = self.holds.pop(now) {
             self.late(task);
             self.settle_task(task, outcome);
@@ -317,6 +328,7 @@ impl Core {
                 role,
                 bounds.commands_per_batch,
                 in_flight,
+                now,
                 |exchange| self.exchanges.has_ended(exchange),
                 &mut over,
             )
@@ -350,6 +362,24 @@ impl Core {
     /// Totals since start.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How long things took since start.
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
+    /// What is held now, and its bounds.
+    pub fn load(&self) -> Load {
+        let [state, cache, durable] = self.tasks.load();
+        Load {
+            exchanges: self.exchanges.items(),
+            exchanges_max: self.config.bounds.pending_items,
+            bytes: self.exchanges.bytes(),
+            bytes_max: self.config.bounds.pending_bytes,
+            waiting: [state.0, cache.0, durable.0],
+            in_flight: [state.1, cache.1, durable.1],
+        }
     }
 
     /// The workers that are connected, and which policy is live on each.
@@ -448,7 +478,7 @@ impl Core {
         };
         let wait = Duration::from_millis(u64::from(deadline_ms)).min(bounds.longest_deadline);
         let held = if refusal.is_some() { 0 } else { bytes };
-        let id = self.exchanges.begin(origin, ops.len(), held, now + wait);
+        let id = (self.exchanges).begin(origin, ops.len(), held, now, now + wait);
         if let Origin::Stream { conn, id: theirs } = origin
             && let Some(stream) = self.streams.get_mut(conn)
         {
@@ -464,18 +494,21 @@ impl Core {
         self.end_if_complete(id);
     }
 
-    fn parse(&mut self, op: &Wire<'_>, now: Duration) -> Result<Begun, Failure> {
+    fn parse(&mut self, op: &Wire<'_>, now: Duration) -> Result<(Verb, Begun), Failure> {
         let op = Op::parse(op)?;
         self.counters.op(&op);
-        plan::begin(&op, &mut self.context(now))
+        let begun = plan::begin(&op, &mut self.context(now))?;
+        Ok((Verb::of(&op), begun))
     }
 
     /// Puts an operation to work, or settles it when it cannot.
-    fn begin(&mut self, exchange: u64, slot: usize, begun: Result<Begun, Failure>) {
+    fn begin(&mut self, exchange: u64, slot: usize, begun: Result<(Verb, Begun), Failure>) {
         match begun {
-            Ok((plan, mut round)) => {
+            Ok((verb, (plan, mut round))) => {
                 round.role = self.role(round.role);
-                let task = self.tasks.begin(exchange, slot, plan, round);
+                let task = self
+                    .tasks
+                    .begin(exchange, slot, (verb, self.seen), plan, round);
                 self.exchanges.task_begun(exchange, task);
             }
             Err(failure) => {

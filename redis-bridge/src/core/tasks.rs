@@ -2,10 +2,13 @@
 //! stand in until the shell polls a batch.
 
 use super::failure::Failure;
+use super::latency::Verb;
 use super::plan::{Answer, Get, Plan, Round};
 use super::types::{Batch, BatchId, Command, Role};
 use super::value::Value;
+use crate::script::Script;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// One operation under way.
 pub(super) struct Task {
@@ -15,6 +18,8 @@ pub(super) struct Task {
     pub(super) slot: usize,
     /// Missing only while it decides.
     pub(super) plan: Option<Box<dyn Plan>>,
+    /// What it does, and since when.
+    begun: (Verb, Duration),
     answers: Vec<Option<Answer>>,
     missing: usize,
     must_run: bool,
@@ -30,7 +35,7 @@ pub(super) struct Tasks {
     state: Queue,
     cache: Queue,
     durable: Queue,
-    batches: BTreeMap<BatchId, (Role, Vec<Place>)>,
+    batches: BTreeMap<BatchId, InFlight>,
     next_batch: u64,
 }
 
@@ -40,11 +45,19 @@ struct Queue {
     in_flight: usize,
 }
 
+/// A batch that was handed out.
+struct InFlight {
+    role: Role,
+    since: Duration,
+    places: Vec<Place>,
+}
+
 /// Where an answer belongs: a task, and which command of its round.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     task: u64,
     at: usize,
+    script: Script,
 }
 
 impl Tasks {
@@ -53,6 +66,7 @@ impl Tasks {
         &mut self,
         exchange: u64,
         slot: usize,
+        begun: (Verb, Duration),
         plan: Box<dyn Plan>,
         round: Round,
     ) -> u64 {
@@ -62,6 +76,7 @@ impl Tasks {
             exchange,
             slot,
             plan: Some(plan),
+            begun,
             answers: Vec::new(),
             missing: 0,
             must_run: false,
@@ -88,7 +103,11 @@ impl Tasks {
             Role::Durable => &mut self.durable,
         };
         for (at, command) in round.commands.into_iter().enumerate() {
-            queue.waiting.push_back((Place { task: id, at }, command));
+            let script = command.script;
+            let task = id;
+            queue
+                .waiting
+                .push_back((Place { task, at, script }, command));
         }
     }
 
@@ -111,6 +130,11 @@ impl Tasks {
         self.all.get(&id).map(|task| (task.exchange, task.slot))
     }
 
+    /// What it does, and since when.
+    pub(super) fn begun(&self, id: u64) -> Option<(Verb, Duration)> {
+        self.all.get(&id).map(|task| task.begun)
+    }
+
     /// Whether a command of the task was handed out.
     pub(super) fn reached_redis(&self, id: u64) -> bool {
         self.all.get(&id).is_some_and(|task| task.handed_out)
@@ -124,6 +148,7 @@ impl Tasks {
         role: Role,
         size: usize,
         in_flight: usize,
+        now: Duration,
         ended: impl Fn(u64) -> bool,
         over: &mut Vec<u64>,
     ) -> Option<Batch> {
@@ -158,16 +183,21 @@ impl Tasks {
         queue.in_flight += 1;
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
-        self.batches.insert(id, (role, places));
+        let out = InFlight {
+            role,
+            since: now,
+            places,
+        };
+        self.batches.insert(id, out);
         Some(Batch { id, role, commands })
     }
 
     /// No replica has what this batch wrote. False when there is no such batch.
     pub(super) fn unreplicated(&mut self, batch: BatchId) -> bool {
-        let Some((_, places)) = self.batches.get(&batch) else {
+        let Some(out) = self.batches.get(&batch) else {
             return false;
         };
-        for place in places {
+        for place in &out.places {
             if let Some(task) = self.all.get_mut(&place.task) {
                 task.unreplicated = true;
             }
@@ -177,13 +207,21 @@ impl Tasks {
 
     /// Takes the replies of a batch; returns the tasks whose round is complete, in order, and whether
     /// there were as many replies as commands: when not, each command failed. `None` when there is no
-    /// such batch.
+    /// such batch. `took` hears of each call, and since when it was out.
     pub(super) fn replies(
         &mut self,
         batch: BatchId,
         replies: Result<Vec<Value>, Failure>,
+        mut took: impl FnMut(Script, Duration),
     ) -> Option<(Vec<u64>, bool)> {
-        let (role, places) = self.batches.remove(&batch)?;
+        let InFlight {
+            role,
+            since,
+            places,
+        } = self.batches.remove(&batch)?;
+        for place in &places {
+            took(place.script, since);
+        }
         let queue = match role {
             Role::State => &mut self.state,
             Role::Cache => &mut self.cache,
@@ -211,6 +249,12 @@ impl Tasks {
             }
         }
         Some((complete, fits))
+    }
+
+    /// Commands that wait and batches in flight, of the state, the cache and what must be durable.
+    pub(super) fn load(&self) -> [(usize, usize); 3] {
+        [&self.state, &self.cache, &self.durable]
+            .map(|queue| (queue.waiting.len(), queue.in_flight))
     }
 
     /// Commands that wait for a batch.

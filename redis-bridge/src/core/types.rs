@@ -61,6 +61,23 @@ pub enum BackendError {
     Timeout,
 }
 
+/// What a core holds now. Of `waiting` and `in_flight`: state, cache, durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Exchanges and admin operations not finished.
+    pub exchanges: usize,
+    /// Its bound.
+    pub exchanges_max: usize,
+    /// Bytes of their messages.
+    pub bytes: usize,
+    /// Its bound.
+    pub bytes_max: usize,
+    /// Commands that wait for a batch.
+    pub waiting: [usize; 3],
+    /// Batches that wait for Redis.
+    pub in_flight: [usize; 3],
+}
+
 /// What the shell must send.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transmit {

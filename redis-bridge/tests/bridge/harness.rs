@@ -24,6 +24,13 @@ impl Process {
     pub(crate) fn of(child: Child) -> Self {
         Self(child)
     }
+
+    /// `kill -SIGNAL`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        let status = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(status.success());
+    }
 }
 
 impl Drop for Process {
@@ -122,6 +129,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) tcp: bool,
     pub(crate) without: Option<&'a str>,
     pub(crate) log: &'a str,
+    pub(crate) args: &'a [String],
+    pub(crate) env: &'a [(&'a str, String)],
 }
 
 impl<'a> Spec<'a> {
@@ -132,6 +141,8 @@ impl<'a> Spec<'a> {
             tcp: false,
             without: None,
             log: "info",
+            args: &[],
+            env: &[],
         }
     }
 }
@@ -193,9 +204,7 @@ impl Bridge {
     }
 
     pub(crate) fn terminate(&self) {
-        let pid = self.process.0.id().to_string();
-        let status = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(status.success());
+        self.process.signal("-TERM");
     }
 
     pub(crate) fn log(&self) -> String {
@@ -297,6 +306,7 @@ fn command(spec: &Spec<'_>, dir: &Path, admin: u16, tcp: Option<u16>) -> Command
         .env_clear()
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(dir.join("log")).unwrap());
+    command.args(spec.args).envs(spec.env.iter().cloned());
     if let Some(cache) = spec.cache {
         command.args(["--redis-cache", cache]);
     }

@@ -72,7 +72,7 @@ async fn what_must_not_be_used_is_refused_at_start_in_one_line() {
             "the state Redis (--redis) has maxmemory-policy allkeys-lru",
         ),
         (Spec::new(password), "TIDEGATE_REDIS_PASSWORD"),
-        (Spec::new("rediss://a"), "want redis://"),
+        (Spec::new("http://a"), "want redis://"),
         (
             Spec {
                 without: Some("TIDEGATE_ADMIN_TOKEN"),

@@ -2,14 +2,17 @@
 
 mod admin;
 mod batching;
+mod doctor;
 mod fake_redis;
 mod faults;
 mod harness;
 
 mod life;
 mod limits;
+mod monitoring;
 mod pubsub;
 mod refusals;
 mod stream;
+mod tls;
 mod topology;
 mod unary;

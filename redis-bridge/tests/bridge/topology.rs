@@ -1,5 +1,6 @@
 //! Redis Cluster and Sentinel.
 
+use crate::doctor;
 use crate::harness::*;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -94,6 +95,21 @@ async fn a_cluster_serves_every_verb_and_every_purge() {
     let bridge = Bridge::spawn(&Spec::new(&url));
     bridge.ready().await;
 
+    let (status, report) = doctor::run(&mut doctor::doctor(&url, &url));
+    assert_eq!(status, Some(1));
+    let of = |check: &str| {
+        doctor::bad(&report)
+            .into_iter()
+            .filter(|one| one.0 == check)
+            .count()
+    };
+    assert_eq!(
+        (of("replicas"), of("cluster-size"), of("cluster-slots")),
+        (3, 0, 0),
+        "{report:#}"
+    );
+    assert_eq!(of("acl-needed"), 0, "{report:#}");
+
     let subjects: Vec<[u8; 16]> = (0..40_u8).map(|n| [n; 16]).collect();
     let ops: Vec<_> = subjects.iter().map(|subject| take(subject, 1)).collect();
     for round in 1..=3 {
@@ -164,10 +180,26 @@ async fn a_sentinel_failover_is_followed() {
     eventually("replicated", async || {
         let keys: i64 = query(replica, &["DBSIZE"]).await.unwrap();
         let known: String = query(sentinel, &["INFO", "sentinel"]).await.unwrap();
-        keys == 1 && known.contains("slaves=1")
+        let primary: String = query(primary, &["INFO", "replication"]).await.unwrap();
+        keys == 1 && known.contains("slaves=1") && primary.contains("state=online")
     })
     .await;
 
+    let (status, report) = doctor::run(&mut doctor::doctor(&url, &url));
+    assert_eq!(status, Some(1));
+    let of = |check: &str| {
+        doctor::bad(&report)
+            .into_iter()
+            .filter(|one| one.0 == check)
+            .count()
+    };
+    assert_eq!(
+        (of("sentinels"), of("reachable"), of("replication")),
+        (1, 0, 0),
+        "{report:#}"
+    );
+    // Of both servers, the replica too.
+    assert_eq!(of("aof"), 2, "{report:#}");
     eventually("failover begun", async || {
         query::<String>(sentinel, &["SENTINEL", "FAILOVER", "main"])
             .await
@@ -188,4 +220,54 @@ async fn a_sentinel_failover_is_followed() {
         answer.starts_with(b"*3\r\n:1") && calls.contains("cmdstat_evalsha")
     })
     .await;
+}
+
+/// A primary that hangs keeps its connections; the sentinels say who takes its place.
+#[tokio::test]
+async fn a_primary_that_hangs_is_left_the_moment_the_sentinels_agree() {
+    let mut servers = Servers::start(2, |ports, at| match at {
+        0 => Vec::new(),
+        _ => vec![
+            "--replicaof".to_owned(),
+            "127.0.0.1".to_owned(),
+            ports[0].to_string(),
+        ],
+    })
+    .await;
+    let (primary, sentinel) = (servers.ports[0], free_port());
+    let config = servers.dir.path().join("sentinel.conf");
+    let text = format!(
+        "sentinel monitor main 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds main 1000\n\
+         sentinel failover-timeout main 3000\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let args = [config.display().to_string(), "--sentinel".to_owned()];
+    servers.spawn(sentinel, &args).await;
+    eventually("the replica is known", async || {
+        let known: String = query(sentinel, &["INFO", "sentinel"]).await.unwrap();
+        known.contains("slaves=1")
+    })
+    .await;
+    let url = format!("redis-sentinel://127.0.0.1:{sentinel}/main");
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    bridge.ready().await;
+    let op = [take(b"subject-hanging1", 1)];
+    assert!(bridge.exchange(&op).await.starts_with(b"*3\r\n:1"));
+
+    let client = redis::Client::open(("127.0.0.1", sentinel)).unwrap();
+    let mut heard = client.get_async_pubsub().await.unwrap();
+    heard.subscribe("+switch-master").await.unwrap();
+    servers.processes[0].signal("-STOP");
+    let told = futures_util::StreamExt::next(&mut heard.on_message()).await;
+    assert!(told.is_some());
+    let switched = tokio::time::Instant::now();
+    eventually("the new primary counts", async || {
+        bridge.exchange(&op).await.starts_with(b"*3\r\n:1")
+    })
+    .await;
+    let took = switched.elapsed();
+    // L2 says 0.5 s; a busy machine is given more.
+    assert!(took.as_millis() < 2500, "{took:?} after +switch-master");
+    assert_eq!(bridge.metric("switches_total").await, 1.0);
+    servers.processes[0].signal("-CONT");
 }

@@ -78,6 +78,8 @@ mod session_login;
 mod session_paths;
 #[path = "e2e/session_readable.rs"]
 mod session_readable;
+#[path = "e2e/session_restore.rs"]
+mod session_restore;
 #[path = "e2e/session_spoofing.rs"]
 mod session_spoofing;
 #[path = "e2e/session_token.rs"]

@@ -66,3 +66,22 @@ fn what_is_printed_reads_back() {
         assert_eq!(url.parse::<Target>().unwrap().to_string(), url);
     }
 }
+
+#[test]
+fn an_s_in_the_scheme_means_tls() {
+    for url in [
+        "rediss://a:1",
+        "rediss-cluster://a:1,b:2",
+        "rediss-sentinel://a:1/main",
+    ] {
+        let parsed: Url = url.parse().unwrap();
+        assert!(parsed.tls, "{url}");
+        assert_eq!(parsed.to_string(), url);
+    }
+    let plain: Url = "redis://a:1".parse().unwrap();
+    assert!(!plain.tls);
+    assert_eq!(plain.to_string(), "redis://a:1");
+    for url in ["rediss+unix:///run/r.sock", "redisss://a"] {
+        assert_eq!(url.parse::<Url>(), Err(TargetError::Scheme), "{url}");
+    }
+}
