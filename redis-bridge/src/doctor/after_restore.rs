@@ -47,7 +47,7 @@ pub struct NotAll {
 pub async fn end_all(options: &Options) -> Result<Ended, NotAll> {
     let at = |server: String| move |error| NotAll { server, error };
     let (url, login) = (&options.redis, &options.login);
-    let login = &login.over(url.tls);
+    let login = &login.over_tls(url.tls);
     let seats = nodes::servers(&url.target, login, TIMEOUT).await;
     let seats = seats.map_err(at(url.to_string()))?;
     let mut ended = Ended::default();
