@@ -90,6 +90,10 @@ mod sessions;
 mod sessions_down;
 #[path = "e2e/stack.rs"]
 mod stack;
+#[path = "e2e/stampede.rs"]
+mod stampede;
+#[path = "e2e/stampede_faults.rs"]
+mod stampede_faults;
 #[path = "e2e/swaps.rs"]
 mod swaps;
 #[path = "e2e/ttl.rs"]
