@@ -86,6 +86,8 @@ pub struct Realm {
     pub touch: Touch,
     /// What becomes of an unsafe request that a cookie authenticated and another site may have caused.
     pub csrf: Csrf,
+    /// What its sessions hold is sealed in Redis; else whoever reads Redis may read it.
+    pub seal: bool,
 }
 
 /// What becomes of cross-site requests.
