@@ -65,6 +65,15 @@ pub fn fuzz_record(data: &[u8]) {
     }
 }
 
+/// The same record as another version's, with the checksum of that.
+#[cfg(test)]
+pub(crate) fn of_version(record: &[u8], version: u8) -> Vec<u8> {
+    let (content, _) = record.split_last_chunk::<4>().expect("a checksum");
+    let content = [&[version], &content[1..]].concat();
+    let sum = crc32(&content).to_be_bytes();
+    [&content[..], &sum].concat()
+}
+
 /// Range: a part is inside the body and not empty.
 pub fn fuzz_range(data: &[u8]) {
     let record = Record {
