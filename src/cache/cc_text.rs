@@ -18,7 +18,7 @@ pub fn tidy(headers: &mut Headers) -> bool {
         }
     }
     let joined = members.join(&b", "[..]);
-    if lines.is_empty() || lines == [&joined[..]] {
+    if members.is_empty() || lines == [&joined[..]] {
         return false;
     }
     headers.set("cache-control", joined);

@@ -91,12 +91,13 @@ impl<'a> Record<'a> {
     /// Reads a record. Linear; any other bytes than those [`Record::encode`] wrote are an error.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let version = *bytes.first().ok_or(RecordError::Length)?;
-        if !(1..=VERSION).contains(&version) {
-            return Err(RecordError::Version(version));
-        }
+        // Of any version the checksum is the last four bytes: else it was no record.
         let (content, sum) = bytes.split_last_chunk::<4>().ok_or(RecordError::Length)?;
         if crc32(content) != u32::from_be_bytes(*sum) {
             return Err(RecordError::Checksum);
+        }
+        if !(1..=VERSION).contains(&version) {
+            return Err(RecordError::Version(version));
         }
         let mut reader = Reader(content.get(1..).ok_or(RecordError::Length)?);
         let url = reader.short()?;

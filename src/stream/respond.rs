@@ -5,7 +5,7 @@ use super::request::{Cached, Request};
 use super::session_change::{Answer, Fields};
 use super::{Ctx, LocalReply, Output, Property, State, Verdict, limit_phase, session_change};
 use crate::cache::status::Status;
-use crate::cache::{Url, invalidate, tidy};
+use crate::cache::{Url, groups, invalidate, tidy};
 use crate::exchange::CallError;
 use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
@@ -79,7 +79,10 @@ pub(super) fn finish(
     let policy = config.policies.get(request.policy);
 
     if let Some((policy, index)) = policy.and_then(|policy| Some((policy, policy.cache?))) {
-        edited |= tidy(&mut headers);
+        // A cache that fails changes nothing (invariant C11).
+        if request.cached() {
+            edited |= tidy(&mut headers);
+        }
         // Judged on what the upstream sent, before anything of ours is added or taken away.
         let told = match &request.cache {
             Cached::Unused => None,
@@ -148,7 +151,10 @@ pub(super) fn purged(
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
-    let done = matches!(result.as_deref(), Ok([value]) if reply::parse_removed(value).is_ok());
+    let done = result.is_ok_and(|values| {
+        let mut values = values.iter();
+        values.len() > 0 && values.all(|value| reply::parse_removed(value).is_ok())
+    });
     let event = if done {
         CacheEvent::Purged
     } else {
@@ -178,8 +184,10 @@ fn invalidate(
         return None;
     }
     let urls = targets.iter().map(Url::as_bytes).collect();
-    let op = Op::CacheInvalidate { urls };
-    match ctx.vm.client.submit(ctx.context, &[op], ctx.now) {
+    let tags = groups::invalidated(url, status, headers);
+    let mut ops = vec![Op::CacheInvalidate { urls }];
+    ops.extend(tags.iter().map(|tag| Op::CachePurge { tag }));
+    match ctx.vm.client.submit(ctx.context, &ops, ctx.now) {
         Ok(call) => Some(call),
         Err(error) => {
             log::error!("an invalidation could not be sent: {error}");

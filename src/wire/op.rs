@@ -21,6 +21,8 @@ pub const MAX_LIMITS: usize = 16;
 pub const MAX_URLS: usize = 8;
 /// Tags of one object, at most.
 pub const MAX_TAGS: usize = 64;
+/// Longest tag, bytes.
+pub const MAX_TAG: usize = 256;
 /// Longest URL, bytes.
 pub const MAX_URL: usize = 8192;
 /// Longest TTL, milliseconds: a year.
@@ -52,6 +54,12 @@ pub enum Op<'a> {
     },
     /// `CACHE.PASS`
     CachePass(CachePass<'a>),
+    /// `CACHE.PURGE tag`: removes what is stored with a tag, and refuses what is being filled with it.
+    /// Reply: integer, objects removed.
+    CachePurge {
+        /// 1 to 256 bytes.
+        tag: &'a [u8],
+    },
     /// `CACHE.PUT`
     CachePut(CachePut<'a>),
     /// `LIMIT.RETURN id n (mark take)*n`: gives back what takes have charged, once.
@@ -253,6 +261,7 @@ impl<'a> Op<'a> {
             b"CACHE.GET" => cache_get(args),
             b"CACHE.INVALIDATE" => cache_invalidate(args),
             b"CACHE.PASS" => cache_pass(args),
+            b"CACHE.PURGE" => cache_purge(args),
             b"CACHE.PUT" => cache_put(args),
             b"LIMIT.RETURN" => limit_return(args),
             b"LIMIT.TAKE" => limit_take(args),
@@ -271,6 +280,7 @@ impl<'a> Op<'a> {
             Self::CacheGet(_) => "CACHE.GET",
             Self::CacheInvalidate { .. } => "CACHE.INVALIDATE",
             Self::CachePass(_) => "CACHE.PASS",
+            Self::CachePurge { .. } => "CACHE.PURGE",
             Self::CachePut(_) => "CACHE.PUT",
             Self::LimitReturn(_) => "LIMIT.RETURN",
             Self::LimitTake(_) => "LIMIT.TAKE",
@@ -311,6 +321,11 @@ impl<'a> Op<'a> {
                 resp::bulk(out, op.field);
                 resp::bulk(out, op.lease);
                 resp::bulk_int(out, op.ttl_ms);
+            }
+            Self::CachePurge { tag } => {
+                resp::array(out, 2);
+                resp::bulk(out, verb);
+                resp::bulk(out, tag);
             }
             Self::CachePut(op) => {
                 resp::array(out, op.tags.len().saturating_add(10));
@@ -417,6 +432,16 @@ fn cache_invalidate<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     Ok(Op::CacheInvalidate { urls })
 }
 
+fn cache_purge<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let &[tag] = args else {
+        return Err(OpError::Arity);
+    };
+    if tag.is_empty() || tag.len() > MAX_TAG {
+        return Err(OpError::Argument("tag"));
+    }
+    Ok(Op::CachePurge { tag })
+}
+
 fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     let [
         url,
@@ -436,7 +461,7 @@ fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     if tags.len() > MAX_TAGS {
         return Err(OpError::Arity);
     }
-    if tags.iter().any(|tag| tag.is_empty() || tag.len() > 256) {
+    if tags.iter().any(|tag| tag.is_empty() || tag.len() > MAX_TAG) {
         return Err(OpError::Argument("tag"));
     }
     Ok(Op::CachePut(CachePut {

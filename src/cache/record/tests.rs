@@ -84,9 +84,13 @@ fn truncated_or_extended_bytes_are_an_error() {
 #[test]
 fn other_versions_are_named() {
     for version in [0, 3, 255] {
-        let mut bytes = sample().encode().expect("valid");
-        bytes[0] = version;
-        assert_eq!(Record::decode(&bytes), Err(RecordError::Version(version)));
+        let bytes = sample().encode().expect("valid");
+        let mut content = bytes[..bytes.len() - 4].to_vec();
+        content[0] = version;
+        let other = Record::decode(&sealed(&content)).map(|_| ());
+        assert_eq!(other, Err(RecordError::Version(version)));
+        let damaged = [&[version], &bytes[1..]].concat();
+        assert_eq!(Record::decode(&damaged), Err(RecordError::Checksum));
     }
     assert_eq!(Record::decode(b""), Err(RecordError::Length));
 }

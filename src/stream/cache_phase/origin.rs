@@ -148,7 +148,8 @@ pub(in crate::stream) fn judge(
         }
     };
     // What was stored is superseded by an answer that is not (RFC 9111, 4.3.3).
-    if result.is_err() && lookup.kept.is_some() && status < 500 && lookup.fill {
+    let late = result == Err(NotStored::Lease);
+    if result.is_err() && !late && lookup.kept.is_some() && status < 500 && lookup.fill {
         remove(&lookup.url, ctx);
     }
     let told = match lookup.why {

@@ -19,6 +19,7 @@ pub(super) enum Asked {
     /// A change of a session, as it went out.
     Change(Vec<u8>),
     Invalidate(Vec<Vec<u8>>),
+    Purge(Vec<u8>),
     Limits(Vec<Limit>),
     Pass {
         url: Vec<u8>,
@@ -90,6 +91,7 @@ impl Asked {
                 lease: *pass.lease,
                 ttl_ms: pass.ttl_ms,
             },
+            Op::CachePurge { tag } => Self::Purge(tag.to_vec()),
             Op::CachePut(put) => Self::Put {
                 url: put.url.to_vec(),
                 field: *put.field,
@@ -160,7 +162,7 @@ impl Limit {
 pub(super) fn usual(asked: &Asked, now_us: u64) -> Vec<u8> {
     match asked {
         Asked::Get { lease, .. } => miss(Some(*lease), now_us),
-        Asked::Invalidate(_) => integer(1),
+        Asked::Invalidate(_) | Asked::Purge(_) => integer(1),
         Asked::Limits(takes) => limits(true, &vec![ok(42); takes.len()], now_us),
         Asked::Pass { .. } => encoded(|out| resp::simple(out, b"passed")),
         Asked::Put { .. } => encoded(|out| resp::simple(out, b"stored")),

@@ -5,6 +5,7 @@ use super::policy::POLICY;
 use super::rig::{EPOCH_US, Rig, token};
 use super::run::{Req, get, lines, req};
 use crate::cache::Record;
+use crate::cache::record::{Usage, VERSION};
 use crate::http::Headers;
 use crate::stream::Input;
 use crate::wire::op::Want;
@@ -336,4 +337,24 @@ fn regression_a_record_that_is_no_answer_is_removed() {
         let _ = rig.answer();
         assert_eq!(rig.counted()["tidegate.cache.catalog.error"], 1);
     }
+}
+
+#[test]
+fn a_record_of_a_newer_filter_is_left_to_those_that_know_it() {
+    let record = Record {
+        url: b"https://shop.example/plain-cached/a",
+        policy: "plain-cached",
+        vary: Vec::new(),
+        extras: Vec::new(),
+        lifetime_ms: 60_000,
+        usage: Usage::default(),
+        status: 200,
+        headers: Vec::new(),
+        body: b"stored",
+    };
+    let bytes = crate::cache::fuzz::of_version(&record.encode().unwrap(), VERSION + 1);
+    let mut rig = Rig::new(POLICY);
+    rig.hook = Box::new(move |op| op.is_get().then(|| bridge::hit(&bytes, EPOCH_US, EPOCH_US)));
+    assert_eq!(rig.run(&get("/plain-cached/a")).status(), 0);
+    assert!(!rig.all_ops().any(|op| matches!(op, Asked::Invalidate(_))));
 }

@@ -83,6 +83,7 @@ impl Args {
                 lease: &self.f16[1],
                 ttl_ms: self.age.min(MAX_PASS_MS),
             }),
+            Op::CachePurge { tag: &self.url },
             Op::CachePut(CachePut {
                 url: &self.url,
                 field: &self.f16[0],
@@ -255,7 +256,7 @@ proptest! {
 
     #[test]
     fn x6_any_arguments_return_and_what_parses_is_canonical(
-        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PASS", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
+        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PASS", "CACHE.PURGE", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
         args in vec(prop_oneof![
             vec(any::<u8>(), 16), vec(any::<u8>(), 8), vec(any::<u8>(), 12), vec(any::<u8>(), 18),
             vec(any::<u8>(), 0..4), "-?[0-9]{1,3}".prop_map(String::into_bytes),
@@ -327,6 +328,7 @@ fn good(verb: &str) -> Vec<&'static [u8]> {
         ],
         "CACHE.PASS" => vec![b"CACHE.PASS", b"http://a/", F16, F16, b"0"],
         "CACHE.INVALIDATE" => vec![b"CACHE.INVALIDATE", b"http://a/"],
+        "CACHE.PURGE" => vec![b"CACHE.PURGE", b"tag"],
         "CACHE.PUT" => {
             vec![
                 b"CACHE.PUT",
@@ -469,6 +471,7 @@ fn x7_each_bad_argument_is_named() {
             &[b"", b"-1", b"3600001"],
             Argument("ttl_ms"),
         ),
+        ("CACHE.PURGE", 1, &[b"", &[b't'; 257]], Argument("tag")),
         ("CACHE.PUT", 1, &[b"", &long_url], Argument("url")),
         ("CACHE.PUT", 2, &[&[0; 15]], Argument("field")),
         ("CACHE.PUT", 3, &[&long], Argument("vary")),
