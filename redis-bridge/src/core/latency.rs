@@ -57,6 +57,8 @@ pub enum Verb {
     CacheInvalidate,
     /// `CACHE.PASS`
     CachePass,
+    /// `CACHE.PURGE`
+    CachePurge,
     /// `CACHE.PUT`
     CachePut,
     /// `LIMIT.RETURN`
@@ -77,11 +79,12 @@ pub enum Verb {
 
 impl Verb {
     /// All of them, in the order of the enum.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Admin,
         Self::CacheGet,
         Self::CacheInvalidate,
         Self::CachePass,
+        Self::CachePurge,
         Self::CachePut,
         Self::LimitReturn,
         Self::LimitTake,
@@ -97,6 +100,7 @@ impl Verb {
             Op::CacheGet(_) => Self::CacheGet,
             Op::CacheInvalidate { .. } => Self::CacheInvalidate,
             Op::CachePass(_) => Self::CachePass,
+            Op::CachePurge { .. } => Self::CachePurge,
             Op::CachePut(_) => Self::CachePut,
             Op::LimitReturn(_) => Self::LimitReturn,
             Op::LimitTake(_) => Self::LimitTake,
@@ -115,6 +119,7 @@ impl Verb {
             Self::CacheGet => "CACHE.GET",
             Self::CacheInvalidate => "CACHE.INVALIDATE",
             Self::CachePass => "CACHE.PASS",
+            Self::CachePurge => "CACHE.PURGE",
             Self::CachePut => "CACHE.PUT",
             Self::LimitReturn => "LIMIT.RETURN",
             Self::LimitTake => "LIMIT.TAKE",
