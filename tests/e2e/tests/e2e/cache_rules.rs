@@ -147,6 +147,11 @@ fn rfc5861_4_a_failing_upstream_is_stood_in_for() {
         let head = ask(&lab, &head);
         assert_eq!((head.status, head.body.len()), (200, 0), "dropped, HEAD");
     }
+    // A body that breaks off is no failure that could be stood in for any more, and replaces nothing.
+    let torn = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 100\r\n\r\nhalf";
+    origin.does(move |_| Act::SayAndEnd(torn.to_owned()));
+    assert!(lab.client(0).timeout(SOON).send(&get("/sie")).is_err());
+    origin.does(|_| Act::Drop);
     // On one connection: the message is whole.
     let mut client = lab.client(0).timeout(SOON);
     for _ in 0..3 {
