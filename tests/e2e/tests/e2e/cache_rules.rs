@@ -177,7 +177,7 @@ fn rfc5861_4_a_failing_upstream_is_stood_in_for() {
 }
 
 #[test]
-fn rfc5861_3_a_stale_answer_is_given_at_once_and_refreshed_once() {
+fn rfc5861_3_a_stale_answer_is_given_at_once_while_one_request_refreshes_it() {
     let (origin, lab) = start();
     let fields = [
         "etag: \"v1\"",
@@ -200,27 +200,38 @@ fn rfc5861_3_a_stale_answer_is_given_at_once_and_refreshed_once() {
         }
         answer(200, &fields, "new")
     });
+    // One request refreshes it, and waits: Envoy 1.40 does not show what it sent, so a refresh past the route
+    // could be one of something else.
+    let mut one = connect(&lab);
+    one.write_all(b"GET /swr HTTP/1.1\r\nhost: rules.example\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut asked = Vec::new();
+    eventually("the upstream is asked", 1, || {
+        asked.extend(origin.take());
+        asked.len()
+    });
+    assert!(asked[0].contains("if-none-match: \"v1\""), "{}", asked[0]);
     for _ in 0..5 {
         let stale = ask(&lab, &get("/swr"));
         assert_eq!(stale.text(), "old");
-        assert!(
-            cache_status(&stale).starts_with("tidegate; hit; ttl="),
-            "{}",
-            cache_status(&stale)
-        );
+        let said = cache_status(&stale);
+        assert!(said.starts_with("tidegate; hit; ttl="), "{said}");
     }
     gate.store(true, Ordering::Relaxed);
+    let mut all = String::new();
+    one.read_to_string(&mut all).unwrap();
+    assert!(all.ends_with("new"), "{all}");
     eventually("refreshed", "new".to_owned(), || {
         ask(&lab, &get("/swr")).text()
     });
-    let asked = origin.take();
-    assert_eq!(asked.len(), 1, "{asked:#?}");
-    assert!(asked[0].contains("if-none-match: \"v1\""), "{}", asked[0]);
-    assert!(
-        asked[0].starts_with("get /swr http/1.1\r\n"),
-        "{}",
-        asked[0]
-    );
+    assert!(origin.take().is_empty(), "once");
+}
+
+fn connect(lab: &Lab) -> TcpStream {
+    let envoys = lab.endpoints().unwrap().envoys;
+    let stream = TcpStream::connect(envoys[0].trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream
 }
 
 #[test]
@@ -272,11 +283,7 @@ fn interim_answers_and_trailers_pass_and_break_nothing() {
             "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nx-early: 1\r\n\r\n{last}"
         ))
     });
-    let address = lab.endpoints().unwrap().envoys[0]
-        .trim_start_matches("http://")
-        .to_owned();
-    let mut raw = TcpStream::connect(address).unwrap();
-    raw.set_read_timeout(Some(SOON)).unwrap();
+    let mut raw = connect(&lab);
     raw.write_all(b"GET /early HTTP/1.1\r\nhost: rules.example\r\nconnection: close\r\n\r\n")
         .unwrap();
     let mut all = String::new();
