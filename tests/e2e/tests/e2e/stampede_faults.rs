@@ -25,9 +25,7 @@ fn with_leader<T>(lab: &Lab, target: &str, patience: Duration, then: impl FnOnce
 fn c10_a_leader_that_stalls_costs_its_followers_two_seconds_at_most() {
     let lab = lab();
     let target = "/fill/stalled?ms=50&first_ms=60000";
-    let (answers, took) = with_leader(&lab, target, SOON / 2, || {
-        stampede(&lab, MANY, 0, target)
-    });
+    let (answers, took) = with_leader(&lab, target, SOON / 2, || stampede(&lab, MANY, 0, target));
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert!(took < Duration::from_millis(3_500), "{took:?}");
     // After three quarters of the time a second one tries, and that is all.

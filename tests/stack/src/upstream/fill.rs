@@ -17,7 +17,11 @@ pub(super) fn answer(request: &Request, state: &State) -> Option<Answer> {
     let serial = state.serial();
     let first = state.counts().get(request.path()) == Some(&1);
     let ms = request.number("ms", 0);
-    let ms = if first { request.number("first_ms", ms) } else { ms };
+    let ms = if first {
+        request.number("first_ms", ms)
+    } else {
+        ms
+    };
     let control = request.parameter("control");
     let control = control.unwrap_or_else(|| "max-age=60".into());
     let status = u16::try_from(request.number("status", 200)).unwrap_or(200);
