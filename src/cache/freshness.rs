@@ -99,13 +99,14 @@ pub fn lifetime(
         ));
     }
     let cacheable = HEURISTIC.contains(&status);
-    if cache.heuristic && (cacheable || control.public) {
-        if let Some(s) = since_modified_s(headers, timing) {
-            return Some(seconds(s / HEURISTIC_PART, Source::Heuristic)).map(|life| Lifetime {
-                ms: life.ms.min(HEURISTIC_MAX_MS),
-                ..life
-            });
-        }
+    if cache.heuristic
+        && (cacheable || control.public)
+        && let Some(s) = since_modified_s(headers, timing)
+    {
+        return Some(Lifetime {
+            ms: (s.saturating_mul(1000) / HEURISTIC_PART).min(HEURISTIC_MAX_MS),
+            source: Source::Heuristic,
+        });
     }
     let named = cache.names_status(status);
     let ttl_ms = cache.ttl_ms.filter(|_| cacheable || named)?;

@@ -180,7 +180,8 @@ impl Touch {
 impl SessionCreate<'_> {
     pub(super) fn encode(&self, verb: &[u8], out: &mut Vec<u8>) {
         let old = if self.old.is_some() { 2 } else { 0 };
-        resp::array(out, 9 + old + usize::from(self.readable));
+        let optional = usize::from(self.readable).saturating_add(old);
+        resp::array(out, optional.saturating_add(9));
         resp::bulk(out, verb);
         resp::bulk(out, self.realm);
         resp::bulk(out, self.secret);
