@@ -33,6 +33,8 @@ pub enum Event {
     Close(ConnId, Status),
     /// A unary exchange: body, deadline in milliseconds.
     Exchange(RequestId, Bytes, u32, ExchangeAnswer),
+    /// Something has become of the object of this URL's hash (hex), which requests are held for.
+    Filled(Vec<u8>),
     /// What is remembered of this subject's limits no longer holds.
     Forget([u8; 16]),
     /// A message of a stream.
@@ -82,6 +84,12 @@ impl Handle {
             .send(Event::Message(conn, message))
             .await
             .is_ok()
+    }
+
+    /// Something has become of an object that requests are held for.
+    pub async fn filled(&self, hash: Vec<u8>) {
+        // The owner is gone, and whoever it held with it.
+        let _ = self.events.send(Event::Filled(hash)).await;
     }
 
     /// What workers remember of a subject's limits no longer holds.

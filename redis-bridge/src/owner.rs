@@ -11,6 +11,7 @@ use crate::grpc::body::SendError;
 use crate::grpc::{Code, Outbox};
 use crate::handle::{Event, ExchangeAnswer, ExchangeError};
 use crate::metrics::Metrics;
+use crate::repeat::Repeater;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::HashMap;
@@ -33,6 +34,7 @@ type Running = Pin<Box<dyn Future<Output = (BatchId, Replies, bool)> + Send>>;
 pub struct Owner {
     core: Core,
     backend: Backend,
+    repeater: Repeater,
     metrics: Metrics,
     events: mpsc::Receiver<Event>,
     time_us: watch::Receiver<u64>,
@@ -52,6 +54,7 @@ impl Owner {
     pub fn new(
         core: Core,
         backend: Backend,
+        repeater: Repeater,
         metrics: Metrics,
         events: mpsc::Receiver<Event>,
         leaving: watch::Receiver<bool>,
@@ -61,6 +64,7 @@ impl Owner {
         Self {
             core,
             backend,
+            repeater,
             metrics,
             events,
             time_us,
@@ -158,6 +162,9 @@ impl Owner {
         while let Some(transmit) = self.core.poll_transmit() {
             self.transmit(transmit);
         }
+        while let Some(again) = self.core.poll_repeat() {
+            self.repeater.repeat(again);
+        }
         while let Some(audit) = self.core.poll_audit() {
             tracing::info!(target: "tidegate_bridge::audit", "{audit}");
         }
@@ -191,6 +198,7 @@ impl Owner {
                 self.exchanges.insert(request, answer);
                 self.core.handle_request(request, &body, deadline_ms, now);
             }
+            Event::Filled(hash) => self.core.handle_filled(&hash),
             Event::Forget(subject) => self.core.handle_forget(&subject),
             Event::Message(conn, message) => {
                 // What a stream sent after it was closed is read by nobody.

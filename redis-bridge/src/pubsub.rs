@@ -1,6 +1,7 @@
 //! What is told in Redis: invalidations from outside, `PUBLISH {namespace}:cache:invalidate:{url}` or
 //! `...:tag:{tag}`; and `{namespace}:limit:forget:{subject}`, by which the scripts that reset a limit or
-//! give a key a limit of its own reach every bridge, hence every worker.
+//! give a key a limit of its own reach every bridge, hence every worker. And `{namespace}:fleet:…`, by which
+//! bridges tell each other: `filled:{hash}`, something has become of an object that requests are held for.
 //!
 //! Such a message has no receipt. What is published while no bridge is subscribed is lost, and the
 //! object lives to the end of its TTL, or a worker remembers a denial to its end; two bridges are seldom gone together, and whoever needs a receipt
@@ -33,6 +34,7 @@ pub struct Subscriber {
     handle: Handle,
     channel: String,
     forget: Vec<u8>,
+    fleet: Vec<u8>,
 }
 
 impl Subscriber {
@@ -44,6 +46,7 @@ impl Subscriber {
             handle,
             channel: format!("{namespace}:cache:invalidate:"),
             forget: Keys::new(namespace).forget_channel(),
+            fleet: Keys::new(namespace).fleet_channel(),
         }
     }
 
@@ -71,6 +74,11 @@ impl Subscriber {
             // An ACL of an older release: workers forget late, invalidations go on.
             tracing::warn!(redis = %self.redis.target(), %error, "limits: not subscribed");
         }
+        let fleet = [self.fleet.as_slice(), b"*"].concat();
+        if let Err(error) = sink.psubscribe(fleet).await {
+            // The same: what other bridges have filled is found by looking again.
+            tracing::warn!(redis = %self.redis.target(), %error, "fleet: not subscribed");
+        }
         backoff.reset();
         tracing::info!(redis = %self.redis.target(), "invalidations: subscribed");
         let work = messages.for_each_concurrent(CONCURRENT, |message| self.told(message));
@@ -96,6 +104,12 @@ impl Subscriber {
         if let Some(subject) = channel.strip_prefix(self.forget.as_slice()) {
             return match unhex(subject) {
                 Some(subject) => self.handle.forget(subject).await,
+                None => drop(self.handle.metrics().pubsub_ignored.inc()),
+            };
+        }
+        if let Some(what) = channel.strip_prefix(self.fleet.as_slice()) {
+            return match what.strip_prefix(b"filled:") {
+                Some(hash) => self.handle.filled(hash.to_vec()).await,
                 None => drop(self.handle.metrics().pubsub_ignored.inc()),
             };
         }

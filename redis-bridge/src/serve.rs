@@ -112,9 +112,11 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     config.cluster = backend.is_cluster();
     let core = Core::new(config, options.vault.clone());
     let (finish, finished) = watch::channel(false);
+    let repeater = Repeater::start(handle.clone());
     let owner = Owner::new(
         core,
         backend.clone(),
+        repeater.clone(),
         metrics.clone(),
         events,
         leaving.clone(),
@@ -137,7 +139,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let service = Data::new(handle.clone(), credential, namespace);
     let data = tokio::spawn(listener::serve(data, Arc::new(service), leaving.clone()));
     let service = Admin {
-        repeater: Repeater::start(handle.clone()),
+        repeater,
         handle,
         credential: options.admin_token,
         policy,

@@ -201,7 +201,7 @@ proptest! {
         shared in any::<bool>(),
     ) {
         let cache = policy::Cache {
-            name: "c".to_owned(), ttl_ms: None, ttl_max_ms: 60_000, max_body: 64, tags_header: None, shared, store_set_cookie: false,
+            name: "c".to_owned(), ttl_ms: None, ttl_max_ms: 60_000, max_body: 64, tags_header: None, shared, store_set_cookie: false, collapse_ms: 0,
         };
         let mut model = Model { now_ms: 1_000_000, ..Model::default() };
         let mut origin_ms = HashMap::new();
@@ -243,6 +243,7 @@ fn the_model_does_hit() {
         tags_header: None,
         shared: false,
         store_set_cookie: false,
+        collapse_ms: 0,
     };
     let resource = Resource {
         cache_control: vec!["max-age=10"],

@@ -11,7 +11,7 @@ const SPINE: &str = r#"{
   "bridge": {"cluster": "redis-bridge", "timeout": "100ms"},
   "client_ip": {"prefix_v4": 24, "prefix_v6": 56.0, "trusted_hops": 2.0},
   "sessions": {
-    "web": {"cookie": "__Host-sid", "idle": "30m", "absolute": "12h", "touch": "always", "csrf": "report"},
+    "web": {"cookie": "__Host-sid", "idle": "30m", "absolute": "12h", "touch": "always", "csrf": "report", "seal": false},
     "api": {"header": "authorization"}
   },
   "limits": {
@@ -121,7 +121,8 @@ fn the_spine_compiles() {
     assert_eq!((session.touch, session.update), (Touch::Never, false));
     let session = policy("api").session.as_ref().unwrap();
     assert_eq!((session.touch, session.data), (Touch::Always, false));
-    assert_eq!(config.sessions[session.realm].csrf, Csrf::Report);
+    let realm = &config.sessions[session.realm];
+    assert_eq!((realm.csrf, realm.seal), (Csrf::Report, false));
 
     let found = config
         .router

@@ -95,13 +95,15 @@ impl Calls {
         let most = self.table.len().saturating_mul(2).saturating_add(SWEEP);
         if pending.patient {
             if self.slow.len() > most {
-                self.slow
-                    .retain(|Reverse((_, id))| self.table.contains_key(id));
+                self.slow.retain(|Reverse((at, id))| {
+                    self.table.get(id).is_some_and(|p| p.deadline == *at)
+                });
             }
             self.slow.push(Reverse((pending.deadline, id)));
         } else {
             if self.deadlines.len() > most {
-                self.deadlines.retain(|(_, id)| self.table.contains_key(id));
+                self.deadlines
+                    .retain(|(at, id)| self.table.get(id).is_some_and(|p| p.deadline == *at));
             }
             self.deadlines.push_back((pending.deadline, id));
         }
@@ -128,6 +130,17 @@ impl Calls {
         Some(pending)
     }
 
+    /// The call may take until then, if that is later than it might already.
+    pub(super) fn extend(&mut self, id: CallId, deadline: Duration) {
+        if let Some(pending) = self.table.get_mut(&id.0)
+            && pending.deadline < deadline
+        {
+            pending.deadline = deadline;
+            pending.patient = true;
+            self.slow.push(Reverse((deadline, id.0)));
+        }
+    }
+
     /// The calls on one generation of a link, in the order they were made.
     pub(super) fn on_link(&self, link: usize, generation: u64) -> Vec<CallId> {
         self.at(Place::Link { link, generation })
@@ -149,9 +162,16 @@ impl Calls {
         Some((id, self.remove(id)?))
     }
 
+    /// Whether that is still its deadline: one that was extended has an earlier one in a queue too.
+    fn is_due_at(&self, id: u64, deadline: Duration) -> bool {
+        self.table
+            .get(&id)
+            .is_some_and(|pending| pending.deadline == deadline)
+    }
+
     fn due(&mut self, now: Duration) -> Option<CallId> {
         while let Some(&(deadline, id)) = self.deadlines.front() {
-            let live = self.table.contains_key(&id);
+            let live = self.is_due_at(id, deadline);
             if live && deadline > now {
                 return None;
             }
@@ -165,7 +185,7 @@ impl Calls {
 
     fn due_slow(&mut self, now: Duration) -> Option<CallId> {
         while let Some(&Reverse((deadline, id))) = self.slow.peek() {
-            let live = self.table.contains_key(&id);
+            let live = self.is_due_at(id, deadline);
             if live && deadline > now {
                 return None;
             }

@@ -10,6 +10,7 @@ use super::{
     Transmit,
 };
 use crate::wire::frame::{self, Hello};
+use crate::wire::op::{MAX_HOLD_MS, MAX_URL};
 use crate::wire::{FromBridge, MAX_MESSAGE, Op, PROTOCOL, ToBridge, resp};
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -18,8 +19,10 @@ use std::collections::VecDeque;
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest exchange of a request, bytes of operations: a full cookie of limits and a long URL.
 const MAX_DECISION: usize = 64 << 10;
-/// Largest operation that settles something, bytes: one limit, and what it is told.
-const MAX_SETTLEMENT: usize = 1 << 10;
+/// Largest operation that settles something, bytes: one limit and what it is told, or a URL.
+const MAX_SETTLEMENT: usize = MAX_URL + (1 << 10);
+/// Longest time a bridge may hold an answer back.
+const MAX_HOLD: Duration = Duration::from_millis(MAX_HOLD_MS);
 /// Largest background operation, bytes: with its frame it still is one message.
 const MAX_BULK: usize = MAX_MESSAGE - 64;
 
@@ -236,6 +239,10 @@ impl Client {
                     self.finish(call, values, now, &mut answers);
                 }
                 FromBridge::Forget { subject } => self.forget.push(*subject),
+                FromBridge::Held { id, ms } => {
+                    let here = Place::Link { link, generation };
+                    self.held(CallId(id), here, ms, now);
+                }
                 FromBridge::Pong { time_us, .. } => self.learn_time(time_us, now),
                 FromBridge::Welcome { bridge, time_us } => {
                     if !self.links.get(link).is_some_and(Link::is_opening) {
@@ -436,6 +443,17 @@ impl Client {
         self.calls.len() >= self.config.max_pending
             || self.calls.bytes().saturating_add(bytes) > self.config.max_pending_bytes
             || bytes > most
+    }
+
+    /// A call's answer is held back by the bridge, which said so in time: it is waited for.
+    fn held(&mut self, call: CallId, here: Place, ms: u32, now: Duration) {
+        let hold = Duration::from_millis(ms.into()).min(MAX_HOLD);
+        let until = now.saturating_add(hold).saturating_add(self.config.timeout);
+        if self.calls.get(call).is_some_and(|p| p.place == here) {
+            self.calls.extend(call, until);
+        } else {
+            self.counters.late = self.counters.late.saturating_add(1);
+        }
     }
 
     /// Puts a placed call on the wire.

@@ -84,6 +84,8 @@ pub struct Realm {
     pub touch: Touch,
     /// What becomes of an unsafe request that a cookie authenticated and another site may have caused.
     pub csrf: Csrf,
+    /// What its sessions hold is sealed in Redis; else whoever reads Redis may read it.
+    pub seal: bool,
 }
 
 /// What becomes of cross-site requests.
@@ -123,6 +125,8 @@ pub struct Cache {
     pub shared: bool,
     /// Answers with `Set-Cookie` may be stored (the field itself included).
     pub store_set_cookie: bool,
+    /// How long a look-up is held while another one fills the object, milliseconds; 0: never.
+    pub collapse_ms: u64,
 }
 
 /// What is asked of a request.

@@ -31,7 +31,11 @@ pub fn find<'a>(credential: &'a Credential, headers: &'a Headers) -> Found<'a> {
             let mut lines = headers.all(AUTHORIZATION);
             match (lines.next(), lines.next()) {
                 (_, Some(_)) => Found::Ambiguous,
-                (Some(line), None) => bearer(line).map_or(Found::None, Found::One),
+                (Some(line), None) => match bearer(line) {
+                    // Envoy joins two lines into one; no token has a comma (RFC 6750, 2.1: b64token).
+                    Some(token) if token.contains(&b',') => Found::Ambiguous,
+                    token => token.map_or(Found::None, Found::One),
+                },
                 (None, None) => Found::None,
             }
         }

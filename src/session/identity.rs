@@ -4,12 +4,8 @@
 //! route, whatever the state of Redis (invariant S6); then the pairs of [`Told::headers`] are added.
 
 use crate::order::sorted;
+use crate::wire::op::{MAX_ROLE, MAX_ROLES, MAX_UID};
 use core::fmt;
-
-/// Longest user id and longest role, bytes. Sessions are created with the same bound.
-pub const MAX_TEXT: usize = 256;
-/// Roles of one session, at most.
-pub const MAX_ROLES: usize = 64;
 
 const PREFIX: &str = "x-session-";
 
@@ -23,11 +19,11 @@ pub fn is_reserved(name: &str) -> bool {
     })
 }
 
-/// Whether this may be a user id or a role: 1 to [`MAX_TEXT`] bytes of `[A-Za-z0-9._:@-]`.
-pub fn is_text(bytes: &[u8]) -> bool {
+/// Whether this may be a user id or a role: 1 to `longest` bytes of `[A-Za-z0-9._:@-]`.
+fn is_text(bytes: &[u8], longest: usize) -> bool {
     let allowed =
         |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'@' | b'-');
-    (1..=MAX_TEXT).contains(&bytes.len()) && bytes.iter().all(allowed)
+    (1..=longest).contains(&bytes.len()) && bytes.iter().all(allowed)
 }
 
 /// The user of a valid session, checked again on the way out: whoever can write to Redis must not be
@@ -43,17 +39,17 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// When a part is not [`is_text`], or there are too many roles. Such a session is *unknown*, like
-    /// any answer that cannot be read.
+    /// When a part is none that a session may be created with: its alphabet, [`MAX_UID`], [`MAX_ROLE`],
+    /// [`MAX_ROLES`]. Such a session is *unknown*, like any answer that cannot be read.
     pub fn parse(uid: &[u8], roles: &[u8]) -> Result<Self, BadIdentity> {
-        let uid = text(uid).ok_or(BadIdentity::Uid)?;
+        let uid = text(uid, MAX_UID).ok_or(BadIdentity::Uid)?;
         let mut parsed = Vec::new();
         if !roles.is_empty() {
             for role in roles.split(|b| *b == b',') {
                 if parsed.len() >= MAX_ROLES {
                     return Err(BadIdentity::Roles);
                 }
-                parsed.push(text(role).ok_or(BadIdentity::Roles)?);
+                parsed.push(text(role, MAX_ROLE).ok_or(BadIdentity::Roles)?);
             }
         }
         let mut roles = sorted(parsed);
@@ -139,10 +135,10 @@ impl Told<'_> {
     }
 }
 
-fn text(bytes: &[u8]) -> Option<String> {
+fn text(bytes: &[u8], longest: usize) -> Option<String> {
     String::from_utf8(bytes.to_vec())
         .ok()
-        .filter(|_| is_text(bytes))
+        .filter(|_| is_text(bytes, longest))
 }
 
 #[cfg(test)]

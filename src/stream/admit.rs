@@ -98,6 +98,7 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
     let calendars = Rc::clone(&ctx.vm.calendars);
     limit_phase::aside(&mut request, ctx);
     limit_phase::spend(&mut request, ctx);
+    let question = cache_phase::question(&mut request, &config, ctx.now);
     let mut ops: Vec<Op<'_>> = Vec::new();
     let mut asked = Vec::new();
     if let Some(op) = session_phase::op(&request, &config) {
@@ -105,7 +106,6 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
         asked.push(Asked::Session);
     }
     limit_phase::ops(&request, &config, &calendars, &mut ops, &mut asked);
-    let question = cache_phase::question(&request, &config);
     if let Some(op) = question
         .as_ref()
         .and_then(|question| cache_phase::op(&request, question))

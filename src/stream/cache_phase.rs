@@ -1,7 +1,7 @@
 //! The cache on a request's way: what is looked up, and what was found.
 
 use super::request::{Cached, Lookup, Request, Session};
-use super::{Ctx, LocalReply, Output, Property};
+use super::{Ctx, LocalReply, Output, Property, fill};
 use crate::cache::{self, Record, RequestMeta, Url, Vary, request as rules, reuse};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
@@ -48,6 +48,8 @@ pub(super) fn prepare(policy: &Policy, end: bool, request: &mut Request, ctx: &m
                 url,
                 vary,
                 fill,
+                since: ctx.now,
+                field: [0; 16],
                 asked_again: false,
                 stale: false,
                 failed: false,
@@ -70,20 +72,25 @@ pub(super) fn prepare(policy: &Policy, end: bool, request: &mut Request, ctx: &m
 
 /// What a look-up is sent with, beside what the request itself holds.
 pub(super) struct Question {
-    field: [u8; 16],
     vary: String,
+    wait_ms: u64,
 }
 
 /// Prepares the look-up's variable parts.
-pub(super) fn question(request: &Request, config: &Config) -> Option<Question> {
-    let Cached::Lookup(lookup) = &request.cache else {
+pub(super) fn question(
+    request: &mut Request,
+    config: &Config,
+    now: core::time::Duration,
+) -> Option<Question> {
+    let wait_ms = fill::wait_ms(request, config, now);
+    let policy = config.policies.get(request.policy)?;
+    let Cached::Lookup(lookup) = &mut request.cache else {
         return None;
     };
-    let policy = config.policies.get(request.policy)?;
-    let field = lookup.vary.field(&policy.name, &request.headers);
+    lookup.field = lookup.vary.field(&policy.name, &request.headers);
     Some(Question {
-        field,
         vary: lookup.vary.to_wire(),
+        wait_ms,
     })
 }
 
@@ -94,11 +101,12 @@ pub(super) fn op<'a>(request: &'a Request, question: &'a Question) -> Option<Op<
     };
     Some(Op::CacheGet(CacheGet {
         url: lookup.url.as_bytes(),
-        field: &question.field,
+        field: &lookup.field,
         vary: question.vary.as_bytes(),
         lease: &lookup.proposed,
         // Who cannot store must not keep others from it; a look-up without a lease cannot be said.
         lease_ms: if lookup.fill { LEASE_MS } else { 1 },
+        wait_ms: question.wait_ms,
     }))
 }
 
@@ -127,11 +135,21 @@ pub(super) fn answered(
         return Found::Nothing;
     };
     match value.map(CacheReply::parse) {
-        Some(Ok(CacheReply::Hit {
-            born_us,
-            now_us,
-            record,
-        })) => {
+        Some(Ok(
+            ref said @ (CacheReply::Hit {
+                born_us,
+                now_us,
+                record,
+            }
+            | CacheReply::Filled {
+                born_us,
+                now_us,
+                record,
+            }),
+        )) => {
+            if let CacheReply::Filled { .. } = said {
+                count(CacheEvent::Collapsed);
+            }
             let meta = meta(policy, &config, &lookup.url, headers, session);
             let found = Record::decode(record).map(|record| {
                 let reuse = reuse::check(&record, born_us, now_us, &meta);
@@ -161,6 +179,11 @@ pub(super) fn answered(
                     Found::Nothing
                 }
             }
+        }
+        Some(Ok(CacheReply::Fill { lease })) => {
+            lookup.lease = Some(lease).filter(|_| lookup.fill);
+            count(CacheEvent::Miss);
+            Found::Nothing
         }
         Some(Ok(CacheReply::Miss { lease })) => {
             lookup.lease = lease.filter(|_| lookup.fill);

@@ -3,7 +3,7 @@
 
 use super::request::{Asked, Request};
 use super::{Ctx, Output, State, Verdict};
-use super::{admit, cache_phase, limit_phase, session_phase};
+use super::{admit, cache_phase, fill, limit_phase, session_phase};
 use crate::exchange::CallError;
 use crate::wire::Value;
 
@@ -20,6 +20,7 @@ pub(super) fn decide(
         let at = asked.iter().position(|asked| *asked == wanted)?;
         values.as_ref()?.get(at)
     };
+    fill::heard(value_of(Asked::Cache), &request, ctx);
     limit_phase::learn(&asked, values.as_deref(), &mut request, ctx);
     if asked.contains(&Asked::Session)
         && session_phase::answered(value_of(Asked::Session), &mut request, ctx, output).is_err()

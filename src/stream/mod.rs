@@ -26,6 +26,7 @@
 mod admit;
 mod cache_phase;
 mod decide;
+mod fill;
 mod limit_phase;
 mod request;
 mod respond;
@@ -33,12 +34,14 @@ mod session_change;
 mod session_phase;
 mod vary_memo;
 
+use crate::cache::NotStored;
 use crate::exchange::{CallError, CallId};
 use crate::http::Headers;
 use crate::metrics::{Metric, RequestEvent};
 use crate::vm::Vm;
 use crate::wire::Value;
 use core::time::Duration;
+use fill::Fill;
 use limit_phase::Held;
 use request::Request;
 use respond::Capture;
@@ -170,6 +173,7 @@ impl Property {
 pub struct Stream {
     state: State,
     held: Held,
+    fill: Fill,
 }
 
 #[derive(Debug, Default)]
@@ -209,6 +213,8 @@ pub(crate) struct Ctx<'v> {
     vm: &'v mut Vm,
     /// What the stream owes its limits.
     held: &'v mut Held,
+    /// What the stream owes those who wait for what it fills.
+    fill: &'v mut Fill,
 }
 
 impl Stream {
@@ -219,12 +225,14 @@ impl Stream {
             now,
             vm,
             held: &mut self.held,
+            fill: &mut self.fill,
         };
         let mut output = Output::default();
         let state = core::mem::take(&mut self.state);
         self.state = match (state, input) {
             (_, Input::Done) => {
                 limit_phase::ended(&mut ctx);
+                fill::ended(&mut ctx);
                 State::Done
             }
             (State::Fresh, Input::RequestHeaders(head)) => {
@@ -279,7 +287,10 @@ impl Stream {
                 capture.body(chunk, end, &mut ctx)
             }
             // Trailers cannot be stored with the rest (RFC 9111, 3: "complete").
-            (State::Receiving(_), Input::ResponseTrailers) => State::Answered,
+            (State::Receiving(_), Input::ResponseTrailers) => {
+                fill::not_stored(NotStored::Framing, 200, &mut ctx);
+                State::Answered
+            }
             (
                 state @ (State::Answered | State::Done | State::Passing),
                 Input::ResponseHeaders { .. }

@@ -141,6 +141,10 @@ pub(super) struct Lookup {
     pub(super) stale: bool,
     /// Redis could not be asked, or answered nonsense.
     pub(super) failed: bool,
+    /// When it was asked first: what it may still wait follows from it.
+    pub(super) since: core::time::Duration,
+    /// The variant asked for.
+    pub(super) field: [u8; 16],
     /// The bridge named another list already: it is not asked a third time.
     pub(super) asked_again: bool,
     /// Proposed as the fill's lease.

@@ -2,7 +2,9 @@
 
 use super::request::{Cached, Lookup, Request};
 use super::session_change::Fields;
-use super::{Ctx, Output, Property, State, Verdict, cache_phase, limit_phase, session_change};
+use super::{
+    Ctx, Output, Property, State, Verdict, cache_phase, fill, limit_phase, session_change,
+};
 use crate::cache::freshness::Timing;
 use crate::cache::status::Status;
 use crate::cache::store::ResponseMeta;
@@ -24,6 +26,8 @@ pub(super) struct Capture {
     cache: usize,
     storing: Storing,
     lease: [u8; 16],
+    /// The variant that was looked up.
+    asked: [u8; 16],
     arrived: Duration,
     body: Vec<u8>,
 }
@@ -90,7 +94,10 @@ pub(super) fn finish(
                         next = capture.begin(index, end, ctx);
                         Ok(())
                     }
-                    Err(why) => Err(why),
+                    Err(why) => {
+                        fill::not_stored(why, status, ctx);
+                        Err(why)
+                    }
                 };
                 Some(match (lookup.failed, lookup.stale) {
                     (true, _) => Status::Unavailable,
@@ -168,6 +175,7 @@ impl Capture {
     /// Copies a piece of the body; stores when it was the last.
     pub(super) fn body(mut self: Box<Self>, chunk: &[u8], end: bool, ctx: &mut Ctx<'_>) -> State {
         if self.body.len().saturating_add(chunk.len()) > self.storing.max_body {
+            fill::not_stored(NotStored::TooLarge, 200, ctx);
             return State::Answered;
         }
         self.body.extend_from_slice(chunk);
@@ -194,6 +202,7 @@ impl Capture {
             field: &self.storing.field,
             vary: vary.as_bytes(),
             lease: &self.lease,
+            asked: &self.asked,
             age_ms,
             ttl_ms,
             record: &record,
@@ -201,7 +210,9 @@ impl Capture {
         });
         ctx.vm.vary.learn(&self.storing.url, &self.storing.vary);
         let tag = Work::Store(self.cache).tag();
-        if !ctx.vm.client.submit_background(tag, &op, ctx.now) {
+        if ctx.vm.client.submit_background(tag, &op, ctx.now) {
+            fill::stored(ctx);
+        } else {
             ctx.vm
                 .metrics
                 .count(Metric::Cache(self.cache, CacheEvent::Error));
@@ -249,6 +260,7 @@ fn begin_store(
         cache: 0,
         storing,
         lease,
+        asked: lookup.field,
         arrived: ctx.now,
         body,
     })

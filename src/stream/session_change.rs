@@ -236,6 +236,7 @@ fn submit(
                 roles: roles.as_bytes(),
                 data: data.as_bytes(),
                 old: old.map(|old| (&old.user, &old.secret)),
+                readable: !realm.seal,
             });
             (op, Asked::Create { secret })
         }

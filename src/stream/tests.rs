@@ -11,6 +11,7 @@ mod cache_hit;
 mod costs;
 mod denials;
 mod exchange;
+mod fills;
 mod invalidation;
 mod leases;
 mod limits;

@@ -55,6 +55,13 @@ pub enum FromBridge<'a> {
         /// Whom the limits count.
         subject: &'a [u8; 16],
     },
+    /// The exchange's answer is held back, for up to this long from now. `HELD id ms`
+    Held {
+        /// The exchange's id.
+        id: u64,
+        /// Milliseconds.
+        ms: u32,
+    },
     /// The bridge will not serve this stream, and why.
     Refused {
         /// One line for the log.
@@ -220,6 +227,12 @@ impl<'a> FromBridge<'a> {
                 resp::simple(out, b"FORGET");
                 resp::bulk(out, *subject);
             }
+            Self::Held { id, ms } => {
+                resp::array(out, 3);
+                resp::simple(out, b"HELD");
+                int(out, *id);
+                int(out, u64::from(*ms));
+            }
             Self::Refused { reason } => {
                 resp::array(out, 2);
                 resp::simple(out, b"REFUSED");
@@ -261,6 +274,10 @@ impl<'a> FromBridge<'a> {
             (b"WELCOME", [bridge, time]) => Some(Self::Welcome {
                 bridge: bridge.as_bytes()?,
                 time_us: unsigned(time)?,
+            }),
+            (b"HELD", [id, ms]) => Some(Self::Held {
+                id: unsigned(id)?,
+                ms: u32::try_from(unsigned(ms)?).ok()?,
             }),
             (b"REFUSED", [reason]) => Some(Self::Refused {
                 reason: reason.as_bytes()?,

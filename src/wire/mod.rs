@@ -23,7 +23,7 @@ pub use op::{Op, OpError};
 pub use resp::{DecodeError, Value};
 
 /// Version of frames and verbs; a HELLO with another one is refused.
-pub const PROTOCOL: i64 = 2;
+pub const PROTOCOL: i64 = 3;
 
 /// Largest message on a stream, bytes. A cache's `max_body` stays well below it.
 pub const MAX_MESSAGE: usize = 4 << 20;

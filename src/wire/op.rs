@@ -11,7 +11,7 @@ use super::resp::{self, Value};
 use core::fmt;
 
 pub use session::{
-    Change, MAX_DATA, MAX_GRACE_MS, MAX_ROLES, MAX_UID, Scope, SessionCreate, SessionEnd,
+    Change, MAX_DATA, MAX_GRACE_MS, MAX_ROLE, MAX_ROLES, MAX_UID, Scope, SessionCreate, SessionEnd,
     SessionGet, SessionRotate, SessionUpdate, Touch,
 };
 
@@ -32,6 +32,10 @@ pub const MAX_LOGGED: u64 = 10_000;
 pub const MAX_REFILL_US: u64 = 1 << 51;
 /// Longest name of a limit, bytes.
 pub const MAX_NAME: usize = 64;
+/// Longest time a look-up may be held, milliseconds.
+pub const MAX_HOLD_MS: u64 = 30_000;
+/// Longest time it may be remembered that nobody may store an answer, milliseconds.
+pub const MAX_PASS_MS: u64 = 3_600_000;
 /// Integers stay exact in Lua's doubles.
 pub const MAX_EXACT: u64 = 1 << 53;
 
@@ -46,6 +50,8 @@ pub enum Op<'a> {
         /// Canonical URLs, `scheme://authority/path?query`.
         urls: Vec<&'a [u8]>,
     },
+    /// `CACHE.PASS`
+    CachePass(CachePass<'a>),
     /// `CACHE.PUT`
     CachePut(CachePut<'a>),
     /// `LIMIT.RETURN id n (mark take)*n`: gives back what takes have charged, once.
@@ -65,7 +71,7 @@ pub enum Op<'a> {
     SessionUpdate(SessionUpdate<'a>),
 }
 
-/// `CACHE.GET url field vary lease lease_ms`. Reply: [`super::reply::CacheReply`].
+/// `CACHE.GET url field vary lease lease_ms wait_ms`. Reply: [`super::reply::CacheReply`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheGet<'a> {
     /// Canonical URL, `scheme://authority/path?query`; names the Redis key.
@@ -79,9 +85,27 @@ pub struct CacheGet<'a> {
     pub lease: &'a [u8; 16],
     /// How long a granted lease lives, milliseconds, > 0.
     pub lease_ms: u64,
+    /// How long the answer may be held while another request fills the object, milliseconds, at most
+    /// [`MAX_HOLD_MS`]. 0: not at all, and this one keeps nobody waiting.
+    pub wait_ms: u64,
 }
 
-/// `CACHE.PUT url field vary lease age_ms ttl_ms record tag*`: stores while the lease lives.
+/// `CACHE.PASS url field lease ttl_ms`: whoever was told to fill an object says that nobody may have its
+/// answer, or that there will be none; who is held for it goes on. Reply: `+passed` or `+ignored`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CachePass<'a> {
+    /// As in [`CacheGet`].
+    pub url: &'a [u8],
+    /// As in [`CacheGet`].
+    pub field: &'a [u8; 16],
+    /// The lease the look-up was granted.
+    pub lease: &'a [u8; 16],
+    /// How long nobody is held for this URL, milliseconds, at most [`MAX_PASS_MS`]. 0: the next one fills
+    /// it.
+    pub ttl_ms: u64,
+}
+
+/// `CACHE.PUT url field vary lease asked age_ms ttl_ms record tag*`: stores while the lease lives.
 /// Reply: `+stored` or `+refused`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachePut<'a> {
@@ -93,6 +117,8 @@ pub struct CachePut<'a> {
     pub vary: &'a [u8],
     /// The lease the look-up was granted.
     pub lease: &'a [u8; 16],
+    /// The field that was looked up: the lease is that one's.
+    pub asked: &'a [u8; 16],
     /// Corrected initial age (RFC 9111, 4.2.3) plus the time since, milliseconds.
     pub age_ms: u64,
     /// How long it is kept, milliseconds, > 0.
@@ -209,6 +235,7 @@ impl<'a> Op<'a> {
         match verb {
             b"CACHE.GET" => cache_get(args),
             b"CACHE.INVALIDATE" => cache_invalidate(args),
+            b"CACHE.PASS" => cache_pass(args),
             b"CACHE.PUT" => cache_put(args),
             b"LIMIT.RETURN" => limit_return(args),
             b"LIMIT.TAKE" => limit_take(args),
@@ -226,6 +253,7 @@ impl<'a> Op<'a> {
         match self {
             Self::CacheGet(_) => "CACHE.GET",
             Self::CacheInvalidate { .. } => "CACHE.INVALIDATE",
+            Self::CachePass(_) => "CACHE.PASS",
             Self::CachePut(_) => "CACHE.PUT",
             Self::LimitReturn(_) => "LIMIT.RETURN",
             Self::LimitTake(_) => "LIMIT.TAKE",
@@ -242,13 +270,14 @@ impl<'a> Op<'a> {
         let verb = self.verb().as_bytes();
         match self {
             Self::CacheGet(op) => {
-                resp::array(out, 6);
+                resp::array(out, 7);
                 resp::bulk(out, verb);
                 resp::bulk(out, op.url);
                 resp::bulk(out, op.field);
                 resp::bulk(out, op.vary);
                 resp::bulk(out, op.lease);
                 resp::bulk_int(out, op.lease_ms);
+                resp::bulk_int(out, op.wait_ms);
             }
             Self::CacheInvalidate { urls } => {
                 resp::array(out, urls.len().saturating_add(1));
@@ -257,13 +286,22 @@ impl<'a> Op<'a> {
                     resp::bulk(out, url);
                 }
             }
+            Self::CachePass(op) => {
+                resp::array(out, 5);
+                resp::bulk(out, verb);
+                resp::bulk(out, op.url);
+                resp::bulk(out, op.field);
+                resp::bulk(out, op.lease);
+                resp::bulk_int(out, op.ttl_ms);
+            }
             Self::CachePut(op) => {
-                resp::array(out, op.tags.len().saturating_add(8));
+                resp::array(out, op.tags.len().saturating_add(9));
                 resp::bulk(out, verb);
                 resp::bulk(out, op.url);
                 resp::bulk(out, op.field);
                 resp::bulk(out, op.vary);
                 resp::bulk(out, op.lease);
+                resp::bulk(out, op.asked);
                 resp::bulk_int(out, op.age_ms);
                 resp::bulk_int(out, op.ttl_ms);
                 resp::bulk(out, op.record);
@@ -304,7 +342,7 @@ impl<'a> Op<'a> {
 }
 
 fn cache_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let &[url, field, vary, lease, lease_ms] = args else {
+    let &[url, field, vary, lease, lease_ms, wait_ms] = args else {
         return Err(OpError::Arity);
     };
     Ok(Op::CacheGet(CacheGet {
@@ -313,6 +351,19 @@ fn cache_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         vary: checked_vary(vary)?,
         lease: fixed(lease, "lease")?,
         lease_ms: ttl(lease_ms)?,
+        wait_ms: number(wait_ms, 0, MAX_HOLD_MS, "wait_ms")?,
+    }))
+}
+
+fn cache_pass<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let &[url, field, lease, ttl_ms] = args else {
+        return Err(OpError::Arity);
+    };
+    Ok(Op::CachePass(CachePass {
+        url: checked_url(url)?,
+        field: fixed(field, "field")?,
+        lease: fixed(lease, "lease")?,
+        ttl_ms: number(ttl_ms, 0, MAX_PASS_MS, "ttl_ms")?,
     }))
 }
 
@@ -328,7 +379,18 @@ fn cache_invalidate<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
 }
 
 fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let [url, field, vary, lease, age_ms, ttl_ms, record, tags @ ..] = args else {
+    let [
+        url,
+        field,
+        vary,
+        lease,
+        asked,
+        age_ms,
+        ttl_ms,
+        record,
+        tags @ ..,
+    ] = args
+    else {
         return Err(OpError::Arity);
     };
     if tags.len() > MAX_TAGS {
@@ -342,6 +404,7 @@ fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         field: fixed(field, "field")?,
         vary: checked_vary(vary)?,
         lease: fixed(lease, "lease")?,
+        asked: fixed(asked, "asked")?,
         age_ms: number(age_ms, 0, MAX_EXACT / 1000, "age_ms")?,
         ttl_ms: ttl(ttl_ms)?,
         record,

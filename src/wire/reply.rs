@@ -42,7 +42,21 @@ pub enum CacheReply<'a> {
         /// The stored record.
         record: &'a [u8],
     },
-    /// `[+miss now_us lease|null]`
+    /// `[+filled born_us now_us record]`: the same, after it was held while another request filled it.
+    Filled {
+        /// As of a hit.
+        born_us: u64,
+        /// As of a hit.
+        now_us: u64,
+        /// As of a hit.
+        record: &'a [u8],
+    },
+    /// `[+fill now_us lease]`: others are held until this one has stored, or says that it will not.
+    Fill {
+        /// The lease a store must show.
+        lease: [u8; 16],
+    },
+    /// `[+miss now_us lease|null]`: nobody waits for anybody.
     Miss {
         /// The lease a store must show; none when the URL may not be filled now.
         lease: Option<[u8; 16]>,
@@ -107,6 +121,16 @@ impl<'a> CacheReply<'a> {
                 now_us: unsigned(now)?,
                 record,
             }),
+            [Value::Simple(b"filled"), born, now, Value::Bulk(record)] => Ok(Self::Filled {
+                born_us: unsigned(born)?,
+                now_us: unsigned(now)?,
+                record,
+            }),
+            [Value::Simple(b"fill"), now, Value::Bulk(lease)] => {
+                unsigned(now)?;
+                let lease = (*lease).try_into().map_err(|_| ReplyError::Shape)?;
+                Ok(Self::Fill { lease })
+            }
             [Value::Simple(b"miss"), now, Value::Null] => {
                 unsigned(now)?;
                 Ok(Self::Miss { lease: None })
@@ -134,6 +158,23 @@ impl<'a> CacheReply<'a> {
                 int(out, *born_us);
                 int(out, *now_us);
                 resp::bulk(out, record);
+            }
+            Self::Filled {
+                born_us,
+                now_us,
+                record,
+            } => {
+                resp::array(out, 4);
+                resp::simple(out, b"filled");
+                int(out, *born_us);
+                int(out, *now_us);
+                resp::bulk(out, record);
+            }
+            Self::Fill { lease } => {
+                resp::array(out, 3);
+                resp::simple(out, b"fill");
+                int(out, now_us);
+                resp::bulk(out, lease);
             }
             Self::Miss { lease } => {
                 resp::array(out, 3);

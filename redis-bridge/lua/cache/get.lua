@@ -1,21 +1,24 @@
--- cache_get: looks an object up; on a miss grants the lease to fill it.
+-- cache_get: looks an object up; on a miss says who fills it.
 --
 -- KEYS   objects of a URL.
--- ARGV   url, field (hex), vary (the list the field was made for), lease to grant (hex), its life (ms).
--- Answer [+hit born_us now_us record], [+vary list] when the objects were stored under another Vary
---        list, or [+miss now_us lease|null]; null: another URL of the same hash is here.
--- Hash of one URL: u (the URL, compared: a hash alone is no identity, CVE-2026-2836), v (Vary list),
---        l ("lease expires_us granted_us"), and per variant m:field ("born_us expires_us"), o:field
---        (the record).
--- Writes the lease (Nishtala et al., "Scaling Memcache at Facebook", 2013). One that is alive is shared
---        and, in the second half of its life, extended, so that a URL nobody may store costs no write per
---        request; an invalidation ends it, so a value read before a write is never stored after it.
---        The key's TTL is never shortened. What has expired or is no object is removed.
--- Again  the same lease.
+-- ARGV   url, field (hex), vary (the list the field was made for), lease to grant (hex), its life (ms), how
+--        long one request has the filling for itself (ms; 0: nobody is held).
+-- Answer [+hit born_us now_us record]; [+vary list] when the objects were stored under another Vary list;
+--        [+fill now_us lease]: fill it, the others are held; [+held now_us lease left_us]: somebody else
+--        has that long; [+miss now_us lease|null]: nobody waits for anybody. null: another URL of the same
+--        hash is here, or too many variants are under way.
+-- Hash of one URL: u (the URL, compared: a hash alone is no identity, CVE-2026-2836), v (Vary list), and per
+--        variant m:field ("born_us expires_us"), o:field (the record), l:field (the lease), p:field
+--        ("until_us renew_us": until then it is known that nobody may store it).
+-- Writes the lease. One that is alive is shared: who takes the turn over from somebody who stalled leaves
+--        him the right to store. In the second half of its life it is extended, so that a URL nobody may
+--        store costs no write per request. The key's TTL is never shortened. What has expired or is no
+--        object is removed.
+-- Again  the same lease, and +fill to whoever it was granted to.
 local key, url, field, vary = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local lease, lease_ms = ARGV[4], tonumber(ARGV[5])
+local offered, lease_ms, turn_us = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]) * 1000
 local now = clock()
-local h = try('HMGET', key, 'u', 'v', 'l', 'm:' .. field, 'o:' .. field)
+local h = try('HMGET', key, 'u', 'v', 'l:' .. field, 'm:' .. field, 'o:' .. field, 'p:' .. field)
 if h.err then
   if string.sub(h.err, 1, 9) ~= 'WRONGTYPE' then
     return h
@@ -32,7 +35,7 @@ if h[2] and h[2] ~= vary then
   return { { ok = 'vary' }, h[2] }
 end
 if h[4] or h[5] then
-  local born, expires = string.match(h[4] or '', '^(%d+) (%d+)$')
+  local born, expires = match(h[4] or '', '^(%d+) (%d+)$')
   born, expires = integer(born), integer(expires)
   if h[2] and h[5] and born and expires and now < expires then
     return { { ok = 'hit' }, born, now, h[5] }
@@ -40,20 +43,40 @@ if h[4] or h[5] then
   call('HDEL', key, 'm:' .. field, 'o:' .. field)
 end
 
-local held, ends, granted = string.match(h[3] or '', '^(%x+) (%d+) (%d+)$')
-ends, granted = integer(ends), integer(granted)
-if held and #held == 32 and ends and granted and now < ends then
-  lease = held
-  if (ends - now) * 2 > lease_ms * 1000 then
-    if call('PTTL', key) == -1 then
-      extend(key, lease_ms)
-    end
-    return { { ok = 'miss' }, now, lease }
+local passes, renew = match(h[6] or '', '^(%d+) (%d+)$')
+passes, renew = integer(passes), integer(renew)
+local passing = passes and renew and now < passes
+local lease = lease_of(h[3])
+local fresh = not lease or now >= lease.ends
+if fresh then
+  if h[1] and not has_room(key, now) then
+    return { { ok = 'miss' }, now, false }
   end
-else
-  ends, granted = 0, now
+  lease = { id = offered, ends = 0, granted = now, turn = 0, waited = '0' }
 end
-ends = math.max(ends, now + lease_ms * 1000)
-call('HSET', key, 'u', url, 'l', lease .. ' ' .. text(ends) .. ' ' .. text(granted))
+-- A turn that lasts longer than any is of a clock that was set back.
+local taken = now < lease.turn and lease.turn - now <= TURN_MAX and lease.id ~= offered
+local word = 'miss'
+if turn_us > 0 and not taken and (not passing or now >= renew) then
+  word = 'fill'
+  lease.turn = now + turn_us
+elseif turn_us > 0 and taken and not passing then
+  if lease.waited == '0' then
+    lease.waited = '1'
+    write_lease(key, field, lease)
+  end
+  if call('PTTL', key) == -1 then
+    extend(key, lease_ms)
+  end
+  return { { ok = 'held' }, now, lease.id, lease.turn - now }
+elseif not fresh and (lease.ends - now) * 2 > lease_ms * 1000 then
+  if call('PTTL', key) == -1 then
+    extend(key, lease_ms)
+  end
+  return { { ok = 'miss' }, now, lease.id }
+end
+lease.ends = math.max(lease.ends, now + lease_ms * 1000)
+call('HSET', key, 'u', url)
+write_lease(key, field, lease)
 extend(key, lease_ms)
-return { { ok = 'miss' }, now, lease }
+return { { ok = word }, now, lease.id }

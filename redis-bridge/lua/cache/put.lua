@@ -2,27 +2,28 @@
 --
 -- KEYS   objects of a URL (see cache_get).
 -- ARGV   url, field (hex), vary, lease (hex), age (ms), ttl (ms, > 0), variants (at most, > 0), purged
---        (us: when a tag of the object was last purged, or 0), record.
+--        (us: when a tag of the object was last purged, or 0), record, field that was looked up (hex),
+--        channel on which those who are held are told.
 -- Answer +stored or +refused. Refused: no lease, another one, one that ran out, or one granted at or
 --        before a purge of one of its tags; that one ends, so the next miss gets a fresh one.
 -- Writes the object and the Vary list; the key's TTL covers it and is never shortened. Under another
 --        Vary list than before, the other variants can no longer be found: they are removed. Over the
---        bound on variants the expired ones go, then the one that expires first. The lease stays until
---        it runs out: other variants may be under way.
--- Again  stores the same again, while the lease is alive.
+--        bound on variants the expired ones go, then the one that expires first. The lease ends, and the
+--        mark that nobody may store it.
+-- Again  refused: it was stored.
 local key, url, field, vary, lease = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local age, ttl_ms, bound = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local purged, record = tonumber(ARGV[8]), ARGV[9]
+local purged, record, asked, channel = tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11]
 local now = clock()
 local refused = { ok = 'refused' }
-local h = call('HMGET', key, 'u', 'v', 'l')
-local held, ends, granted = string.match(h[3] or '', '^(%x+) (%d+) (%d+)$')
-ends, granted = integer(ends), integer(granted)
-if h[1] ~= url or held ~= lease or not ends or not granted or now >= ends then
+local h = call('HMGET', key, 'u', 'v', 'l:' .. asked)
+local held = lease_of(h[3])
+if h[1] ~= url or not held or held.id ~= lease or now >= held.ends then
   return refused
 end
-if granted <= purged then
-  call('HDEL', key, 'l')
+call('HDEL', key, 'l:' .. asked)
+wake(channel, held)
+if held.granted <= purged then
   return refused
 end
 
@@ -62,5 +63,6 @@ end
 
 local meta = text(math.max(now - age * 1000, 0)) .. ' ' .. text(now + ttl_ms * 1000)
 call('HSET', key, 'v', vary, 'm:' .. field, meta, 'o:' .. field, record)
+call('HDEL', key, 'p:' .. asked)
 extend(key, ttl_ms)
 return { ok = 'stored' }

@@ -2,8 +2,8 @@
 --
 -- KEYS   session, epoch of its user, index of its user; one hash tag.
 -- ARGV   member of the session, prefix of the user's session keys.
--- Answer [+ended sessions value version now_us]: how many the index knew, and what the session holds; or
---        [+absent now_us] and nothing is written; -SHAPE as session_get.
+-- Answer [+ended sessions epoch value version now_us]: how many the index knew, the epoch now, and what the
+--        session holds; or [+absent now_us] and nothing is written; -SHAPE as session_get.
 -- Writes the epoch as session_revoke_user, and carries the session over, with both its tokens when it was
 --        just replaced.
 -- Again  ends what was created since.
@@ -20,7 +20,8 @@ end
 local epoch, rest = session[2], math.ceil((session[3] - now) / 1000)
 local twins = call('HMGET', KEYS[1], 'p', 'm')
 local kept = { [own] = true }
-local bumped = text(math.max(integer(epoch) + 1, now))
+local later = math.max(integer(epoch) + 1, now)
+local bumped = text(later)
 local left = math.max(call('PTTL', KEYS[2]), rest + KEEP_MS)
 for at = 1, 2 do
   local twin = twins[at]
@@ -42,4 +43,4 @@ if not members.err then
     end
   end
 end
-return { { ok = 'ended' }, ended, session[1], session[4], now }
+return { { ok = 'ended' }, ended, later, session[1], session[4], now }

@@ -5,7 +5,7 @@ use super::{Admin, Answer, Json, StatusCode, json, unexpected};
 use crate::core::{AdminOp, AdminReply, NewSession, Revocation, Rotation};
 use crate::listener::problem::Problem;
 use crate::time::rfc3339;
-use crate::vault::Strict;
+use crate::vault::{Form, Strict};
 use serde::Deserialize;
 use tidegate::policy::Realm;
 use tidegate::session::RealmTag;
@@ -47,6 +47,10 @@ impl Admin {
             absolute_ms: realm.absolute_ms,
             secret,
             nonce,
+            form: match realm.seal {
+                true => Form::Sealed,
+                false => Form::Readable,
+            },
         });
         let AdminReply::Created {
             user,

@@ -2,6 +2,7 @@
 //! Redis as the filter's own, with their own bound of time.
 
 use super::failure::Failure;
+use crate::vault::Form;
 use serde_json::Value as Json;
 use tidegate::wire::reply::LimitReply;
 
@@ -76,6 +77,8 @@ pub struct NewSession {
     pub secret: [u8; 18],
     /// 12 random bytes.
     pub nonce: [u8; 12],
+    /// How its content is kept.
+    pub form: Form,
 }
 
 /// Another token for a session.

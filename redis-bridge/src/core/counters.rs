@@ -34,6 +34,14 @@ pub struct Counters {
     pub return_failed: u64,
     /// Answers that were held until a paced request's turn.
     pub held: u64,
+    /// Look-ups held while another request filled what they looked for.
+    pub collapsed: u64,
+    /// Of those, the ones that were held for as long as they may be.
+    pub held_too_long: u64,
+    /// Look-ups not held, because answers for such URLs could not be shared lately.
+    pub unheld: u64,
+    /// Turns to fill something that nobody was there to use any more.
+    pub turns_returned: u64,
     /// Calendar windows named again, because Redis' clock was in none of those named first.
     pub calendar_again: u64,
     /// Limits of a key's own that mean nothing and were ignored.
@@ -55,6 +63,8 @@ pub struct Ops {
     pub cache_get: u64,
     /// `CACHE.INVALIDATE`
     pub cache_invalidate: u64,
+    /// `CACHE.PASS`
+    pub cache_pass: u64,
     /// `CACHE.PUT`
     pub cache_put: u64,
     /// `LIMIT.RETURN`
@@ -101,6 +111,7 @@ impl Counters {
         let slot = match op {
             Op::CacheGet(_) => &mut self.ops.cache_get,
             Op::CacheInvalidate { .. } => &mut self.ops.cache_invalidate,
+            Op::CachePass(_) => &mut self.ops.cache_pass,
             Op::CachePut(_) => &mut self.ops.cache_put,
             Op::LimitReturn(_) => &mut self.ops.limit_return,
             Op::LimitTake(_) => &mut self.ops.limit_take,

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) enum Origin {
     /// A caller of the admin API.
     Admin(RequestId),
+    /// Nobody: the bridge does it for itself.
+    Own,
     /// A caller of `POST /v1/exchange`.
     Request(RequestId),
     /// A worker's stream, and the id it chose.
@@ -148,12 +150,43 @@ impl Exchanges {
         self.collect(id);
     }
 
+    /// It may take until then, if that is later than it might already.
+    pub(super) fn extend(&mut self, id: u64, deadline: Duration) {
+        let open = self.all.get_mut(&id).filter(|exchange| !exchange.ended);
+        if let Some(exchange) = open.filter(|exchange| exchange.deadline < deadline) {
+            self.deadlines.remove(&(exchange.deadline, id));
+            exchange.deadline = deadline;
+            self.deadlines.insert((deadline, id));
+        }
+    }
+
+    /// The stream that waits for it, and the id it chose; `None` when it is over, or a request's.
+    pub(super) fn stream(&self, id: u64) -> Option<(ConnId, u64)> {
+        let exchange = self.all.get(&id).filter(|exchange| !exchange.ended)?;
+        match exchange.origin {
+            Origin::Stream { conn, id } => Some((conn, id)),
+            Origin::Admin(_) | Origin::Own | Origin::Request(_) => None,
+        }
+    }
+
+    /// What is known of it so far.
+    pub(super) fn outcomes(&self, id: u64) -> impl Iterator<Item = &Outcome> {
+        let outcomes = self.all.get(&id).map(|exchange| exchange.outcomes.iter());
+        outcomes.into_iter().flatten().flatten()
+    }
+
     /// The tasks that work for it.
     pub(super) fn tasks(&self, id: u64) -> Vec<u64> {
         self.all
             .get(&id)
             .map(|exchange| exchange.tasks.clone())
             .unwrap_or_default()
+    }
+
+    /// When it ends without an answer; `None` when it has ended.
+    pub(super) fn deadline(&self, id: u64) -> Option<Duration> {
+        let open = self.all.get(&id).filter(|exchange| !exchange.ended);
+        open.map(|exchange| exchange.deadline)
     }
 
     pub(super) fn has_ended(&self, id: u64) -> bool {

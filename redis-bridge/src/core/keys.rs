@@ -76,6 +76,24 @@ impl Keys {
         format!("{}:limit:forget:", self.namespace).into_bytes()
     }
 
+    /// Where those who are held for a URL's fill are told to look again: `ns:fleet:filled:hash`.
+    pub fn filled(&self, url: &[u8]) -> Vec<u8> {
+        self.filled_hash(&hash16(url))
+    }
+
+    /// The same, from the hex of the URL's hash.
+    pub fn filled_hash(&self, hash: &[u8]) -> Vec<u8> {
+        let mut channel = self.fleet_channel();
+        channel.extend(b"filled:");
+        channel.extend(hash);
+        channel
+    }
+
+    /// What the channels start with by which bridges tell each other something: `ns:fleet:`.
+    pub fn fleet_channel(&self) -> Vec<u8> {
+        format!("{}:fleet:", self.namespace).into_bytes()
+    }
+
     /// A session: `ns:s:{user}:sha256(secret)[..15]`.
     pub fn session(&self, user: &[u8; 12], hash: &[u8; 15]) -> Vec<u8> {
         let mut key = self.session_prefix(user);

@@ -55,12 +55,16 @@ pub enum Verb {
     CacheGet,
     /// `CACHE.INVALIDATE`
     CacheInvalidate,
+    /// `CACHE.PASS`
+    CachePass,
     /// `CACHE.PUT`
     CachePut,
     /// `LIMIT.RETURN`
     LimitReturn,
     /// `LIMIT.TAKE`
     LimitTake,
+    /// What the core does for nobody in particular.
+    Own,
     /// `SESSION.CREATE`
     SessionCreate,
     /// `SESSION.END`
@@ -75,13 +79,15 @@ pub enum Verb {
 
 impl Verb {
     /// All of them, in the order of the enum.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Admin,
         Self::CacheGet,
         Self::CacheInvalidate,
+        Self::CachePass,
         Self::CachePut,
         Self::LimitReturn,
         Self::LimitTake,
+        Self::Own,
         Self::SessionCreate,
         Self::SessionEnd,
         Self::SessionGet,
@@ -93,6 +99,7 @@ impl Verb {
         match op {
             Op::CacheGet(_) => Self::CacheGet,
             Op::CacheInvalidate { .. } => Self::CacheInvalidate,
+            Op::CachePass { .. } => Self::CachePass,
             Op::CachePut(_) => Self::CachePut,
             Op::LimitReturn(_) => Self::LimitReturn,
             Op::LimitTake(_) => Self::LimitTake,
@@ -110,9 +117,11 @@ impl Verb {
             Self::Admin => "admin",
             Self::CacheGet => "CACHE.GET",
             Self::CacheInvalidate => "CACHE.INVALIDATE",
+            Self::CachePass => "CACHE.PASS",
             Self::CachePut => "CACHE.PUT",
             Self::LimitReturn => "LIMIT.RETURN",
             Self::LimitTake => "LIMIT.TAKE",
+            Self::Own => "own",
             Self::SessionCreate => "SESSION.CREATE",
             Self::SessionEnd => "SESSION.END",
             Self::SessionGet => "SESSION.GET",

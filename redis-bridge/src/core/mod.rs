@@ -2,21 +2,27 @@
 //! is answered. Deterministic: no clock, no randomness, no I/O; `now` is the shell's monotonic clock.
 
 mod admin;
+mod advance;
 mod audit;
 mod calendar;
+mod collapse;
 mod config;
 mod counters;
 mod exchanges;
 mod failure;
+mod fills;
 mod holds;
 pub mod keys;
 mod latency;
 mod outbox;
 mod plan;
+mod rank;
 mod redis_time;
 mod streams;
 mod tasks;
+mod turns;
 mod types;
+mod unshared;
 mod value;
 mod values;
 
@@ -38,17 +44,23 @@ pub use value::Value;
 use crate::vault::Vault;
 use audit::Audits;
 use calendar::Calendars;
-use exchanges::{Ended, Exchanges, Origin, Outcome};
+use exchanges::{Exchanges, Origin, Outcome};
+use fills::Fills;
 use holds::Holds;
 use outbox::Outbox;
-use plan::{Begun, Context, Next};
+use plan::{Begun, Context, Round};
+use rank::Rank;
 use redis_time::RedisTime;
 use std::time::Duration;
 use streams::Streams;
 use tasks::Tasks;
 use tidegate::wire::resp::{self, Value as Wire};
-use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge, frame};
+use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge};
+use turns::Turns;
+use unshared::Unshared;
 
+/// Commands of a round that share a pipeline with decisions, bytes at most.
+const SMALL: usize = 4 << 10;
 /// How long an admin operation may take.
 const ADMIN_TIME: Duration = Duration::from_secs(5);
 /// How long the purge of a tag may take.
@@ -70,15 +82,21 @@ pub struct Core {
     exchanges: Exchanges,
     tasks: Tasks,
     holds: Holds,
+    fills: Fills,
+    turns: Turns,
+    unshared: Unshared,
+    /// Keys of objects whose fill has ended since the last look.
+    filled: Vec<Vec<u8>>,
     calendars: Calendars,
     outbox: Outbox,
     redis_time: RedisTime,
     counters: Counters,
     latencies: Latencies,
-    /// The latest that the shell said it is.
-    now: Duration,
     audit: Audits,
+    repeats: Vec<Vec<Revocation>>,
     returns: u64,
+    /// The latest time it was told.
+    seen: Duration,
     draining: bool,
 }
 
@@ -94,14 +112,19 @@ impl Core {
             exchanges: Exchanges::default(),
             tasks: Tasks::default(),
             holds: Holds::default(),
+            fills: Fills::default(),
+            turns: Turns::default(),
+            unshared: Unshared::default(),
+            filled: Vec::new(),
             calendars: Calendars::default(),
             outbox: Outbox::default(),
             redis_time: RedisTime::default(),
             counters: Counters::default(),
             latencies: Latencies::default(),
-            now: Duration::ZERO,
             audit: Audits::default(),
+            repeats: Vec::new(),
             returns: 0,
+            seen: Duration::ZERO,
             draining: false,
         }
     }
@@ -119,11 +142,12 @@ impl Core {
                 self.end(id);
             }
         }
+        self.take_turns_back(conn);
     }
 
     /// One message of a stream: frames. A malformed one closes that stream and no other.
     pub fn handle_message(&mut self, conn: ConnId, message: &[u8], now: Duration) {
-        self.now = now;
+        self.seen = self.seen.max(now);
         if self.streams.get_mut(conn).is_none() {
             return;
         }
@@ -150,7 +174,7 @@ impl Core {
         deadline_ms: u32,
         now: Duration,
     ) {
-        self.now = now;
+        self.seen = self.seen.max(now);
         match resp::decode_all(body) {
             Ok(ops) => {
                 self.exchange(Origin::Request(request), &ops, deadline_ms, now);
@@ -164,13 +188,13 @@ impl Core {
 
     /// An operation of the admin API, answered by [`Transmit::Admin`].
     pub fn handle_admin(&mut self, request: RequestId, op: &AdminOp, now: Duration) {
-        self.now = now;
+        self.seen = self.seen.max(now);
         self.counters.admin += 1;
         let time = match op {
             AdminOp::PurgeTag { .. } => PURGE_TIME,
             _ => ADMIN_TIME,
         };
-        let busy = self.is_busy(0);
+        let busy = self.is_busy(0, Rank::Session);
         let id = self
             .exchanges
             .begin(Origin::Admin(request), 1, 0, now, now + time);
@@ -202,7 +226,7 @@ impl Core {
 
     /// A batch ended: one reply per command, in order, or none at all.
     pub fn handle_replies(&mut self, batch: BatchId, replies: Replies, now: Duration) {
-        self.now = now;
+        self.seen = self.seen.max(now);
         if replies.is_err() {
             self.counters.batches_failed += 1;
         }
@@ -217,6 +241,9 @@ impl Core {
         self.counters.bug += u64::from(!fits);
         for task in complete {
             self.advance(task, now);
+        }
+        for key in std::mem::take(&mut self.filled) {
+            self.fills.wake(&key);
         }
     }
 
@@ -237,6 +264,12 @@ impl Core {
         }
     }
 
+    /// Another bridge, or this one, has changed something about the URL of this hash (hex) that somebody is
+    /// held for.
+    pub fn handle_filled(&mut self, hash: &[u8]) {
+        self.fills.wake(&self.keys.cached_hash(hash));
+    }
+
     /// The process is leaving: says BYE on every stream and greets no new one. What is accepted is
     /// still answered.
     pub fn handle_drain(&mut self) {
@@ -251,12 +284,12 @@ impl Core {
 
     /// Answers whose turn has come, and ends every exchange whose deadline is not after `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
-        self.now = now;
+        self.seen = self.seen.max(now);
         while let Some((task, outcome)) = self.holds.pop(now) {
-            if let Some((exchange, slot)) = self.tasks.place(task) {
-                self.settle(task, exchange, slot, outcome);
-            }
+            self.late(task);
+            self.settle_task(task, outcome);
         }
+        self.look_again(now);
         while let Some(id) = self.exchanges.expired(now) {
             let tasks = self.exchanges.tasks(id);
             for task in tasks {
@@ -274,7 +307,11 @@ impl Core {
 
     /// When [`Core::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let next = [self.exchanges.next_deadline(), self.holds.next()];
+        let next = [
+            self.exchanges.next_deadline(),
+            self.holds.next(),
+            self.fills.next(),
+        ];
         next.into_iter().flatten().min()
     }
 
@@ -313,6 +350,12 @@ impl Core {
     /// Something to send. All replies that are ready for one stream are one message.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.outbox.poll()
+    }
+
+    /// Revocations that only a primary has: to be asked for again, with [`AdminOp::Repeat`], until the
+    /// answer says that a replica has them.
+    pub fn poll_repeat(&mut self) -> Option<Vec<Revocation>> {
+        self.repeats.pop()
     }
 
     /// A line for the audit log.
@@ -358,9 +401,9 @@ impl Core {
         (self.tasks.waiting(), self.tasks.in_flight())
     }
 
-    /// Answers held until a paced request's turn.
+    /// Answers held: until a paced request's turn, or while somebody fills an object.
     pub fn held(&self) -> usize {
-        self.holds.len()
+        self.holds.len() + self.fills.len()
     }
 
     /// True when nothing is pending: a draining process may exit once all is transmitted.
@@ -429,7 +472,7 @@ impl Core {
         let bytes = ops.iter().map(values::size).sum();
         let refusal = if ops.len() > bounds.ops_per_exchange {
             Some(Failure::Ops)
-        } else if self.is_busy(bytes) {
+        } else if self.is_busy(bytes, Rank::of(ops)) {
             self.counters.busy += 1;
             Some(Failure::Busy)
         } else if deadline_ms == 0 {
@@ -466,132 +509,15 @@ impl Core {
     fn begin(&mut self, exchange: u64, slot: usize, begun: Result<(Verb, Begun), Failure>) {
         match begun {
             Ok((verb, (plan, mut round))) => {
-                round.role = self.role(round.role);
+                round.role = self.role(&round);
                 let task = self
                     .tasks
-                    .begin(exchange, slot, (verb, self.now), plan, round);
+                    .begin(exchange, slot, (verb, self.seen), plan, round);
                 self.exchanges.task_begun(exchange, task);
             }
             Err(failure) => {
                 self.exchanges
                     .settle(exchange, slot, Outcome::Failed(failure));
-            }
-        }
-    }
-
-    fn advance(&mut self, id: u64, now: Duration) {
-        let replicated = (self.tasks.get_mut(id)).is_some_and(|task| task.is_replicated());
-        let mut cx = Context {
-            config: &self.config,
-            keys: &self.keys,
-            vault: &self.vault,
-            counters: &mut self.counters,
-            audit: &mut self.audit,
-            replicated,
-            returns: &mut self.returns,
-            calendars: &mut self.calendars,
-            redis_us: self.redis_time.at(now),
-        };
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
-        let (exchange, slot) = (task.exchange, task.slot);
-        let answers = task.take_answers();
-        let next = task.plan.next(answers, &mut cx);
-        match next {
-            Next::Run(mut round) => {
-                if self.exchanges.has_ended(exchange) && !round.must_run {
-                    self.counters.dropped_late += 1;
-                    self.end_task(id);
-                } else {
-                    round.role = self.role(round.role);
-                    self.tasks.run(id, round);
-                }
-            }
-            Next::Hold(outcome, wait) if !self.exchanges.has_ended(exchange) => {
-                self.counters.held += 1;
-                self.holds.hold(id, now + wait, outcome);
-            }
-            Next::Done(outcome) | Next::Hold(outcome, _) => {
-                self.settle(id, exchange, slot, outcome);
-            }
-        }
-    }
-
-    /// A task is over.
-    fn settle(&mut self, task: u64, exchange: u64, slot: usize, outcome: Outcome) {
-        if let Some((verb, since)) = self.tasks.begun(task) {
-            self.latencies.verb(verb, self.now.saturating_sub(since));
-        }
-        if !self.exchanges.settle(exchange, slot, outcome) {
-            self.counters.dropped_late += 1;
-        }
-        self.end_if_complete(exchange);
-        self.end_task(task);
-    }
-
-    /// Ends an exchange, complete or not; what is held for it is held no longer.
-    fn end(&mut self, id: u64) -> Option<Ended> {
-        let ended = self.exchanges.end(id)?;
-        for task in &ended.tasks {
-            if self.holds.forget(*task).is_some() {
-                self.end_task(*task);
-            }
-        }
-        Some(ended)
-    }
-
-    fn end_task(&mut self, id: u64) {
-        if let Some(task) = self.tasks.end(id) {
-            self.exchanges.task_over(task.exchange, id);
-        }
-    }
-
-    fn end_if_complete(&mut self, exchange: u64) {
-        if let Some(ended) = self.exchanges.end_if_complete(exchange) {
-            self.answer(ended);
-        }
-    }
-
-    /// Tells the caller; what has no outcome has timed out.
-    fn answer(&mut self, ended: Ended) {
-        let carrier = match ended.origin {
-            Origin::Admin(_) => Carrier::Admin,
-            Origin::Request(_) => Carrier::Unary,
-            Origin::Stream { .. } => Carrier::Stream,
-        };
-        let took = self.now.saturating_sub(ended.begun);
-        self.latencies.exchange(carrier, took);
-        let outcomes = ended.outcomes.into_iter();
-        let outcomes = outcomes.map(|o| o.unwrap_or(Outcome::Failed(Failure::Timeout)));
-        let outcomes: Vec<Outcome> = outcomes.collect();
-        for outcome in &outcomes {
-            if let Outcome::Failed(failure) = outcome {
-                self.counters.failed(failure);
-            }
-        }
-        match ended.origin {
-            Origin::Admin(request) => {
-                let result = match outcomes.into_iter().next() {
-                    Some(Outcome::Admin(reply)) => reply,
-                    Some(Outcome::Failed(failure)) => AdminReply::Failed(failure),
-                    Some(Outcome::Value(_)) | None => AdminReply::Failed(Failure::Shape),
-                };
-                self.outbox.push(Transmit::Admin { request, result });
-            }
-            Origin::Request(request) => {
-                let body = values::of(outcomes).concat();
-                self.outbox.push(Transmit::Response { request, body });
-            }
-            Origin::Stream { conn, id } => {
-                if let Some(stream) = self.streams.get_mut(conn) {
-                    stream.pending.remove(&id);
-                }
-                let mut values = values::of(outcomes);
-                self.counters.errors.bulk += values::shrink(&mut values);
-                let body = values.concat();
-                self.outbox
-                    .frame(conn, |out| frame::reply(out, id, values.len(), &body));
             }
         }
     }
@@ -607,16 +533,17 @@ impl Core {
         self.outbox.push(Transmit::Close { conn, reason });
     }
 
-    fn is_busy(&self, bytes: usize) -> bool {
+    fn is_busy(&self, bytes: usize, rank: Rank) -> bool {
         let bounds = &self.config.bounds;
-        self.exchanges.items() >= bounds.pending_items
-            || self.exchanges.bytes() + bytes > bounds.pending_bytes
+        self.exchanges.items() >= rank.share(bounds.pending_items)
+            || self.exchanges.bytes() + bytes > rank.share(bounds.pending_bytes)
     }
 
-    /// Where commands of a role go.
-    fn role(&self, role: Role) -> Role {
-        match role {
-            Role::Cache if self.config.shared => Role::State,
+    /// Where commands of a round go. With one Redis for both roles the cache's look-ups share the decisions'
+    /// pipelines, and its bodies do not: they would stand in front of them.
+    fn role(&self, round: &Round) -> Role {
+        match round.role {
+            Role::Cache if self.config.shared && round.bytes() <= SMALL => Role::State,
             role => role,
         }
     }
@@ -629,9 +556,13 @@ impl Core {
             counters: &mut self.counters,
             audit: &mut self.audit,
             replicated: true,
+            repeats: &mut self.repeats,
             returns: &mut self.returns,
             calendars: &mut self.calendars,
             redis_us: self.redis_time.at(now),
+            now,
+            filled: &mut self.filled,
+            unshared: &mut self.unshared,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::failure::Failure;
 use super::latency::Verb;
-use super::plan::{Answer, Plan, Round};
+use super::plan::{Answer, Get, Plan, Round};
 use super::types::{Batch, BatchId, Command, Role};
 use super::value::Value;
 use crate::script::Script;
@@ -16,7 +16,8 @@ pub(super) struct Task {
     pub(super) exchange: u64,
     /// Which operation of the exchange.
     pub(super) slot: usize,
-    pub(super) plan: Box<dyn Plan>,
+    /// Missing only while it decides.
+    pub(super) plan: Option<Box<dyn Plan>>,
     /// What it does, and since when.
     begun: (Verb, Duration),
     answers: Vec<Option<Answer>>,
@@ -74,7 +75,7 @@ impl Tasks {
         let task = Task {
             exchange,
             slot,
-            plan,
+            plan: Some(plan),
             begun,
             answers: Vec::new(),
             missing: 0,
@@ -117,6 +118,11 @@ impl Tasks {
 
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Task> {
         self.all.get_mut(&id)
+    }
+
+    /// The look-up of an object that the task is.
+    pub(super) fn look_up(&mut self, id: u64) -> Option<&mut Get> {
+        self.all.get_mut(&id)?.plan.as_mut()?.look_up()
     }
 
     /// Whose it is, and which operation.

@@ -2,11 +2,13 @@
 
 mod cache;
 mod exchanges;
+mod fills;
 mod holds;
 mod limits;
 mod options;
 mod props;
 mod rig;
+mod session_durable;
 mod session_masters;
 mod session_verbs;
 mod sessions;

@@ -18,6 +18,22 @@ pub(super) fn of(outcomes: Vec<Outcome>) -> Vec<Vec<u8>> {
     outcomes.into_iter().map(encode).collect()
 }
 
+/// Whether whoever asked will most likely be refused because of this: a limit denies, a session is absent,
+/// or one of them could not be asked.
+pub(super) fn refuses(outcome: &Outcome) -> bool {
+    let Outcome::Value(value) = outcome else {
+        return matches!(outcome, Outcome::Failed(_));
+    };
+    let first =
+        resp::decode_all(value)
+            .ok()
+            .and_then(|values| match values.first()?.as_array()? {
+                [first, ..] => Some(matches!(first, Wire::Integer(0) | Wire::Simple(b"absent"))),
+                [] => None,
+            });
+    first.unwrap_or(false)
+}
+
 /// Replaces the largest values until the rest fits a stream's message; how many.
 pub(super) fn shrink(values: &mut [Vec<u8>]) -> u64 {
     let mut replaced = 0;

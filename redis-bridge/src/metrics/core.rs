@@ -74,6 +74,7 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, core: &Counters) -> fmt::Result
     let verbs = [
         ("CACHE.GET", ops.cache_get),
         ("CACHE.INVALIDATE", ops.cache_invalidate),
+        ("CACHE.PASS", ops.cache_pass),
         ("CACHE.PUT", ops.cache_put),
         ("LIMIT.RETURN", ops.limit_return),
         ("LIMIT.TAKE", ops.limit_take),
@@ -103,6 +104,10 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, core: &Counters) -> fmt::Result
         ("batch_failed", core.batches_failed),
         ("bug", core.bug),
         ("busy", core.busy),
+        ("cache_collapsed", core.collapsed),
+        ("cache_held_too_long", core.held_too_long),
+        ("cache_turn_returned", core.turns_returned),
+        ("cache_unheld", core.unheld),
         ("dropped_late", core.dropped_late),
         ("expired", core.expired),
         ("limit_calendar_again", core.calendar_again),

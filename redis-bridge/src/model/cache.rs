@@ -1,22 +1,18 @@
 //! `cache/*.lua`.
 
-use super::{Call, Stop, int, integer, text};
+use super::lease::{self, Lease};
+use super::{Call, Stop, int, integer};
 use crate::core::Value;
 
 pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (key, now) = (call.key(0)?, call.now_us);
-    let (url, vary, offered) = (call.arg(0)?, call.arg(2)?, call.arg(3)?);
-    let (meta, object) = fields(call.arg(1)?);
-    let lease_ms = call.number(4)?;
+    let (url, variant, vary, offered) = (call.arg(0)?, call.arg(1)?, call.arg(2)?, call.arg(3)?);
+    let (meta, object) = fields(variant);
+    let (lease_ms, turn_us) = (call.number(4)?, call.number(5)? * 1000);
     let mut stored = call.store.hash(key).unwrap_or_default();
+    let there = stored.contains_key(&b"u"[..]);
     match stored.get(&b"u"[..]) {
-        Some(other) if other != url => {
-            return Ok(Value::Array(vec![
-                Value::simple("miss"),
-                call.now(),
-                Value::Null,
-            ]));
-        }
+        Some(other) if other != url => return Ok(answer("miss", call, &[Value::Null])),
         Some(_) => {}
         None => {
             call.store.unlink(key);
@@ -44,53 +40,96 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
             call.store.hdel(key, &object)?;
         }
     }
-    let held = stored.get(&b"l"[..]).and_then(|lease| Lease::parse(lease));
-    let held = held.filter(|lease| lease.id.len() == 32 && now < lease.ends);
-    if let Some(lease) = held
-        .as_ref()
-        .filter(|lease| (lease.ends - now) * 2 > lease_ms * 1000)
-    {
-        if call.store.pttl(key) == Some(None) {
-            call.store.extend(key, lease_ms);
-        }
-        return Ok(Value::Array(vec![
-            Value::simple("miss"),
-            call.now(),
-            Value::bulk(lease.id.as_slice()),
-        ]));
+
+    let mark = stored.get(&lease::mark_of(variant)).and_then(|m| pair(m));
+    let mark = mark.filter(|(until, _)| now < *until);
+    let held = stored
+        .get(&lease::of(variant))
+        .and_then(|l| Lease::parse(l));
+    let held = held.filter(|lease| now < lease.ends);
+    let fresh = held.is_none();
+    if fresh && there && !lease::has_room(call, key)? {
+        return Ok(answer("miss", call, &[Value::Null]));
     }
-    let mut lease = held.unwrap_or_else(|| Lease {
-        id: offered.to_vec(),
-        ends: 0,
-        granted: now,
-    });
+    let mut lease = held.unwrap_or_else(|| Lease::granted(offered, now));
+    let taken = now < lease.turn && lease.turn - now <= lease::TURN_MAX && lease.id != offered;
+    let mut word = "miss";
+    if turn_us > 0 && !taken && mark.is_none_or(|(_, renew)| now >= renew) {
+        word = "fill";
+        lease.turn = now + turn_us;
+    } else if turn_us > 0 && taken && mark.is_none() {
+        if !std::mem::replace(&mut lease.waited, true) {
+            call.store.hset(key, &lease::of(variant), lease.text())?;
+        }
+        repair(call, key, lease_ms);
+        let left = int(lease.turn - now);
+        return Ok(answer("held", call, &[Value::bulk(lease.id), left]));
+    } else if !fresh && (lease.ends - now) * 2 > lease_ms * 1000 {
+        repair(call, key, lease_ms);
+        return Ok(answer("miss", call, &[Value::bulk(lease.id)]));
+    }
     lease.ends = lease.ends.max(now + lease_ms * 1000);
     call.store.hset(key, b"u", url.to_vec())?;
-    call.store.hset(key, b"l", lease.text())?;
+    call.store.hset(key, &lease::of(variant), lease.text())?;
     call.store.extend(key, lease_ms);
-    Ok(Value::Array(vec![
-        Value::simple("miss"),
-        call.now(),
-        Value::bulk(lease.id),
-    ]))
+    Ok(answer(word, call, &[Value::bulk(lease.id)]))
+}
+
+fn answer(word: &str, call: &Call<'_>, rest: &[Value]) -> Value {
+    let mut items = vec![Value::simple(word), call.now()];
+    items.extend_from_slice(rest);
+    Value::Array(items)
+}
+
+/// Gives a key without a TTL one.
+fn repair(call: &mut Call<'_>, key: &[u8], ms: u64) {
+    if call.store.pttl(key) == Some(None) {
+        call.store.extend(key, ms);
+    }
+}
+
+pub(super) fn pass(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (key, now) = (call.key(0)?, call.now_us);
+    let (url, variant, id, ms) = (call.arg(0)?, call.arg(1)?, call.arg(2)?, call.number(3)?);
+    let stored = call.store.hash(key)?;
+    let lease = stored
+        .get(&lease::of(variant))
+        .and_then(|l| Lease::parse(l));
+    let lease = lease.filter(|lease| lease.id == id && now < lease.ends);
+    let Some(mut lease) = lease.filter(|_| stored.get(&b"u"[..]).is_some_and(|u| u == url)) else {
+        return Ok(Value::simple("ignored"));
+    };
+    if ms > 0 {
+        let name = lease::mark_of(variant);
+        let until = stored.get(&name).and_then(|m| pair(m));
+        if until.is_none_or(|(until, _)| until < now + ms * 1000) {
+            let mark = format!("{} {}", now + ms * 1000, now + ms * 750);
+            call.store.hset(key, &name, mark.into_bytes())?;
+            call.store.extend(key, ms);
+        }
+    }
+    lease.turn = 0;
+    lease.waited = false;
+    call.store.hset(key, &lease::of(variant), lease.text())?;
+    Ok(Value::simple("passed"))
 }
 
 pub(super) fn put(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (key, now) = (call.key(0)?, call.now_us);
     let (url, field, vary) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
     let (offered, age, ttl_ms) = (call.arg(3)?, call.number(4)?, call.number(5)?);
-    let (bound, purged) = (call.number(6)?, call.number(7)?);
+    let (bound, purged, asked) = (call.number(6)?, call.number(7)?, call.arg(9)?);
     let refused = Ok(Value::simple("refused"));
     let stored = call.store.hash(key)?;
-    let lease = stored.get(&b"l"[..]).and_then(|lease| Lease::parse(lease));
+    let lease = stored.get(&lease::of(asked)).and_then(|l| Lease::parse(l));
     let Some(lease) = lease.filter(|lease| lease.id == offered && now < lease.ends) else {
         return refused;
     };
     if stored.get(&b"u"[..]).is_none_or(|other| other != url) {
         return refused;
     }
-    if lease.granted <= purged {
-        call.store.hdel(key, b"l")?;
+    call.store.hdel(key, &lease::of(asked))?;
+    if lease.since() <= purged {
         return refused;
     }
 
@@ -135,6 +174,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Result<Value, Stop> {
     call.store.hset(key, b"v", vary.to_vec())?;
     call.store.hset(key, &meta, times.into_bytes())?;
     call.store.hset(key, &object, call.arg(8)?.to_vec())?;
+    call.store.hdel(key, &lease::mark_of(asked))?;
     call.store.extend(key, ttl_ms);
     Ok(Value::simple("stored"))
 }
@@ -147,42 +187,13 @@ pub(super) fn invalidate(call: &mut Call<'_>) -> Result<Value, Stop> {
     Ok(int(objects as u64))
 }
 
-/// "lease expires_us granted_us".
-struct Lease {
-    id: Vec<u8>,
-    ends: u64,
-    granted: u64,
-}
-
-impl Lease {
-    fn parse(stored: &[u8]) -> Option<Self> {
-        let mut parts = stored.split(|b| *b == b' ');
-        let lease = Self {
-            id: parts.next()?.to_vec(),
-            ends: integer(parts.next()?)?,
-            granted: integer(parts.next()?)?,
-        };
-        let hex = !lease.id.is_empty() && lease.id.iter().all(u8::is_ascii_hexdigit);
-        (hex && parts.next().is_none()).then_some(lease)
-    }
-
-    fn text(&self) -> Vec<u8> {
-        let mut stored = self.id.clone();
-        stored.push(b' ');
-        stored.extend(text(self.ends));
-        stored.push(b' ');
-        stored.extend(text(self.granted));
-        stored
-    }
-}
-
 /// Names of a variant's two fields: its times and its record.
 fn fields(field: &[u8]) -> (Vec<u8>, Vec<u8>) {
     ([b"m:", field].concat(), [b"o:", field].concat())
 }
 
 /// "born_us expires_us".
-fn pair(meta: &[u8]) -> Option<(u64, u64)> {
+pub(super) fn pair(meta: &[u8]) -> Option<(u64, u64)> {
     let space = meta.iter().position(|b| *b == b' ')?;
     let (born, expires) = meta.split_at_checked(space)?;
     Some((integer(born)?, integer(expires.get(1..)?)?))

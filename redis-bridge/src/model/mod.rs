@@ -4,6 +4,7 @@
 //! commands on a real Redis. Time is an argument; expiry works as Redis' does, in milliseconds.
 
 mod cache;
+mod lease;
 mod limit;
 mod session;
 mod store;
@@ -51,6 +52,7 @@ impl ModelRedis {
         let answer = match command.script {
             Script::CacheGet => cache::get(&mut call),
             Script::CacheInvalidate => cache::invalidate(&mut call),
+            Script::CachePass => cache::pass(&mut call),
             Script::CachePut => cache::put(&mut call),
             Script::LimitOwn => limit::own(&mut call),
             Script::LimitReset => limit::reset(&mut call),

@@ -21,6 +21,19 @@ macro_rules! prelude {
     };
 }
 
+/// A script that knows what a fill lease is.
+macro_rules! leases {
+    ($file:literal) => {
+        lua!(
+            "prelude.lua",
+            "numbers.lua",
+            "expiry.lua",
+            "cache/lease.lua",
+            $file
+        )
+    };
+}
+
 /// A script that knows what a live session is.
 macro_rules! sessions {
     ($file:literal) => {
@@ -63,6 +76,8 @@ pub enum Script {
     CacheGet,
     /// `cache/invalidate.lua`
     CacheInvalidate,
+    /// `cache/pass.lua`
+    CachePass,
     /// `cache/put.lua`
     CachePut,
     /// `limit/own.lua`
@@ -108,9 +123,10 @@ static SHA1: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
 
 impl Script {
     /// All scripts, in the order of the enum.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::CacheGet,
         Self::CacheInvalidate,
+        Self::CachePass,
         Self::CachePut,
         Self::LimitOwn,
         Self::LimitReset,
@@ -135,6 +151,7 @@ impl Script {
         match self {
             Self::CacheGet => "cache_get",
             Self::CacheInvalidate => "cache_invalidate",
+            Self::CachePass => "cache_pass",
             Self::CachePut => "cache_put",
             Self::LimitOwn => "limit_own",
             Self::LimitReset => "limit_reset",
@@ -163,9 +180,10 @@ impl Script {
     /// What SCRIPT LOAD is given.
     pub fn source(self) -> &'static str {
         match self {
-            Self::CacheGet => prelude!("cache/get.lua"),
-            Self::CacheInvalidate => prelude!("cache/invalidate.lua"),
-            Self::CachePut => prelude!("cache/put.lua"),
+            Self::CacheGet => leases!("cache/get.lua"),
+            Self::CacheInvalidate => leases!("cache/invalidate.lua"),
+            Self::CachePass => leases!("cache/pass.lua"),
+            Self::CachePut => leases!("cache/put.lua"),
             Self::LimitOwn => prelude!("limit/own.lua"),
             Self::LimitReset => prelude!("limit/reset.lua"),
             Self::LimitReturn => limits!("limit/return.lua"),

@@ -2,12 +2,16 @@ use super::*;
 
 /// What is live in Redis is named by these. A line changes only with a change of a script on purpose.
 const GOLDEN: [(Script, &str); Script::ALL.len()] = [
-    (Script::CacheGet, "d44671aed98ed9f1128dc41a788230ac2c512ff2"),
+    (Script::CacheGet, "6bd3fcaf89bf6f0eabc62b3811b1d7e5b8a85d77"),
     (
         Script::CacheInvalidate,
-        "5445ee3fb47e4766927487105cb54244bc6ae815",
+        "e3e7abf26ac39900e335030c44e893cf2d172852",
     ),
-    (Script::CachePut, "18f66769f457b366b24d2920affd5e91882669fb"),
+    (
+        Script::CachePass,
+        "159420523939e9a9792f12b82857d22925bc5830",
+    ),
+    (Script::CachePut, "930334e2e8ffcf2d27750b56f1ec303d630f5979"),
     (Script::LimitOwn, "f9f9d3f10ca0edb01dde37b80237963b02f46488"),
     (
         Script::LimitReset,
@@ -27,11 +31,11 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (
         Script::SessionCreate,
-        "abcfe81e2b1877bfcfa8a2b722619674cffd52c7",
+        "001a54626c1048e77dd8ced87f13fe0915466102",
     ),
     (
         Script::SessionEndOthers,
-        "79cf001fc7a928af8e4a94bc43ebd9deb157e0a0",
+        "bfda2d4973cdc6f04e265bfa4f2a88a065c852a4",
     ),
     (
         Script::SessionGet,

@@ -35,14 +35,7 @@ pub enum BadMaster {
 
 impl Master {
     pub(super) fn new(key: &[u8; 32]) -> Self {
-        let mac = <Hmac<Sha256> as hmac::KeyInit>::new(&{
-            // A key shorter than SHA-256's block is padded with zeros (RFC 2104, section 2).
-            let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
-            for (to, from) in block.iter_mut().zip(key) {
-                *to = *from;
-            }
-            block
-        });
+        let mac = keyed(key);
         let [id, ..] = finish(mac.clone().chain_update(ID_LABEL));
         Self { id, mac }
     }
@@ -58,6 +51,16 @@ impl Master {
         mac.chain_update((realm.len() as u64).to_be_bytes())
             .chain_update(realm)
     }
+}
+
+/// HMAC-SHA-256 under a key of 32 bytes.
+pub(super) fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    // A key shorter than SHA-256's block is padded with zeros (RFC 2104, section 2).
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    <Hmac<Sha256> as hmac::KeyInit>::new(&block)
 }
 
 pub(super) fn finish(mac: Hmac<Sha256>) -> [u8; 32] {

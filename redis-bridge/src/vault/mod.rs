@@ -1,5 +1,6 @@
 //! The vault: seals what a session holds, so that a dump, an AOF or MONITOR yields no payload, and
-//! whoever can write to Redis cannot forge one.
+//! whoever can write to Redis cannot forge one. Where the operator wants to read them (`seal: false`) they
+//! are signed instead ([`Form::Readable`]).
 //!
 //! ```text
 //! value = format key_id nonce ciphertext tag    1 + 1 + 12 + n + 16 bytes
@@ -18,10 +19,12 @@
 mod json;
 mod master;
 mod payload;
+mod readable;
 
 pub use json::Strict;
 pub use master::{BadMaster, MAX_MASTERS};
 pub use payload::{BadPayload, Payload, is_role, is_uid, parse_data, parse_roles};
+pub use readable::Form;
 
 use self::master::Master;
 use chacha20poly1305::aead::{Aead as _, Payload as Message};
@@ -86,20 +89,24 @@ impl Vault {
         !self.others.is_empty()
     }
 
-    /// Seals a payload. `nonce`: 12 random bytes.
+    /// What is stored of a payload. `nonce`: 12 random bytes, of use to a sealed one.
     ///
     /// # Errors
     ///
     /// [`BadPayload::Data`] when it does not serialize.
     pub fn seal(
         &self,
+        form: Form,
         place: &Place<'_>,
         payload: &Payload,
         nonce: [u8; NONCE_LEN],
     ) -> Result<Vec<u8>, BadPayload> {
         let json = serde_json::to_vec(payload).map_err(|_| BadPayload::Data)?;
-        self.encrypt(SEAL_LABEL, place, &json, nonce)
-            .ok_or(BadPayload::Data)
+        let value = match form {
+            Form::Readable => Some(self.sign(place, &json)),
+            Form::Sealed => self.encrypt(SEAL_LABEL, place, &json, nonce),
+        };
+        value.ok_or(BadPayload::Data)
     }
 
     /// Opens a value and checks what is inside.
@@ -108,8 +115,17 @@ impl Vault {
     ///
     /// [`Sealed`]: the session is neither valid nor absent, but unknown.
     pub fn open(&self, place: &Place<'_>, value: &[u8]) -> Result<Payload, Sealed> {
-        let json = self.decrypt(SEAL_LABEL, place, value).ok_or(Sealed)?;
-        let payload: Payload = serde_json::from_slice(&json).map_err(|_| Sealed)?;
+        let payload: Payload = match Form::of(value) {
+            Form::Readable => {
+                let json = self.signed(place, value).ok_or(Sealed)?;
+                serde_json::from_slice(json)
+            }
+            Form::Sealed => {
+                let json = self.decrypt(SEAL_LABEL, place, value).ok_or(Sealed)?;
+                serde_json::from_slice(&json)
+            }
+        }
+        .map_err(|_| Sealed)?;
         let payload = payload.checked().map_err(|_| Sealed)?;
         let known = self
             .masters()
@@ -180,11 +196,16 @@ impl Vault {
 }
 
 fn cipher(master: &Master, label: &[u8], place: &Place<'_>) -> ChaCha20Poly1305 {
+    ChaCha20Poly1305::new(&Key::from(derived(master, label, place)))
+}
+
+/// The key of one text in one place.
+fn derived(master: &Master, label: &[u8], place: &Place<'_>) -> [u8; 32] {
     let mac = (master.labelled(label, place.realm))
         .chain_update(place.user)
         .chain_update(place.secret)
         .chain_update(place.version.to_be_bytes());
-    ChaCha20Poly1305::new(&Key::from(master::finish(mac)))
+    master::finish(mac)
 }
 
 impl fmt::Debug for Vault {

@@ -5,10 +5,7 @@ use super::Strict;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::fmt;
-use tidegate::wire::op::{MAX_DATA, MAX_UID};
-
-const MAX_ROLE: usize = 64;
-const MAX_ROLES: usize = 32;
+use tidegate::wire::op::{MAX_DATA, MAX_ROLE, MAX_ROLES, MAX_UID};
 
 /// A session's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

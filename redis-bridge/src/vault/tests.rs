@@ -31,7 +31,9 @@ fn what_is_sealed_opens_with_sorted_roles() {
     let vault = Vault::new(&MASTER);
     let (user, secret) = (ada(&vault), [2; 18]);
     let place = place(&user, &secret, b"tg:s:key");
-    let sealed = vault.seal(&place, &payload(), [3; 12]).unwrap();
+    let sealed = vault
+        .seal(Form::Sealed, &place, &payload(), [3; 12])
+        .unwrap();
     let opened = vault.open(&place, &sealed).unwrap();
     assert_eq!(opened, payload());
     assert_eq!(opened.roles, ["admin", "user"]);
@@ -41,7 +43,12 @@ fn what_is_sealed_opens_with_sorted_roles() {
 fn a_sealed_value_shows_nothing_of_what_it_holds() {
     let vault = Vault::new(&MASTER);
     let sealed = vault
-        .seal(&place(&[1; 12], &[2; 18], b"k"), &payload(), [3; 12])
+        .seal(
+            Form::Sealed,
+            &place(&[1; 12], &[2; 18], b"k"),
+            &payload(),
+            [3; 12],
+        )
         .unwrap();
     for word in [&b"ada"[..], b"admin", b"theme", b"uid"] {
         assert!(!sealed.windows(word.len()).any(|part| part == word));
@@ -53,7 +60,9 @@ fn it_opens_nowhere_else() {
     let vault = Vault::new(&MASTER);
     let (user, secret) = (ada(&vault), [2; 18]);
     let here = place(&user, &secret, b"tg:s:key");
-    let sealed = vault.seal(&here, &payload(), [3; 12]).unwrap();
+    let sealed = vault
+        .seal(Form::Sealed, &here, &payload(), [3; 12])
+        .unwrap();
     assert_eq!(
         vault.open(&place(&[9; 12], &secret, b"tg:s:key"), &sealed),
         Err(Sealed)
@@ -87,7 +96,7 @@ fn a_payload_that_would_not_be_made_is_not_opened() {
             ..payload()
         };
         assert_eq!(bad.clone().checked(), Err(BadPayload::Uid));
-        let sealed = vault.seal(&here, &bad, [3; 12]).unwrap();
+        let sealed = vault.seal(Form::Sealed, &here, &bad, [3; 12]).unwrap();
         assert_eq!(vault.open(&here, &sealed), Err(Sealed), "{uid:?}");
     }
     for roles in [
@@ -117,11 +126,11 @@ fn the_first_key_seals_and_all_open() {
     let (old, both, new) = (vault_of(&[OLD]), vault_of(&[NEW, OLD]), vault_of(&[NEW]));
     let (before, secret) = (ada(&old), [2; 18]);
     let here = place(&before, &secret, b"k");
-    let sealed = old.seal(&here, &payload(), [3; 12]).unwrap();
+    let sealed = old.seal(Form::Sealed, &here, &payload(), [3; 12]).unwrap();
     assert_eq!(both.open(&here, &sealed), Ok(payload()));
     assert_eq!(new.open(&here, &sealed), Err(Sealed), "its key is retired");
 
-    let resealed = both.seal(&here, &payload(), [4; 12]).unwrap();
+    let resealed = both.seal(Form::Sealed, &here, &payload(), [4; 12]).unwrap();
     assert_eq!(old.open(&here, &resealed), Err(Sealed), "the first seals");
     assert_eq!(both.open(&here, &resealed), Ok(payload()));
     assert_eq!(
@@ -167,7 +176,9 @@ fn a_successor_is_told_to_the_old_token_only() {
     let other = place(&user, &[9; 18], b"k");
     assert_eq!(vault.open_next(&other, &sealed), Err(Sealed));
     assert_eq!(vault.open(&here, &sealed), Err(Sealed), "no payload");
-    let value = vault.seal(&here, &payload(), [3; 12]).unwrap();
+    let value = vault
+        .seal(Form::Sealed, &here, &payload(), [3; 12])
+        .unwrap();
     assert_eq!(vault.open_next(&here, &value), Err(Sealed), "no secret");
 }
 
@@ -220,7 +231,7 @@ proptest! {
         let vault = Vault::new(&MASTER);
         let (user, secret) = (ada(&vault), [2; 18]);
         let here = place(&user, &secret, b"k");
-        let mut sealed = vault.seal(&here, &payload(), [3; 12]).unwrap();
+        let mut sealed = vault.seal(Form::Sealed, &here, &payload(), [3; 12]).unwrap();
         let at = at % sealed.len();
         sealed[at] ^= 1 << bit;
         prop_assert_eq!(vault.open(&here, &sealed), Err(Sealed));
@@ -230,5 +241,39 @@ proptest! {
     fn any_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let vault = Vault::new(&MASTER);
         prop_assert_eq!(vault.open(&place(&[1; 12], &[2; 18], b"k"), &bytes), Err(Sealed));
+    }
+}
+
+#[test]
+fn a_readable_value_is_read_by_anyone_and_written_by_nobody_else() {
+    let vault = Vault::new(&MASTER);
+    let (user, secret) = (ada(&vault), [2; 18]);
+    let here = place(&user, &secret, b"tg:s:key");
+    let value = vault
+        .seal(Form::Readable, &here, &payload(), [3; 12])
+        .unwrap();
+    assert_eq!(Form::of(&value), Form::Readable);
+    let text = String::from_utf8(value.clone()).unwrap();
+    let (json, _signature) = text.split_once('\n').unwrap();
+    assert_eq!(
+        json,
+        r#"{"uid":"ada@example","roles":["admin","user"],"data":{"theme":"dark"}}"#
+    );
+    assert_eq!(vault.open(&here, &value).unwrap(), payload());
+    // Whoever writes to Redis: other roles, another session's value, an earlier one of the same session.
+    let forged = text.replace("\"admin\"", "\"owner\"");
+    assert_eq!(vault.open(&here, forged.as_bytes()), Err(Sealed));
+    assert_eq!(vault.open(&here, json.as_bytes()), Err(Sealed), "unsigned");
+    let elsewhere = place(&user, &[9; 18], b"tg:s:key");
+    assert_eq!(vault.open(&elsewhere, &value), Err(Sealed));
+    let renamed = place(&user, &secret, b"tg:s:other");
+    assert_eq!(vault.open(&renamed, &value), Err(Sealed));
+    let later = Place { version: 2, ..here };
+    assert_eq!(vault.open(&later, &value), Err(Sealed), "replayed");
+    assert_eq!(Vault::new(&[8; 32]).open(&here, &value), Err(Sealed));
+    for bit in 0..value.len() * 8 {
+        let mut value = value.clone();
+        value[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(vault.open(&here, &value), Err(Sealed), "bit {bit}");
     }
 }

@@ -203,6 +203,10 @@ impl Bridge {
         panic!("the bridge did not exit: {}", self.log());
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
     pub(crate) fn terminate(&self) {
         self.process.signal("-TERM");
     }
@@ -527,6 +531,7 @@ pub(crate) fn cache_get<'a>(url: &'a [u8], lease: &'a [u8; 16]) -> Op<'a> {
         vary: b"",
         lease,
         lease_ms: 10_000,
+        wait_ms: 0,
     })
 }
 
@@ -541,6 +546,7 @@ pub(crate) fn cache_put<'a>(
         field: b"field-of-16-byte",
         vary: b"",
         lease,
+        asked: b"field-of-16-byte",
         age_ms: 0,
         ttl_ms: 60_000,
         record,

@@ -120,14 +120,25 @@ fn the_cache_agrees() {
             args,
         })
     };
-    let get = (url(), field(), vary(), leases(), ms())
-        .prop_map(move |(u, f, v, l, ms)| call(Script::CacheGet, vec![u, f, v, l, ms]));
+    let turn = || select(vec![0_u64, 500, 1500]).prop_map(text);
+    let get = (url(), field(), vary(), leases(), ms(), turn())
+        .prop_map(move |(u, f, v, l, ms, turn)| call(Script::CacheGet, vec![u, f, v, l, ms, turn]));
+    let lasting = || select(vec![0_u64, 1, 1000, 120_000]).prop_map(text);
+    let pass = (url(), field(), leases(), lasting()).prop_map(move |(u, f, l, ms)| {
+        call(Script::CachePass, vec![u, f, l, ms, b"channel".to_vec()])
+    });
     let purged = prop_oneof![
         4 => Just(0_u64),
         1 => (0..10_000_000_u64).prop_map(|us| crate::both::T0 + us),
     ];
-    let put = (url(), field(), vary(), leases(), (ms(), ms(), purged)).prop_map(
-        move |(u, f, v, l, (age, ttl, purged))| {
+    let put = (
+        url(),
+        field(),
+        vary(),
+        leases(),
+        (ms(), ms(), purged, field()),
+    )
+        .prop_map(move |(u, f, v, l, (age, ttl, purged, asked))| {
             let args = vec![
                 u,
                 f,
@@ -138,15 +149,19 @@ fn the_cache_agrees() {
                 text(2),
                 text(purged),
                 b"record".to_vec(),
+                asked,
+                b"channel".to_vec(),
             ];
             call(Script::CachePut, args)
-        },
-    );
-    let fields = vec!["u", "v", "l", "m:00", "o:00", "m:01", "o:02"];
+        });
+    let fields = vec![
+        "u", "v", "l:00", "p:00", "m:00", "o:00", "m:01", "o:02", "l:03",
+    ];
     check(prop_oneof![
         8 => get,
         8 => put,
-        1 => Just(call(Script::CacheInvalidate, Vec::new())),
+        3 => pass,
+        1 => Just(call(Script::CacheInvalidate, vec![b"channel".to_vec()])),
         3 => clock(),
         1 => planted(vec!["c"], fields),
         1 => persisted(vec!["c"]),

@@ -36,9 +36,11 @@ fn times() -> impl Strategy<Value = u64> {
 }
 
 fn commands() -> impl Strategy<Value = Command> {
-    let create = (0..4_usize, times(), times(), 1..4_u64).prop_map(|(n, idle, absolute, cap)| {
+    let which = select(vec!["sealed", "otherwise sealed"]);
+    let create = (0..4_usize, which, times(), times(), 1..4_u64);
+    let create = create.prop_map(|(n, value, idle, absolute, cap)| {
         let numbers = [idle, absolute, cap].map(text);
-        let args = [vec![b"sealed".to_vec()], numbers.to_vec()].concat();
+        let args = [vec![value.into()], numbers.to_vec()].concat();
         let args = [args, vec![member(n), PREFIX.to_vec()]].concat();
         call(Script::SessionCreate, &[SESSIONS[n], EPOCH, INDEX], args)
     });
@@ -154,6 +156,9 @@ fn judge(before: &Dump, command: &Command, answer: &Value, after: &Dump) {
     if script == Script::SessionCreate && is(answer, "created") {
         // A cap may end some, never this one.
         assert!(new.contains_key(command.keys[0].as_slice()));
+        if old.contains_key(command.keys[0].as_slice()) {
+            assert_eq!(before, after, "asked for again: {script} wrote");
+        }
     } else if script == Script::SessionRotate && is(answer, "rotated") {
         assert!(old.contains_key(command.keys[0].as_slice()), "S3");
         let fresh: Vec<_> = new.keys().filter(|key| !old.contains_key(*key)).collect();

@@ -78,12 +78,13 @@ fn s5_no_session_outlives_its_deadline() {
         assert!(number(&client.call(&["PEXPIRETIME", "p:00"])) * 1000 <= deadline_us);
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    assert_eq!(
-        call(&mut client, Script::SessionCreate, &keys, &args)
-            .as_array()
-            .unwrap()[0],
-        Value::simple("exists")
-    );
+    let again = call(&mut client, Script::SessionCreate, &keys, &args);
+    let again = again.as_array().unwrap();
+    assert_eq!(again[0], Value::simple("created"), "its answer was lost");
+    assert_eq!(number(&again[1]), deadline_us);
+    let other = ["another", "600000", "1000", "20", "00", "p:"];
+    let other = call(&mut client, Script::SessionCreate, &keys, &other);
+    assert_eq!(other.as_array().unwrap()[0], Value::simple("exists"));
     let removed = call(
         &mut client,
         Script::SessionRevoke,
@@ -194,9 +195,11 @@ fn no_key_of_any_script_is_without_ttl() {
         &mut client,
         Script::CacheGet,
         &["c"],
-        &["url", "00", "", &lease, "9000"],
+        &["url", "00", "", &lease, "9000", "0"],
     );
-    let put = ["url", "00", "", &lease, "0", "9000", "64", "0", "record"];
+    let put = [
+        "url", "00", "", &lease, "0", "9000", "64", "0", "record", "00", "channel",
+    ];
     assert_eq!(
         call(&mut client, Script::CachePut, &["c"], &put),
         Value::simple("stored")

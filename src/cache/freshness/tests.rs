@@ -13,6 +13,7 @@ fn cache(ttl_ms: Option<u64>) -> policy::Cache {
         tags_header: None,
         shared: false,
         store_set_cookie: false,
+        collapse_ms: 0,
     }
 }
 

@@ -41,6 +41,7 @@ fn case(cache_control: &str) -> Case {
             tags_header: Some("surrogate-key".to_owned()),
             shared: false,
             store_set_cookie: false,
+            collapse_ms: 0,
         },
     }
 }

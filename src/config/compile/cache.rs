@@ -2,12 +2,14 @@
 
 use super::super::at::At;
 use super::super::raw;
-use super::super::scalar::Size;
+use super::super::scalar::{Duration, Size};
 use super::value::{header, lasting_ms};
 use crate::policy::Cache;
+use crate::wire::op::MAX_HOLD_MS;
 
 const TTL_MAX_MS: u64 = 86_400_000;
 const MAX_BODY: usize = 256 << 10;
+const COLLAPSE_MS: u64 = 2_000;
 /// Largest `max_body`, bytes: an answer is stored and read in one message, fields and all
 /// ([`crate::wire::MAX_MESSAGE`]).
 const MAX_MAX_BODY: u64 = 3 << 20;
@@ -27,6 +29,9 @@ pub(super) fn cache(name: &str, raw: &raw::Cache, at: &At<'_>) -> Option<Cache> 
         .value(None, |name| header(name, &at.key("tags_header")).map(Some));
     let shared = raw.shared.value(false, |&shared| Some(shared));
     let store_set_cookie = raw.store_set_cookie.value(false, |&store| Some(store));
+    let collapse_ms = raw.collapse_timeout.value(COLLAPSE_MS, |timeout| {
+        collapse_ms(timeout, &at.key("collapse_timeout"))
+    });
     warn_of_stale(raw, at);
 
     let (ttl_ms, ttl_max_ms) = (ttl_ms?, ttl_max_ms?);
@@ -45,7 +50,15 @@ pub(super) fn cache(name: &str, raw: &raw::Cache, at: &At<'_>) -> Option<Cache> 
         tags_header: tags_header?,
         shared: shared?,
         store_set_cookie: store_set_cookie?,
+        collapse_ms: collapse_ms?,
     })
+}
+
+fn collapse_ms(timeout: &Duration, at: &At<'_>) -> Option<u64> {
+    match timeout.us / 1_000 {
+        ms if ms > MAX_HOLD_MS => at.fail(format!("must be 0s to 30s, got {}", timeout.text)),
+        ms => Some(ms),
+    }
 }
 
 fn max_body(size: &Size, at: &At<'_>) -> Option<usize> {

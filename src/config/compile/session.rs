@@ -41,6 +41,7 @@ pub(super) fn realm(name: &str, raw: &raw::Realm, at: &At<'_>) -> Option<Realm> 
         absolute_ms,
         touch: touch_at?,
         csrf: csrf?,
+        seal: raw.seal.value(true, |seal| Some(*seal))?,
     })
 }
 

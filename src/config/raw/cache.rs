@@ -29,6 +29,9 @@ pub struct Cache {
     /// Requests that carry a session may share answers. Default false: such a request is treated as if
     /// it had `Authorization` (RFC 9111 section 3.5).
     pub shared: Field<bool>,
+    /// How long a request waits while another one, of whatever Envoy, fills what it looks for; 0s: never.
+    /// At most `30s`. Default `2s`.
+    pub collapse_timeout: Field<Duration>,
     /// Store answers with `Set-Cookie`, that field included. Default false.
     pub store_set_cookie: Field<bool>,
 }
@@ -42,4 +45,5 @@ fields!(
     tags_header,
     shared,
     store_set_cookie,
+    collapse_timeout,
 );

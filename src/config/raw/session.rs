@@ -21,6 +21,9 @@ pub struct Realm {
     /// What becomes of an unsafe request that a cookie authenticated and another site may have caused.
     /// Default `enforce`.
     pub csrf: Field<Csrf>,
+    /// Whether Redis holds sessions sealed. False: whoever reads Redis may read users, roles and data;
+    /// still nobody but the bridge can write them. Sessions stay as they were made. Default true.
+    pub seal: Field<bool>,
 }
 
 /// When a request slides the session it shows.
@@ -67,7 +70,7 @@ pub enum CredentialHeader {
     Authorization,
 }
 
-fields!(Realm: cookie, header, idle, absolute, touch, csrf);
+fields!(Realm: cookie, header, idle, absolute, touch, csrf, seal);
 words!(Touch: "always" => Always, "never" => Never, "threshold" => Threshold);
 words!(Csrf: "disabled" => Disabled, "enforce" => Enforce, "report" => Report);
 words!(CredentialHeader: "authorization" => Authorization);

@@ -155,3 +155,38 @@ fn a_stall_of_our_own_thread_does_not_open_the_breaker() {
     let call = h.submit(99).unwrap();
     assert_eq!(h.result(call), Some(&Ok(b"99".to_vec())));
 }
+
+/// A bridge that holds an answer back says so, and is waited for; one that says nothing is not.
+#[test]
+fn l1_a_call_that_is_held_is_waited_for_as_long_as_the_bridge_says() {
+    let mut h = Harness::linked(2);
+    let link = h.bridge_of(0).unwrap();
+    h.bridges[link].frozen = true;
+    let held = h.submit(1).unwrap();
+    let silent = h.submit(2).unwrap();
+    let mut message = Vec::new();
+    crate::wire::FromBridge::Held {
+        id: held.0,
+        ms: 200,
+    }
+    .encode(&mut message);
+    h.client.handle_message(0, &message, h.now);
+    let mut ended = Vec::new();
+    for _ in 0..40 {
+        h.now += ms(10);
+        for answer in h.client.handle_tick(h.now) {
+            ended.push((answer.call, h.now));
+        }
+        // It lives, or its stream would be given up.
+        h.client.handle_message(0, &pong(), h.now);
+    }
+    let at = |call| ended.iter().find(|(of, _)| *of == call).map(|(_, at)| *at);
+    let (held, silent) = (at(held).unwrap(), at(silent).unwrap());
+    assert_eq!(held - silent, ms(200), "{held:?} {silent:?}");
+}
+
+fn pong() -> Vec<u8> {
+    let mut message = Vec::new();
+    crate::wire::FromBridge::Pong { seq: 1, time_us: 1 }.encode(&mut message);
+    message
+}

@@ -66,6 +66,8 @@ fn a_bearer_token_is_the_only_authorization() {
         (vec![""], Found::None),
         (vec!["Bearer T", "Bearer T"], Found::Ambiguous),
         (vec!["Basic x", "Bearer T"], Found::Ambiguous),
+        (vec!["Bearer T,Bearer T"], Found::Ambiguous),
+        (vec!["Digest a=b, c=d"], Found::None),
     ] {
         let pairs: Vec<_> = lines.iter().map(|line| ("authorization", *line)).collect();
         let headers = headers(&pairs);

@@ -74,7 +74,7 @@ fn a_stored_identity_outside_the_alphabet_is_refused() {
         "a\0",
         "\u{e9}",
         "a,b",
-        &"a".repeat(257),
+        &"a".repeat(MAX_UID + 1),
     ] {
         assert_eq!(
             Identity::parse(uid.as_bytes(), b""),
@@ -93,6 +93,13 @@ fn a_stored_identity_outside_the_alphabet_is_refused() {
         Err(BadIdentity::Roles)
     );
     assert!(Identity::parse(b"1", &many.as_bytes()[2..]).is_ok());
+    assert!(Identity::parse("a".repeat(MAX_UID).as_bytes(), b"").is_ok());
+    assert!(Identity::parse(b"1", "r".repeat(MAX_ROLE).as_bytes()).is_ok());
+    let long = "r".repeat(MAX_ROLE + 1);
+    assert_eq!(
+        Identity::parse(b"1", long.as_bytes()),
+        Err(BadIdentity::Roles)
+    );
 }
 
 #[test]

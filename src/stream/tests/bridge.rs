@@ -13,16 +13,24 @@ pub(super) enum Asked {
         vary: Vec<u8>,
         lease: [u8; 16],
         lease_ms: u64,
+        wait_ms: u64,
     },
     /// A change of a session, as it went out.
     Change(Vec<u8>),
     Invalidate(Vec<Vec<u8>>),
     Limits(Vec<Limit>),
+    Pass {
+        url: Vec<u8>,
+        field: [u8; 16],
+        lease: [u8; 16],
+        ttl_ms: u64,
+    },
     Put {
         url: Vec<u8>,
         field: [u8; 16],
         vary: Vec<u8>,
         lease: [u8; 16],
+        asked: [u8; 16],
         age_ms: u64,
         ttl_ms: u64,
         record: Vec<u8>,
@@ -68,15 +76,23 @@ impl Asked {
                 vary: get.vary.to_vec(),
                 lease: *get.lease,
                 lease_ms: get.lease_ms,
+                wait_ms: get.wait_ms,
             },
             Op::CacheInvalidate { urls } => {
                 Self::Invalidate(urls.iter().map(|url| url.to_vec()).collect())
             }
+            Op::CachePass(pass) => Self::Pass {
+                url: pass.url.to_vec(),
+                field: *pass.field,
+                lease: *pass.lease,
+                ttl_ms: pass.ttl_ms,
+            },
             Op::CachePut(put) => Self::Put {
                 url: put.url.to_vec(),
                 field: *put.field,
                 vary: put.vary.to_vec(),
                 lease: *put.lease,
+                asked: *put.asked,
                 age_ms: put.age_ms,
                 ttl_ms: put.ttl_ms,
                 record: put.record.to_vec(),
@@ -142,6 +158,7 @@ pub(super) fn usual(asked: &Asked, now_us: u64) -> Vec<u8> {
         Asked::Get { lease, .. } => miss(Some(*lease), now_us),
         Asked::Invalidate(_) => integer(1),
         Asked::Limits(takes) => limits(true, &vec![ok(42); takes.len()], now_us),
+        Asked::Pass { .. } => encoded(|out| resp::simple(out, b"passed")),
         Asked::Put { .. } => encoded(|out| resp::simple(out, b"stored")),
         Asked::Returns(gives) => encoded(|out| {
             resp::array(out, gives.len());
@@ -180,6 +197,23 @@ pub(super) fn hit(record: &[u8], born_us: u64, now_us: u64) -> Vec<u8> {
             record,
         }
         .encode(now_us, out);
+    })
+}
+
+/// Fill it, with a lease that tests know.
+pub(super) fn turn() -> Vec<u8> {
+    encoded(|out| CacheReply::Fill { lease: [9; 16] }.encode(1, out))
+}
+
+/// What somebody else has filled meanwhile, a second old.
+pub(super) fn filled(record: &[u8]) -> Vec<u8> {
+    encoded(|out| {
+        CacheReply::Filled {
+            born_us: 1,
+            now_us: 1_000_001,
+            record,
+        }
+        .encode(1, out);
     })
 }
 

@@ -134,6 +134,7 @@ fn a_login_makes_a_session_before_the_client_sees_its_cookie() {
         );
         assert_eq!((new.idle_ms, new.absolute_ms), (1_800_000, 43_200_000));
         assert_eq!(new.old, None);
+        assert!(!new.readable, "sealed unless the realm says otherwise");
     });
     assert_eq!(rig.counted()["tidegate.session.web.created"], 1);
 }

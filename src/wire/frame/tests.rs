@@ -51,6 +51,7 @@ impl OwnedTo {
 #[derive(Debug, Clone)]
 enum OwnedFrom {
     Bye,
+    Held(u64, u32),
     Refused(Vec<u8>),
     Welcome(Vec<u8>, u64),
     Pong(u64, u64),
@@ -61,6 +62,7 @@ impl OwnedFrom {
     fn frame(&self) -> FromBridge<'_> {
         match self {
             Self::Bye => FromBridge::Bye,
+            Self::Held(id, ms) => FromBridge::Held { id: *id, ms: *ms },
             Self::Refused(reason) => FromBridge::Refused { reason },
             Self::Welcome(bridge, time_us) => FromBridge::Welcome {
                 bridge,
@@ -99,6 +101,7 @@ fn from_bridge() -> impl Strategy<Value = OwnedFrom> {
     let text = || vec(any::<u8>(), 0..12);
     prop_oneof![
         Just(OwnedFrom::Bye),
+        (0..=MAX, any::<u32>()).prop_map(|(id, ms)| OwnedFrom::Held(id, ms)),
         text().prop_map(OwnedFrom::Refused),
         (text(), 0..=MAX).prop_map(|(bridge, time)| OwnedFrom::Welcome(bridge, time)),
         (0..=MAX, 0..=MAX).prop_map(|(seq, time)| OwnedFrom::Pong(seq, time)),

@@ -7,13 +7,18 @@ use crate::wire::resp;
 pub const MAX_DATA: usize = 2048;
 /// Longest user name, bytes.
 pub const MAX_UID: usize = 128;
-/// Longest list of roles, bytes.
-pub const MAX_ROLES: usize = 4096;
+/// Roles of one session, at most.
+pub const MAX_ROLES: usize = 32;
+/// Longest role, bytes.
+pub const MAX_ROLE: usize = 64;
+/// Longest list of roles as it travels, bytes: joined by `,`.
+const MAX_ROLES_TEXT: usize = MAX_ROLES * (MAX_ROLE + 1) - 1;
+const PLAIN: &[u8] = b"PLAIN";
 /// Longest time a token stays valid after it was replaced, milliseconds.
 pub const MAX_GRACE_MS: u64 = 60_000;
 
-/// `SESSION.CREATE realm secret nonce idle_ms absolute_ms uid roles data [user secret]`: makes a session,
-/// and ends the one that was presented with the login. Reply: [`crate::wire::reply::SessionWritten`].
+/// `SESSION.CREATE realm secret nonce idle_ms absolute_ms uid roles data [user secret] [PLAIN]`: makes a
+/// session, and ends the one that was presented with the login. Reply: [`crate::wire::reply::SessionWritten`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionCreate<'a> {
     /// Name of the realm.
@@ -34,6 +39,8 @@ pub struct SessionCreate<'a> {
     pub data: &'a [u8],
     /// User tag and secret of the session that ends in the same step.
     pub old: Option<(&'a [u8; 12], &'a [u8; 18])>,
+    /// `PLAIN`: whoever reads Redis may read what it holds; it is signed instead of sealed.
+    pub readable: bool,
 }
 
 /// `SESSION.END realm user secret scope`: a logout. Reply: [`crate::wire::reply::SessionWritten`].
@@ -172,7 +179,8 @@ impl Touch {
 
 impl SessionCreate<'_> {
     pub(super) fn encode(&self, verb: &[u8], out: &mut Vec<u8>) {
-        resp::array(out, if self.old.is_some() { 11 } else { 9 });
+        let old = if self.old.is_some() { 2 } else { 0 };
+        resp::array(out, 9 + old + usize::from(self.readable));
         resp::bulk(out, verb);
         resp::bulk(out, self.realm);
         resp::bulk(out, self.secret);
@@ -185,6 +193,9 @@ impl SessionCreate<'_> {
         if let Some((user, secret)) = self.old {
             resp::bulk(out, user);
             resp::bulk(out, secret);
+        }
+        if self.readable {
+            resp::bulk(out, PLAIN);
         }
     }
 }
@@ -250,6 +261,10 @@ impl SessionUpdate<'_> {
 pub(super) fn create<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     let (&[realm, secret, nonce, idle_ms, absolute_ms, uid, roles, data], old) =
         args.split_first_chunk().ok_or(OpError::Arity)?;
+    let (old, readable) = match old {
+        [old @ .., last] if *last == PLAIN && old.len() != 1 => (old, true),
+        old => (old, false),
+    };
     let old = match *old {
         [] => None,
         [user, secret] => Some((fixed(user, "old user")?, fixed(secret, "old secret")?)),
@@ -262,9 +277,10 @@ pub(super) fn create<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         idle_ms: ttl(idle_ms)?,
         absolute_ms: ttl(absolute_ms)?,
         uid: bounded(uid, 1, MAX_UID, "uid")?,
-        roles: bounded(roles, 0, MAX_ROLES, "roles")?,
+        roles: bounded(roles, 0, MAX_ROLES_TEXT, "roles")?,
         data: bounded(data, 1, MAX_DATA, "data")?,
         old,
+        readable,
     }))
 }
 
@@ -311,7 +327,7 @@ pub(super) fn rotate<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         [] => None,
         [version, roles, data] => Some(Change {
             version: checked_version(version)?,
-            roles: bounded(roles, 0, MAX_ROLES, "roles")?,
+            roles: bounded(roles, 0, MAX_ROLES_TEXT, "roles")?,
             data: bounded(data, 0, MAX_DATA, "data")?,
         }),
         _ => return Err(OpError::Arity),

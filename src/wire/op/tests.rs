@@ -71,15 +71,23 @@ impl Args {
                 vary,
                 lease: &self.f16[1],
                 lease_ms: self.ttl,
+                wait_ms: self.age.min(MAX_HOLD_MS),
             }),
             Op::CacheInvalidate {
                 urls: vec![&self.url, &self.url],
             },
+            Op::CachePass(CachePass {
+                url: &self.url,
+                field: &self.f16[0],
+                lease: &self.f16[1],
+                ttl_ms: self.age.min(MAX_PASS_MS),
+            }),
             Op::CachePut(CachePut {
                 url: &self.url,
                 field: &self.f16[0],
                 vary,
                 lease: &self.f16[1],
+                asked: &self.f16[0],
                 age_ms: self.age,
                 ttl_ms: self.ttl,
                 record,
@@ -114,6 +122,7 @@ impl Args {
                 roles: vary,
                 data: record,
                 old: (self.age.is_multiple_of(2)).then_some((&self.f12, &self.f18)),
+                readable: self.age.is_multiple_of(3),
             }),
             Op::SessionEnd(SessionEnd {
                 realm,
@@ -244,7 +253,7 @@ proptest! {
 
     #[test]
     fn x6_any_arguments_return_and_what_parses_is_canonical(
-        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
+        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PASS", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
         args in vec(prop_oneof![
             vec(any::<u8>(), 16), vec(any::<u8>(), 8), vec(any::<u8>(), 12), vec(any::<u8>(), 18),
             vec(any::<u8>(), 0..4), "-?[0-9]{1,3}".prop_map(String::into_bytes),
@@ -274,6 +283,7 @@ proptest! {
                 }
                 Op::CachePut(put) => put.tags.clear(),
                 Op::CacheInvalidate { urls } => urls.truncate(1),
+                Op::SessionCreate(new) => new.readable = false,
                 Op::SessionGet(get) => get.data = true,
                 _ => {}
             }
@@ -303,7 +313,8 @@ const F18: &[u8] = &[18; 18];
 /// A good operation of each verb, to be spoiled.
 fn good(verb: &str) -> Vec<&'static [u8]> {
     match verb {
-        "CACHE.GET" => vec![b"CACHE.GET", b"http://a/", F16, b"", F16, b"1"],
+        "CACHE.GET" => vec![b"CACHE.GET", b"http://a/", F16, b"", F16, b"1", b"0"],
+        "CACHE.PASS" => vec![b"CACHE.PASS", b"http://a/", F16, F16, b"0"],
         "CACHE.INVALIDATE" => vec![b"CACHE.INVALIDATE", b"http://a/"],
         "CACHE.PUT" => {
             vec![
@@ -311,6 +322,7 @@ fn good(verb: &str) -> Vec<&'static [u8]> {
                 b"http://a/",
                 F16,
                 b"",
+                F16,
                 F16,
                 b"0",
                 b"1",
@@ -424,18 +436,34 @@ fn x7_each_bad_argument_is_named() {
             &[b"", b"a b", &long_url],
             Argument("url"),
         ),
+        (
+            "CACHE.GET",
+            6,
+            &[b"", b"-1", b"30001", b"NaN"],
+            Argument("wait_ms"),
+        ),
+        ("CACHE.PASS", 1, &[b"", &long_url], Argument("url")),
+        ("CACHE.PASS", 2, &[&[0; 15]], Argument("field")),
+        ("CACHE.PASS", 3, &[&[0; 17]], Argument("lease")),
+        (
+            "CACHE.PASS",
+            4,
+            &[b"", b"-1", b"3600001"],
+            Argument("ttl_ms"),
+        ),
         ("CACHE.PUT", 1, &[b"", &long_url], Argument("url")),
         ("CACHE.PUT", 2, &[&[0; 15]], Argument("field")),
         ("CACHE.PUT", 3, &[&long], Argument("vary")),
         ("CACHE.PUT", 4, &[&[0; 17]], Argument("lease")),
         (
             "CACHE.PUT",
-            5,
+            6,
             &[b"", b"-1", b"9007199254741"],
             Argument("age_ms"),
         ),
-        ("CACHE.PUT", 6, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
-        ("CACHE.PUT", 8, &[b"", &[b't'; 257]], Argument("tag")),
+        ("CACHE.PUT", 5, &[&[0; 17]], Argument("asked")),
+        ("CACHE.PUT", 7, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
+        ("CACHE.PUT", 9, &[b"", &[b't'; 257]], Argument("tag")),
         (
             "LIMIT.TAKE",
             1,

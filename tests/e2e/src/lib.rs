@@ -19,5 +19,5 @@ mod load;
 pub use lab::{Lab, SAMPLE};
 pub use load::{Load, Tally, crowd};
 pub use tidegate_stack::http::{Client, Request, Response};
-pub use tidegate_stack::redis::Reply;
+pub use tidegate_stack::redis::{Monitor, Reply};
 pub use tidegate_stack::{Clock, Error, RedisKind, Stack, StackSpec, wait};

@@ -62,6 +62,8 @@ mod session_bridge;
 mod session_csrf;
 #[path = "e2e/session_failure.rs"]
 mod session_failure;
+#[path = "e2e/session_keys.rs"]
+mod session_keys;
 #[path = "e2e/session_kit.rs"]
 mod session_kit;
 #[path = "e2e/session_life.rs"]
@@ -70,6 +72,8 @@ mod session_life;
 mod session_login;
 #[path = "e2e/session_paths.rs"]
 mod session_paths;
+#[path = "e2e/session_readable.rs"]
+mod session_readable;
 #[path = "e2e/session_spoofing.rs"]
 mod session_spoofing;
 #[path = "e2e/session_token.rs"]

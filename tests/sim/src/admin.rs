@@ -1,22 +1,22 @@
 //! The admin API's callers: logins, log-outs, purges.
 
+use crate::account;
 use crate::bridge::vault;
 use crate::check::session::Session;
 use crate::client::{HOST, KEYS};
-use crate::origin::{RESOURCES, path, tag};
+use crate::origin::{RESOURCES, USERS, path, tag};
 use crate::policy::{self, ABSOLUTE_MS, IDLE_MS, REALM};
 use crate::queue::Event;
 use crate::request::Kind;
+use crate::rng::MS;
 use crate::world::World;
-use redis_bridge::core::{AdminOp, AdminReply, Keys, Limit, NewSession, RequestId};
+use redis_bridge::core::{AdminOp, AdminReply, Keys, Limit, NewSession, RequestId, Revocation};
+use redis_bridge::vault::Form;
 use tidegate::cache::Url;
 use tidegate::http::Headers;
 use tidegate::limit::RequestView;
 use tidegate::limit::key::resolve;
 use tidegate::session::token;
-
-/// Users.
-const USERS: usize = 5;
 
 /// Limits somebody resets now and then.
 const RESET: [&str; 8] = [
@@ -51,7 +51,7 @@ impl World {
 
     /// Asks for a session.
     pub fn log_in(&mut self) {
-        let uid = format!("user-{}", self.rng.index(USERS));
+        let uid = account::uid(self.rng.index(USERS));
         let new = NewSession {
             realm: REALM.to_owned(),
             uid,
@@ -61,6 +61,7 @@ impl World {
             absolute_ms: ABSOLUTE_MS,
             secret: self.rng.bytes(),
             nonce: self.rng.bytes(),
+            form: Form::Sealed,
         };
         self.ask(AdminOp::CreateSession(new), Vec::new(), Vec::new());
     }
@@ -109,6 +110,8 @@ impl World {
                     revoke_asked: None,
                     revoked: None,
                     uid: new.uid,
+                    family: self.sessions.all.len(),
+                    successor: None,
                 });
             }
             (
@@ -130,6 +133,7 @@ impl World {
                     self.invalidated(resource, admin.asked);
                 }
             }
+            (AdminOp::Repeat(_), AdminReply::Revoked { .. }) => {}
             (AdminOp::LimitReset(_), AdminReply::Count(_)) => self.marks.hit("limit_reset"),
             (_, AdminReply::Failed(_)) => self.marks.hit("admin_failed"),
             (_, reply) => self.violated(format!("an admin operation answers {reply:?}")),
@@ -160,20 +164,40 @@ impl World {
         }
     }
 
+    /// The bridge's shell repeats what no replica is known to have.
+    pub fn repeat(&mut self, bridge: usize, what: Vec<Revocation>) {
+        self.last_request += 1;
+        let request = RequestId(self.last_request);
+        let admin = Admin {
+            op: AdminOp::Repeat(what),
+            bridge,
+            asked: self.now,
+            sessions: Vec::new(),
+            resources: Vec::new(),
+        };
+        self.admin.insert(request, admin);
+        self.queue.at(self.now + 1_000 * MS, Event::Admin(request));
+    }
+
     fn log_out(&mut self) {
         let known = self.sessions.all.len();
         if known == 0 {
             return;
         }
         let at = known - 1 - self.rng.index(known.min(8));
-        let session = &mut self.sessions.all[at];
-        session.revoke_asked = session.revoke_asked.or(Some(self.now));
-        let handle = session.handle.clone();
+        let (family, handle) = (
+            self.sessions.all[at].family,
+            self.sessions.all[at].handle.clone(),
+        );
+        // Whoever ends one token of a session ends both.
+        for session in self.sessions.all.iter_mut().filter(|s| s.family == family) {
+            session.revoke_asked = session.revoke_asked.or(Some(self.now));
+        }
         self.ask(AdminOp::RevokeSession { handle }, vec![at], Vec::new());
     }
 
     fn log_user_out(&mut self) {
-        let uid = format!("user-{}", self.rng.index(USERS));
+        let uid = account::uid(self.rng.index(USERS));
         let now = self.now;
         let mut sessions = Vec::new();
         for (at, session) in self.sessions.all.iter_mut().enumerate() {

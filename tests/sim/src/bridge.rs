@@ -98,6 +98,10 @@ impl World {
         while let Some(transmit) = self.bridges[bridge].core.poll_transmit() {
             self.transmit_from_bridge(bridge, transmit);
         }
+        while let Some(again) = self.bridges[bridge].core.poll_repeat() {
+            self.marks.hit("logout_repeated");
+            self.repeat(bridge, again);
+        }
         let due = self.bridges[bridge].core.poll_timeout();
         let at = &mut self.bridges[bridge];
         let due = due.map(|due| {

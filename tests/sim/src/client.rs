@@ -93,7 +93,11 @@ impl World {
                 let token = self.any_credential();
                 return Kind::User { token };
             }
-            76..80 => return Kind::Put { resource },
+            76..79 => return Kind::Put { resource },
+            79..85 => {
+                let (act, token) = (self.any_act(), self.any_credential());
+                return Kind::Account { act, token };
+            }
             _ => return self.any_get(resource),
         };
         Kind::Limited { path, key }
@@ -126,6 +130,7 @@ impl World {
         let (method, path) = match kind {
             Kind::Limited { path, .. } => ("GET", path.to_owned()),
             Kind::User { .. } => ("GET", "/user".to_owned()),
+            Kind::Account { .. } => ("POST", "/account".to_owned()),
             Kind::Put { resource } => ("PUT", path(resource)),
             Kind::Get { resource, .. } => ("GET", path(resource)),
         };
@@ -146,6 +151,10 @@ impl World {
                 token
             }
             Kind::User { token } => token,
+            Kind::Account { token, .. } => {
+                pairs.push(("sec-fetch-site", "same-origin".to_owned()));
+                token
+            }
             Kind::Put { .. } => Credential::None,
         };
         let token = match token {

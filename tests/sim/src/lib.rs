@@ -16,6 +16,7 @@
 //! `TIDEGATE_SIM_SEED=n cargo test -p tidegate-sim` replays one seed; `TIDEGATE_SIM_SEEDS=n` says how
 //! many are tried.
 
+pub mod account;
 pub mod admin;
 pub mod bridge;
 pub mod check;

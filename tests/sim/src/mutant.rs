@@ -41,11 +41,48 @@ impl World {
             {
                 return Some(self.redis.model.clone().call(now_us, command));
             }
+            (Some(Mutant::SuccessorForgotten), Script::SessionRead | Script::SessionRotate) => {
+                self.forget_changes(command, &[b"s", b"m"]);
+            }
+            (Some(Mutant::UpdateLastWins), Script::SessionUpdate) => {
+                self.based_on(command);
+            }
             (Some(Mutant::StoreWithoutLease), Script::CachePut) => self.grant(command, now_us),
             (Some(Mutant::SessionsNeverEnd), Script::SessionGet) => self.keep(command),
             _ => {}
         }
         None
+    }
+
+    /// Does something more than Redis did.
+    pub fn spoil_after(&mut self, command: &Command) {
+        let (Some(Mutant::TouchCreates), Script::SessionGet) =
+            (self.options.mutant, command.script)
+        else {
+            return;
+        };
+        let key = &command.keys[0];
+        let entries = &mut self.redis.model.store.entries;
+        match entries.get(key) {
+            Some(entry) => self.last_session = Some(entry.clone()),
+            None if self.rng.chance(300) => {
+                if let Some(entry) = self.last_session.clone() {
+                    entries.insert(key.clone(), entry);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The mutant's session knows nothing of the token that replaced it, or of others' changes.
+    fn forget_changes(&mut self, command: &Command, fields: &[&[u8]]) {
+        use redis_bridge::model::Data;
+        let entry = self.redis.model.store.entries.get_mut(&command.keys[0]);
+        if let Some(Data::Hash(all)) = entry.map(|entry| &mut entry.data) {
+            for name in fields {
+                all.remove(*name);
+            }
+        }
     }
 
     /// Says something else than Redis did; what it did is judged by what it said.
@@ -94,6 +131,15 @@ impl World {
             let lease = format!("{id} {} {now_us}", now_us + 60_000_000);
             fields.insert(b"u".to_vec(), command.args[0].clone());
             fields.insert(b"l".to_vec(), lease.into_bytes());
+        }
+    }
+
+    /// The mutant's session is of the version that a change is based on.
+    fn based_on(&mut self, command: &Command) {
+        use redis_bridge::model::Data;
+        let entry = self.redis.model.store.entries.get_mut(&command.keys[0]);
+        if let Some(Data::Hash(fields)) = entry.map(|entry| &mut entry.data) {
+            fields.insert(b"n".to_vec(), command.args[0].clone());
         }
     }
 

@@ -104,11 +104,17 @@ pub enum Mutant {
     SlotsLeak,
     /// No bridge is told of resets (R12).
     WordsLost,
+    /// Redis forgets that a token was replaced (S7).
+    SuccessorForgotten,
+    /// A look-up brings back what has ended (S3).
+    TouchCreates,
+    /// Of two changes the last one wins (S8).
+    UpdateLastWins,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::AckRevokeUndone,
         Self::AckInvalidateUndone,
         Self::BridgeClock,
@@ -136,6 +142,9 @@ impl Mutant {
         Self::SlotKept,
         Self::SlotsLeak,
         Self::WordsLost,
+        Self::SuccessorForgotten,
+        Self::TouchCreates,
+        Self::UpdateLastWins,
     ];
 }
 

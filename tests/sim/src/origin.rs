@@ -11,6 +11,9 @@ pub const RESOURCES: usize = 8;
 /// How long an answer says it is fresh, seconds.
 pub const MAX_AGE_S: u64 = 2;
 
+/// Users.
+pub const USERS: usize = 5;
+
 /// One answer to a GET.
 #[derive(Debug, Clone)]
 pub struct Fill {
@@ -119,6 +122,11 @@ impl World {
                 headers.push(("surrogate-key".to_owned(), tag(resource).into_bytes()));
                 if varies(resource) {
                     headers.push(("vary".to_owned(), b"x-lang".to_vec()));
+                }
+            }
+            Kind::Account { act, .. } => {
+                if let Some((name, value)) = self.wish(no, act) {
+                    headers.push((name.to_owned(), value.into_bytes()));
                 }
             }
             Kind::Put { resource } => self.origin.versions[resource] += 1,

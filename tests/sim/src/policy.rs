@@ -85,6 +85,7 @@ pub fn config(variant: u64, on_error: &str, workers: usize) -> Result<Config, Er
     "metered": {{"limits": ["metered"]}},
     "hot": {{"limits": ["hot"]}},
     "user": {{"session": "{REALM}", "limits": ["user"]}},
+    "account": {{"session": {{"use": "{REALM}", "required": false, "create": true, "update": true}}}},
     "pages": {{"cache": "pages"}},
     "mine": {{"session": {{"use": "{REALM}", "required": false}}, "cache": "pages"}}
   }},
@@ -98,6 +99,7 @@ pub fn config(variant: u64, on_error: &str, workers: usize) -> Result<Config, Er
     {{"match": {{"path": "/metered"}}, "policy": "metered"}},
     {{"match": {{"path": "/hot"}}, "policy": "hot"}},
     {{"match": {{"path_prefix": "/user"}}, "policy": "user"}},
+    {{"match": {{"path": "/account"}}, "policy": "account"}},
     {{"match": {{"path_prefix": "/pages"}}, "policy": "pages"}},
     {{"match": {{"path_prefix": "/mine"}}, "policy": "mine"}}
   ]

@@ -120,7 +120,12 @@ impl World {
         if resets {
             self.resets(command);
         }
+        let entries = &self.redis.model.store.entries;
+        let there = command.keys.iter().map(|key| entries.contains_key(key));
+        let before: Vec<bool> = there.collect();
         let reply = self.redis.model.call(now_us, command);
+        self.spoil_after(command);
+        self.check_grown(command, &before, &reply);
         if resets && self.options.mutant != Some(Mutant::WordsLost) {
             self.publish(command);
         }

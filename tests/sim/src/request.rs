@@ -1,5 +1,6 @@
 //! One request, as its client, Envoy and the checkers see it.
 
+use crate::account::{Act, Change};
 use crate::queue::VmId;
 use std::collections::VecDeque;
 use tidegate::http::Headers;
@@ -8,6 +9,13 @@ use tidegate::stream::{Direction, LocalReply};
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// A route whose answer changes sessions.
+    Account {
+        /// What the upstream asks for.
+        act: Act,
+        /// The session it carries.
+        token: Credential,
+    },
     /// A cacheable page.
     Get {
         /// Which resource.
@@ -119,6 +127,8 @@ pub struct Request {
     pub cost: Option<u64>,
     /// The key its cost is settled with, until it is.
     pub metered: Option<Vec<u8>>,
+    /// What its answer changes of a session.
+    pub change: Change,
     /// The upstream's answer.
     pub upstream: Upstream,
 }
@@ -142,6 +152,7 @@ impl Request {
             purge: None,
             cost: None,
             metered: None,
+            change: Change::default(),
             upstream: Upstream::default(),
         }
     }

@@ -103,6 +103,8 @@ pub struct World {
     pub opened: BTreeMap<VmId, u64>,
     /// The mutant's: another request's body.
     pub last_body: String,
+    /// The mutant's: what a session was.
+    pub last_session: Option<redis_bridge::model::Entry>,
     /// What is broken.
     pub violation: Option<String>,
     clocks: Rng,
@@ -162,6 +164,7 @@ impl World {
             fresh_after: [0; RESOURCES],
             opened: BTreeMap::new(),
             last_body: String::new(),
+            last_session: None,
             violation: None,
             clocks: Rng::new(options.clocks),
             end: LONGEST,

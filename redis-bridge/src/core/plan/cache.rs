@@ -1,4 +1,4 @@
-//! `CACHE.GET` and `CACHE.PUT`.
+//! `CACHE.GET`, `CACHE.PASS` and `CACHE.PUT`.
 
 use super::{Answer, Begun, Context, Next, Plan, Round, number, only};
 use crate::core::exchanges::Outcome;
@@ -7,7 +7,8 @@ use crate::core::keys::{hash16, hex, unhex};
 use crate::core::types::{Command, Role};
 use crate::core::value::Value;
 use crate::script::Script;
-use tidegate::wire::op::{CacheGet, CachePut};
+use std::time::Duration;
+use tidegate::wire::op::{CacheGet, CachePass, CachePut};
 use tidegate::wire::reply::CacheReply;
 use tidegate::wire::resp;
 
@@ -17,36 +18,227 @@ const MAX_VARIANTS: u64 = 64;
 /// refuses the store, microseconds.
 const CLOCK_SLACK_US: u64 = 1_000_000;
 
+/// Of the time a look-up may be held, the part after which another one fills the object too: whoever has
+/// the turn has stalled, and there is time left for the second.
+const TURN: (u64, u64) = (3, 4);
+
 /// Looks an object up.
-pub(super) struct Get;
+pub(in crate::core) struct Get {
+    command: Command,
+    fill: Fill,
+    wait: Duration,
+    begun: Duration,
+    channel: Vec<u8>,
+    /// The lease of whoever fills it, as last heard.
+    lease: Option<[u8; 16]>,
+    held: bool,
+}
+
+/// What look-ups have to have in common to be answered alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::core) struct Fill {
+    /// The key in Redis.
+    pub(in crate::core) key: Vec<u8>,
+    /// The URL.
+    pub(in crate::core) url: Vec<u8>,
+    field: [u8; 16],
+    vary: Vec<u8>,
+}
+
+impl Fill {
+    /// Before all of one key.
+    pub(in crate::core) fn first_of(key: &[u8]) -> Self {
+        Self {
+            key: key.to_vec(),
+            url: Vec::new(),
+            field: [0; 16],
+            vary: Vec::new(),
+        }
+    }
+}
 
 impl Get {
     pub(super) fn begin(op: &CacheGet<'_>, cx: &Context<'_>) -> Begun {
+        let key = cx.keys.cached(op.url);
         let command = Command {
             script: Script::CacheGet,
-            keys: vec![cx.keys.cached(op.url)],
+            keys: vec![key.clone()],
             args: vec![
                 op.url.to_vec(),
                 hex(op.field),
                 op.vary.to_vec(),
                 hex(op.lease),
                 number(op.lease_ms),
+                number(op.wait_ms * TURN.0 / TURN.1),
             ],
         };
-        (Box::new(Self), Round::new(Role::Cache, vec![command]))
+        let plan = Self {
+            command: command.clone(),
+            fill: Fill {
+                key,
+                url: op.url.to_vec(),
+                field: *op.field,
+                vary: op.vary.to_vec(),
+            },
+            wait: Duration::from_millis(op.wait_ms),
+            begun: cx.now,
+            channel: cx.keys.filled(op.url),
+            lease: None,
+            held: false,
+        };
+        (Box::new(plan), Round::new(Role::Cache, vec![command]))
+    }
+
+    /// What it is about.
+    pub(in crate::core) fn fill(&self) -> &Fill {
+        &self.fill
+    }
+
+    /// Until when it may be held.
+    pub(in crate::core) fn until(&self) -> Duration {
+        self.begun + self.wait
+    }
+
+    /// Until when it keeps others waiting, when it has the turn since `now`.
+    pub(in crate::core) fn turn(&self, now: Duration) -> Duration {
+        now + self.wait * 3 / 4
+    }
+
+    /// It is held: what it is answered with later is not what it would have found.
+    pub(in crate::core) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Looks once more.
+    pub(in crate::core) fn again(&self) -> Round {
+        Round::new(Role::Cache, vec![self.command.clone()])
+    }
+
+    /// It has waited long enough: goes upstream like anybody else.
+    pub(in crate::core) fn over(&self, now_us: u64) -> Outcome {
+        let mut out = Vec::new();
+        CacheReply::Miss { lease: self.lease }.encode(now_us, &mut out);
+        Outcome::Value(out)
+    }
+
+    /// Gives the turn up that it was told it has: nobody is there to use it.
+    pub(in crate::core) fn forgo(&self) -> Round {
+        let mut args = self.command.args.get(..2).unwrap_or_default().to_vec();
+        args.push(hex(&self.lease.unwrap_or_default()));
+        args.push(number(0));
+        args.push(self.channel.clone());
+        let command = Command {
+            script: Script::CachePass,
+            keys: self.command.keys.clone(),
+            args,
+        };
+        Round {
+            must_run: true,
+            ..Round::new(Role::Cache, vec![command])
+        }
+    }
+
+    fn read(&mut self, value: &Value) -> Option<Next> {
+        let mut out = Vec::new();
+        let items = value.as_array()?;
+        match items {
+            [Value::Simple(word), born, now, Value::Bulk(record)] if word == b"hit" => {
+                let (born_us, now_us) = (born.as_u64()?, now.as_u64()?);
+                let reply = match self.held {
+                    false => CacheReply::Hit {
+                        born_us,
+                        now_us,
+                        record,
+                    },
+                    true => CacheReply::Filled {
+                        born_us,
+                        now_us,
+                        record,
+                    },
+                };
+                reply.encode(now_us, &mut out);
+            }
+            [Value::Simple(word), now, lease] if word == b"fill" => {
+                let lease = unhex(lease.as_bytes()?)?;
+                self.lease = Some(lease);
+                CacheReply::Fill { lease }.encode(now.as_u64()?, &mut out);
+                return Some(Next::Turn(Outcome::Value(out)));
+            }
+            [Value::Simple(word), now, lease, left] if word == b"held" => {
+                now.as_u64()?;
+                self.lease = Some(unhex(lease.as_bytes()?)?);
+                return Some(Next::Wait(Duration::from_micros(left.as_u64()?)));
+            }
+            [Value::Simple(word), now, lease] if word == b"miss" => {
+                let lease = match lease {
+                    Value::Null => None,
+                    lease => Some(unhex::<16>(lease.as_bytes()?)?),
+                };
+                CacheReply::Miss { lease }.encode(now.as_u64()?, &mut out);
+            }
+            [Value::Simple(word), Value::Bulk(list)] if word == b"vary" => {
+                CacheReply::Vary(list).encode(0, &mut out);
+            }
+            _ => return None,
+        }
+        Some(Next::Done(Outcome::Value(out)))
     }
 }
 
 impl Plan for Get {
     fn next(&mut self, answers: Vec<Answer>, _cx: &mut Context<'_>) -> Next {
-        let reply = only(answers).and_then(|value| reply(&value).ok_or(Failure::Shape));
-        Next::from(reply.map(Outcome::Value))
+        only(answers)
+            .and_then(|value| self.read(&value).ok_or(Failure::Shape))
+            .unwrap_or_else(Next::failed)
+    }
+
+    fn look_up(&mut self) -> Option<&mut Get> {
+        Some(self)
+    }
+}
+
+/// Says that nobody may have an answer, or that there will be none.
+pub(super) struct Pass {
+    key: Vec<u8>,
+}
+
+impl Pass {
+    pub(super) fn begin(op: &CachePass<'_>, cx: &mut Context<'_>) -> Begun {
+        cx.unshared
+            .passed(op.url, Duration::from_millis(op.ttl_ms), cx.now);
+        let key = cx.keys.cached(op.url);
+        let command = Command {
+            script: Script::CachePass,
+            keys: vec![key.clone()],
+            args: vec![
+                op.url.to_vec(),
+                hex(op.field),
+                hex(op.lease),
+                number(op.ttl_ms),
+                cx.keys.filled(op.url),
+            ],
+        };
+        let round = Round {
+            must_run: true,
+            ..Round::new(Role::Cache, vec![command])
+        };
+        (Box::new(Self { key }), round)
+    }
+}
+
+impl Plan for Pass {
+    fn next(&mut self, answers: Vec<Answer>, cx: &mut Context<'_>) -> Next {
+        cx.filled.push(std::mem::take(&mut self.key));
+        word(answers, &[b"passed", b"ignored"])
     }
 }
 
 /// Stores an object while its lease lives; its tags first, so that no purge can miss it.
 pub(super) struct Put {
     key: Vec<u8>,
+    url: Vec<u8>,
+    /// The field that was looked up, and where those who are held are told.
+    last: [Vec<u8>; 2],
     /// Arguments of the store but for the purge time.
     args: Vec<Vec<u8>>,
     record: Vec<u8>,
@@ -67,6 +259,8 @@ impl Put {
                 number(MAX_VARIANTS),
             ],
             record: op.record.to_vec(),
+            url: op.url.to_vec(),
+            last: [hex(op.asked), cx.keys.filled(op.url)],
             tags_written: op.tags.is_empty(),
         };
         let round = if plan.tags_written {
@@ -88,6 +282,7 @@ impl Put {
         let mut args = std::mem::take(&mut self.args);
         args.push(number(purged_us));
         args.push(std::mem::take(&mut self.record));
+        args.extend(std::mem::take(&mut self.last));
         let command = Command {
             script: Script::CachePut,
             keys: vec![self.key.clone()],
@@ -115,41 +310,24 @@ impl Plan for Put {
             };
             return Next::Run(self.store(latest + slack));
         }
-        let stored = only(answers).and_then(|value| match value {
-            Value::Simple(word) if word == b"stored" || word == b"refused" => {
-                let mut out = Vec::new();
-                resp::simple(&mut out, &word);
-                Ok(Outcome::Value(out))
-            }
-            _ => Err(Failure::Shape),
-        });
-        Next::from(stored)
+        cx.filled.push(self.key.clone());
+        let next = word(answers, &[b"stored", b"refused"]);
+        if let Next::Done(Outcome::Value(_)) = &next {
+            cx.unshared.stored(&self.url, cx.now);
+        }
+        next
     }
 }
 
-fn reply(value: &Value) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    match value.as_array()? {
-        [Value::Simple(word), born, now, Value::Bulk(record)] if word == b"hit" => {
-            let (born_us, now_us) = (born.as_u64()?, now.as_u64()?);
-            let hit = CacheReply::Hit {
-                born_us,
-                now_us,
-                record,
-            };
-            hit.encode(now_us, &mut out);
+/// An answer that is one of these words.
+fn word(answers: Vec<Answer>, words: &[&[u8]]) -> Next {
+    let said = only(answers).and_then(|value| match value {
+        Value::Simple(word) if words.contains(&&word[..]) => {
+            let mut out = Vec::new();
+            resp::simple(&mut out, &word);
+            Ok(Outcome::Value(out))
         }
-        [Value::Simple(word), now, lease] if word == b"miss" => {
-            let lease = match lease {
-                Value::Null => None,
-                lease => Some(unhex::<16>(lease.as_bytes()?)?),
-            };
-            CacheReply::Miss { lease }.encode(now.as_u64()?, &mut out);
-        }
-        [Value::Simple(word), Value::Bulk(list)] if word == b"vary" => {
-            CacheReply::Vary(list).encode(0, &mut out);
-        }
-        _ => return None,
-    }
-    Some(out)
+        _ => Err(Failure::Shape),
+    });
+    Next::from(said)
 }

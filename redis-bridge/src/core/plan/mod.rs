@@ -7,7 +7,7 @@ mod limit;
 mod purge;
 mod session;
 
-use super::admin::AdminOp;
+use super::admin::{AdminOp, Revocation};
 use super::audit::Audits;
 use super::calendar::Calendars;
 use super::config::CoreConfig;
@@ -16,10 +16,13 @@ use super::exchanges::Outcome;
 use super::failure::Failure;
 use super::keys::Keys;
 use super::types::{Command, Role};
+use super::unshared::Unshared;
 use super::value::Value;
 use crate::vault::Vault;
 use std::time::Duration;
 use tidegate::wire::Op;
+
+pub(super) use cache::{Fill, Get};
 
 /// What a command was answered with; an error line of Redis is a [`Failure`].
 pub(super) type Answer = Result<Value, Failure>;
@@ -34,6 +37,14 @@ pub(super) struct Round {
     pub(super) must_run: bool,
 }
 
+impl Round {
+    /// Bytes of the arguments of its commands.
+    pub(super) fn bytes(&self) -> usize {
+        let args = self.commands.iter().flat_map(|command| &command.args);
+        args.map(Vec::len).sum()
+    }
+}
+
 /// What comes after a round.
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {
@@ -41,6 +52,13 @@ pub(super) enum Next {
     /// Done, but whoever asked has to wait this long.
     Hold(Outcome, Duration),
     Run(Round),
+    /// Whoever asked waits for this round half of the time that is left, and is told this when it is not
+    /// over by then: [`Plan::late`].
+    RunWithin(Round, Outcome),
+    /// Done: whoever asked fills the object, and keeps others waiting until it has.
+    Turn(Outcome),
+    /// Somebody else fills the object, and has so long for it before another one may.
+    Wait(Duration),
 }
 
 /// What plans may use.
@@ -52,17 +70,33 @@ pub(super) struct Context<'a> {
     pub(super) audit: &'a mut Audits,
     /// A replica has what the last round wrote, or there is none; of rounds of [`Role::Durable`].
     pub(super) replicated: bool,
+    /// Takes revocations that have to be repeated until a replica has them.
+    pub(super) repeats: &'a mut Vec<Vec<Revocation>>,
     /// Compensations so far: with the bridge's id it names one.
     pub(super) returns: &'a mut u64,
     pub(super) calendars: &'a mut Calendars,
     /// Redis' clock as the bridge knows it, microseconds since the epoch; 0 when it does not.
     pub(super) redis_us: u64,
+    /// The shell's monotonic clock.
+    pub(super) now: Duration,
+    /// Keys of objects whose fill has ended, one way or another.
+    pub(super) filled: &'a mut Vec<Vec<u8>>,
+    pub(super) unshared: &'a mut Unshared,
 }
 
 /// One operation under way.
 pub(super) trait Plan: Send {
     /// Takes the answers of the last round, one per command in order.
     fn next(&mut self, answers: Vec<Answer>, cx: &mut Context<'_>) -> Next;
+
+    /// The round of [`Next::RunWithin`] took too long, or nobody waits any more: the plan ends. What no
+    /// replica is known to have goes to `repeats`.
+    fn late(&mut self, _repeats: &mut Vec<Vec<Revocation>>) {}
+
+    /// The look-up of an object that it is.
+    fn look_up(&mut self) -> Option<&mut Get> {
+        None
+    }
 }
 
 /// A plan and its first round.
@@ -73,6 +107,7 @@ pub(super) fn begin(op: &Op<'_>, cx: &mut Context<'_>) -> Result<Begun, Failure>
     match op {
         Op::CacheGet(op) => Ok(cache::Get::begin(op, cx)),
         Op::CacheInvalidate { urls } => Ok(purge::Urls::begin(urls, cx, purge::Answer::Value)),
+        Op::CachePass(op) => Ok(cache::Pass::begin(op, cx)),
         Op::CachePut(op) => Ok(cache::Put::begin(op, cx)),
         Op::LimitReturn(op) => limit::GiveBack::begin(op, cx),
         Op::LimitTake(takes) => limit::Takes::begin(takes, cx, limit::Answer::Value),

@@ -4,7 +4,7 @@ use super::{Answer as Reply, Begun, Context, Next, Plan, Round, number, only};
 use crate::core::admin::AdminReply;
 use crate::core::exchanges::Outcome;
 use crate::core::failure::Failure;
-use crate::core::keys::Keys;
+use crate::core::keys::{Keys, hash16};
 use crate::core::types::{Command, Role};
 use crate::core::value::Value;
 use crate::script::Script;
@@ -31,7 +31,7 @@ pub(super) struct Urls {
 
 impl Urls {
     pub(super) fn begin(urls: &[&[u8]], cx: &Context<'_>, answer: Answer) -> Begun {
-        let commands = urls.iter().map(|url| invalidate(cx.keys.cached(url)));
+        let commands = urls.iter().map(|url| invalidate(cx.keys, &hash16(url)));
         let round = Round::new(Role::Cache, commands.collect());
         (Box::new(Self { answer }), round)
     }
@@ -101,7 +101,7 @@ impl Tag {
         if !rest.is_empty() {
             return Err(Failure::Shape);
         }
-        let remove = |[hash, _]: &[Vec<u8>; 2]| invalidate(keys.cached_hash(hash));
+        let remove = |[hash, _]: &[Vec<u8>; 2]| invalidate(keys, hash);
         let round = Round::new(Role::Cache, pairs.iter().map(remove).collect());
         self.step = Step::Remove(members);
         Ok(Next::Run(round))
@@ -137,11 +137,12 @@ fn take(keys: &Keys, tag: &[u8], first: bool, done: Vec<Vec<u8>>) -> Round {
     Round::new(Role::Cache, vec![command])
 }
 
-fn invalidate(key: Vec<u8>) -> Command {
+/// Removes the objects of a URL, named by the hex of its hash.
+fn invalidate(keys: &Keys, hash: &[u8]) -> Command {
     Command {
         script: Script::CacheInvalidate,
-        keys: vec![key],
-        args: Vec::new(),
+        keys: vec![keys.cached_hash(hash)],
+        args: vec![keys.filled_hash(hash)],
     }
 }
 

@@ -4,7 +4,7 @@ use crate::core::{
     AdminOp, AdminReply, Batch, ConnId, Core, CoreConfig, NewSession, RequestId, Transmit, Value,
 };
 use crate::model::ModelRedis;
-use crate::vault::Vault;
+use crate::vault::{Form, Vault};
 use std::time::Duration;
 use tidegate::wire::frame::{self, Hello};
 use tidegate::wire::op::{CacheGet, CachePut, SessionGet, Take, TakeOptions, Touch};
@@ -214,6 +214,7 @@ pub(super) fn cache_get(url: &[u8]) -> Op<'_> {
         vary: b"",
         lease: &LEASE,
         lease_ms: 10_000,
+        wait_ms: 0,
     })
 }
 
@@ -223,6 +224,7 @@ pub(super) fn cache_put<'a>(url: &'a [u8], record: &'a [u8], tags: &[&'a [u8]]) 
         field: &[1; 16],
         vary: b"",
         lease: &LEASE,
+        asked: &[1; 16],
         age_ms: 0,
         ttl_ms: 60_000,
         record,
@@ -240,5 +242,6 @@ pub(super) fn new_session(uid: &str, secret: u8) -> NewSession {
         absolute_ms: 43_200_000,
         secret: [secret; 18],
         nonce: [secret; 12],
+        form: Form::Sealed,
     }
 }

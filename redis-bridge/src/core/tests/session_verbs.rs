@@ -20,6 +20,7 @@ fn create_op<'a>(uid: &'a str, secret: &'a [u8; 18]) -> SessionCreate<'a> {
         roles: b"user",
         data: br#"{"n":0}"#,
         old: None,
+        readable: false,
     }
 }
 

@@ -47,8 +47,19 @@ fn created_found_and_opened() {
     ]);
     assert_eq!(answer, [valid]);
     assert!(!is_valid(&mut rig, &user, 2));
-    let again = rig.admin(&AdminOp::CreateSession(new_session("ada", 1)));
-    assert_eq!(again, AdminReply::Failed(Failure::Exists));
+}
+
+/// A stream that closes before the answer makes the filter ask once more.
+#[test]
+fn a_login_whose_answer_was_lost_is_answered_alike_and_makes_one_session() {
+    let mut rig = Rig::new();
+    let first = create(&mut rig, "ada", 1);
+    rig.now += Duration::from_secs(3);
+    assert_eq!(create(&mut rig, "ada", 1), first);
+    let mut other = new_session("ada", 1);
+    other.data = serde_json::json!({"theme": "light"});
+    let other = rig.admin(&AdminOp::CreateSession(other));
+    assert_eq!(other, AdminReply::Failed(Failure::Exists));
 }
 
 #[test]

@@ -105,7 +105,8 @@ pub(in super::super) fn end_others(call: &mut Call<'_>) -> Result<Value, Stop> {
     let twins = [&b"p"[..], b"m"];
     let twins: Vec<_> = twins.iter().filter_map(|name| fields.get(*name)).collect();
     let epoch = super::integer(&session.epoch).ok_or(Stop::Shape)?;
-    let bumped = text((epoch + 1).max(now));
+    let later = (epoch + 1).max(now);
+    let bumped = text(later);
     let left = call.store.pttl(epoch_key).flatten().unwrap_or(0);
     for twin in &twins {
         let twin = [prefix, twin].concat();
@@ -124,6 +125,7 @@ pub(in super::super) fn end_others(call: &mut Call<'_>) -> Result<Value, Stop> {
     Ok(Value::Array(vec![
         Value::simple("ended"),
         int(ended),
+        int(later),
         Value::bulk(session.value),
         int(session.version),
         call.now(),

@@ -95,7 +95,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (own, prefix) = (call.arg(4)?, call.arg(5)?);
     let now = call.now_us;
     if call.store.exists(key) {
-        return Ok(Value::Array(vec![Value::simple("exists"), call.now()]));
+        return again(call, key, epoch_key);
     }
     let keep = absolute + KEEP_MS;
     let stored = call.store.get(epoch_key)?;
@@ -137,6 +137,21 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, Stop> {
         int(deadline),
         call.now(),
     ]))
+}
+
+/// The session that is there is the one that was asked for, or it is in the way.
+fn again(call: &mut Call<'_>, key: &[u8], epoch_key: &[u8]) -> Result<Value, Stop> {
+    let stored = call.store.hash(key)?;
+    let field = |name: &[u8]| stored.get(name);
+    let same = field(b"v").is_some_and(|value| value == call.arg(0).unwrap_or_default());
+    let epoch = call.store.get(epoch_key)?;
+    let deadline = field(b"d").and_then(|deadline| integer(deadline));
+    Ok(match deadline.filter(|deadline| call.now_us < *deadline) {
+        Some(deadline) if same && epoch.is_some() && epoch.as_ref() == field(b"e") => {
+            Value::Array(vec![Value::simple("created"), int(deadline), call.now()])
+        }
+        _ => Value::Array(vec![Value::simple("exists"), call.now()]),
+    })
 }
 
 pub(super) fn list(call: &mut Call<'_>) -> Result<Value, Stop> {

@@ -1,10 +1,11 @@
 //! Where tokens, payloads and keys must not be found.
 
 use crate::kit::with_cookie;
+use crate::session_kit::decoded;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidegate_e2e::{Client, Lab, Request};
+use tidegate_e2e::{Client, Lab, Monitor, Request};
 
 const POLICY: &str = "
 version: 1
@@ -78,6 +79,10 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 #[test]
 fn tokens_payloads_and_keys_are_found_nowhere() {
     let mut lab = Lab::new(POLICY);
+    let monitors = [
+        lab.redis().monitor().unwrap(),
+        lab.redis_cache().monitor().unwrap(),
+    ];
     let body =
         json!({ "realm": "web", "uid": USER, "roles": ["canary-role"], "data": { "k": PAYLOAD } });
     let session = lab
@@ -118,6 +123,7 @@ fn tokens_payloads_and_keys_are_found_nowhere() {
         .unwrap();
     assert_eq!(client.send(&request).unwrap().status, 200);
     let slow = format!("{:?}", redis.call(&["SLOWLOG", "GET", "-1"]).unwrap());
+    let monitored = monitors.map(Monitor::end);
     redis.call(&["SAVE"]).unwrap();
     lab.redis_cache().call(&["SAVE"]).unwrap();
     lab.pause("redis-state-0").unwrap();
@@ -138,6 +144,10 @@ fn tokens_payloads_and_keys_are_found_nowhere() {
         needles.extend([token.as_str(), &token[31..55]]);
     }
     let mut places: Vec<(String, Vec<u8>)> = vec![("SLOWLOG".into(), slow.into_bytes())];
+    for bytes in monitored {
+        assert!(contains(&bytes, "\"EVALSHA\""), "MONITOR was looked at");
+        places.push(("MONITOR".into(), bytes));
+    }
     for envoy in lab.endpoints().unwrap().envoy_admin {
         for target in [
             "/stats",
@@ -183,11 +193,22 @@ fn tokens_payloads_and_keys_are_found_nowhere() {
     ] {
         assert!(looked(name), "{name} was not looked at");
     }
+    // The random part itself, as bytes and as hexadecimal digits.
+    let secrets = others
+        .iter()
+        .chain([&token])
+        .map(|token| decoded(token)[23..41].to_vec());
+    let secrets: Vec<Vec<u8>> = secrets.collect();
     for (place, bytes) in &places {
         for needle in &needles {
             assert!(!contains(bytes, needle), "{needle} is in {place}");
         }
-        let at_rest = [".aof", ".rdb", "SLOWLOG"]
+        for secret in &secrets {
+            let hex: String = secret.iter().map(|b| format!("{b:02x}")).collect();
+            let raw = bytes.windows(secret.len()).any(|window| window == secret);
+            assert!(!raw && !contains(bytes, &hex), "{hex} is in {place}");
+        }
+        let at_rest = [".aof", ".rdb", "SLOWLOG", "MONITOR"]
             .iter()
             .any(|kind| place.contains(kind));
         assert!(!at_rest || !contains(bytes, USER), "the user is in {place}");

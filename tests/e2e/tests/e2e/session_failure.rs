@@ -194,13 +194,13 @@ fn fields_that_are_no_text_open_nothing_and_break_nothing() {
                 joined(&[b"sid=", &sid.as_bytes()[4..70], odd]),
                 [400, 401],
             ),
-            // Envoy joins two of them into one value, which is no token.
+            // Envoy joins two of them into one value.
             (
                 "GET",
                 "/app",
                 "authorization",
                 joined(&[b"Bearer ", odd]),
-                [401, 401],
+                [400, 401],
             ),
             ("GET", "/app", "cookie", odd.into(), [200, 401]),
             ("POST", "/web", "origin", odd.into(), [403, 401]),

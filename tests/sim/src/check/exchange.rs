@@ -3,13 +3,13 @@
 use crate::check::limit::{Asked, Noted};
 use crate::net;
 use crate::queue::VmId;
-use crate::request::{LimitTold, SessionTold};
+use crate::request::{Kind, LimitTold, SessionTold};
 use crate::rng::MS;
 use crate::trace::Hash;
 use crate::world::World;
 use redis_bridge::core::{ConnId, Keys};
 use tidegate::exchange::{Answer, CallId, Owner};
-use tidegate::wire::reply::{LimitReply, ReplyError, SessionReply};
+use tidegate::wire::reply::{LimitReply, ReplyError, SessionReply, SessionWritten};
 use tidegate::wire::{Op, ToBridge, Value};
 
 /// What carries a call.
@@ -244,6 +244,10 @@ impl World {
         }
         if session.is_some() {
             request.session = told_session;
+        } else if let (Kind::Account { .. }, Ok([value])) =
+            (request.kind, answer.result.as_deref().as_ref())
+        {
+            request.change.written = SessionWritten::parse(value).ok();
         }
         if takes.is_some() {
             request.limits = told;

@@ -1,5 +1,6 @@
 //! Checkers: the invariants of specs/invariants.md, each on what the simulated world sees.
 
+pub mod change;
 pub mod denied;
 mod end;
 pub mod exchange;

@@ -4,7 +4,7 @@ use crate::policy::IDLE_MS;
 use crate::world::World;
 use redis_bridge::core::{Command, RequestId, Value};
 use redis_bridge::script::Script;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A session somebody was told of.
 #[derive(Debug, Clone)]
@@ -25,6 +25,10 @@ pub struct Session {
     pub revoke_asked: Option<u64>,
     /// When its end was first acknowledged.
     pub revoked: Option<u64>,
+    /// The same for all tokens of one session.
+    pub family: usize,
+    /// The token that replaces it, once somebody was told.
+    pub successor: Option<String>,
 }
 
 /// All sessions.
@@ -37,6 +41,8 @@ pub struct Sessions {
     /// Users whose sessions were asked to end: by which operation, and when it was acknowledged. One
     /// that was not may still be carried out.
     pub users_ended: BTreeMap<RequestId, (String, Option<u64>)>,
+    /// Changes that were acknowledged: of which session, based on which version.
+    pub updated: BTreeSet<(usize, u64)>,
 }
 
 impl World {
@@ -53,6 +59,9 @@ impl World {
         match (command.script, word) {
             (Script::SessionCreate, b"created") => {
                 self.sessions.used.insert(key.clone(), now);
+            }
+            (Script::SessionRotate, b"rotated") => {
+                self.sessions.used.insert(command.keys[3].clone(), now);
             }
             (Script::SessionGet, b"valid") => {
                 let last = self.sessions.used.insert(key.clone(), now);

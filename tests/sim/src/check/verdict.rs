@@ -6,6 +6,7 @@ use crate::request::{Credential, Kind, LimitTold, SessionTold};
 use crate::rng::MS;
 use crate::world::World;
 use tidegate::stream::LocalReply;
+use tidegate::wire::reply::SessionWritten;
 
 impl World {
     /// A request goes upstream.
@@ -31,6 +32,11 @@ impl World {
                 self.check_passed(no);
             }
             Kind::Limited { .. } => self.check_passed(no),
+            Kind::Account { token, .. } => {
+                if expected.is_some() {
+                    self.check_valid(no, token);
+                }
+            }
             Kind::Get { token, .. } => {
                 if expected.is_some() {
                     self.check_valid(no, token);
@@ -58,6 +64,18 @@ impl World {
             },
             (Kind::Limited { .. }, 503) => {
                 told.1 == LimitTold::Nothing && self.options.on_error == "deny"
+            }
+            (Kind::Account { .. }, 409) => {
+                let conflict = matches!(
+                    request.change.written,
+                    Some(SessionWritten::Conflict { .. })
+                );
+                self.marks.hit("change_conflict");
+                conflict && !clears
+            }
+            (Kind::Account { .. }, 503) => {
+                self.marks.hit("change_failed");
+                request.change.written.is_none() && !clears
             }
             (Kind::User { .. }, 429) => {
                 matches!(told.0, SessionTold::Valid(_))

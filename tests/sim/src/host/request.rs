@@ -13,7 +13,10 @@ impl World {
     pub fn request(&mut self, no: usize) {
         let head = RequestHead {
             headers: self.requests[no].headers.clone(),
-            end: !matches!(self.requests[no].kind, Kind::Put { .. }),
+            end: !matches!(
+                self.requests[no].kind,
+                Kind::Put { .. } | Kind::Account { .. }
+            ),
             peer: Vec::new(),
             policy: None,
         };
@@ -66,6 +69,13 @@ impl World {
                 end: false,
             };
             self.noted.clear();
+            let change = match self.requests[no].kind {
+                Kind::Account { act, token } => Some((act, token)),
+                _ => None,
+            };
+            if let Some((act, token)) = change {
+                self.change_asked(no, act, token);
+            }
             self.input(no, input, Callback::ResponseHeaders);
             self.pump(vm);
             let noted = std::mem::take(&mut self.noted);
@@ -203,7 +213,8 @@ impl World {
                 self.violated(format!("X10: request {no} pauses where it cannot"));
             }
             (Verdict::Reply(reply), Callback::RequestHeaders | Callback::Answer) => {
-                if request.reply.is_some() || request.forwarded.is_some() {
+                let changes = matches!(request.kind, Kind::Account { .. });
+                if request.reply.is_some() || request.forwarded.is_some() && !changes {
                     return self.violated(format!("X10: request {no} is answered twice"));
                 }
                 request.reply = Some(reply);
@@ -230,6 +241,9 @@ impl World {
             Direction::Request => self.forward(no),
             Direction::Response => {
                 self.purged(no);
+                if let Kind::Account { act, token } = self.requests[no].kind {
+                    self.change_acked(no, act, token);
+                }
                 self.queue.at(self.now + MS / 10, Event::Response(no));
             }
         }

@@ -121,6 +121,21 @@ fn s2_a_revocation_acknowledged_undone() {
 }
 
 #[test]
+fn s3_a_look_up_that_creates() {
+    caught(Mutant::TouchCreates, &["S3"]);
+}
+
+#[test]
+fn s7_a_successor_that_is_forgotten() {
+    caught(Mutant::SuccessorForgotten, &["S7"]);
+}
+
+#[test]
+fn s8_the_last_change_wins() {
+    caught(Mutant::UpdateLastWins, &["S8"]);
+}
+
+#[test]
 fn s4_unknown_told_as_absent() {
     caught(Mutant::UnknownIsAbsent, &["S4"]);
 }

@@ -1,9 +1,11 @@
 //! The Redis servers of a stack: what to launch for each role, and when they are ready.
 
 mod client;
+mod monitor;
 mod topology;
 
 pub use client::{Reply, Server};
+pub use monitor::Monitor;
 pub use topology::make_ready;
 
 use crate::files::{self, Files};

@@ -6,7 +6,7 @@ use super::{
     written,
 };
 use crate::core::admin::{AdminReply, NewSession};
-use crate::vault::{Payload, parse_data, parse_roles};
+use crate::vault::{Form, Payload, parse_data, parse_roles};
 use tidegate::wire::op::{MAX_TTL_MS, SessionCreate};
 use tidegate::wire::reply::SessionWritten;
 
@@ -34,7 +34,7 @@ impl Create {
         let payload = Payload::new(&new.uid, &new.roles, new.data.clone()).map_err(bad)?;
         let user = cx.vault.user_tag(&new.realm, &new.uid);
         let at = Subject::new(new.realm.as_bytes(), &user, &new.secret, cx);
-        let sealed = cx.vault.seal(&at.place(1), &payload, new.nonce);
+        let sealed = (cx.vault).seal(new.form, &at.place(1), &payload, new.nonce);
         let command = Command {
             script: Script::SessionCreate,
             keys: [at.keys(cx), vec![cx.keys.index(&user)]].concat(),
@@ -75,6 +75,10 @@ impl Create {
             absolute_ms: op.absolute_ms,
             secret: *op.secret,
             nonce: *op.nonce,
+            form: match op.readable {
+                true => Form::Readable,
+                false => Form::Sealed,
+            },
         };
         Self::begin(&new, op.old, Asked::Op, cx)
     }

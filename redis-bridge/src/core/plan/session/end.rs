@@ -1,8 +1,12 @@
 //! `SESSION.END`.
+//!
+//! Once the primary has it, the same is asked for again where replicas are waited for (`Role::Durable`), for
+//! half of the time that is left: usually a replica has it before the upstream's answer goes out. Where none
+//! has by then the answer goes out all the same, since the status is the upstream's, and it is repeated.
 
 use super::{
-    Answer, Audit, Begun, Command, Context, Failure, Held, Next, Plan, Role, Round, Script,
-    Subject, Value, hex, only, revoke, revoke_user, unsigned, word, written,
+    Answer, Audit, Begun, Command, Context, Failure, Held, Next, Plan, Revocation, Role, Round,
+    Script, Subject, Value, again, hex, only, revoke, revoke_user, unsigned, word, written,
 };
 use tidegate::wire::op::{Scope, SessionEnd};
 use tidegate::wire::reply::SessionWritten;
@@ -16,6 +20,10 @@ pub(in super::super) struct End {
     scope: Scope,
     stage: Stage,
     ended: u64,
+    /// The tags of [`Stage::Tags`].
+    tags: Vec<[u8; 12]>,
+    /// What was ended, as a repetition names it.
+    repeat: Vec<Revocation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +34,8 @@ enum Stage {
     Own,
     /// Everything under these tags. What could not be told before is said then.
     Tags { whole: bool },
+    /// Once more, until it is known whether a replica has it.
+    Again { now_us: u64 },
 }
 
 impl End {
@@ -38,10 +48,12 @@ impl End {
             Scope::This => (Stage::Own, state(revoke(&at.user, &at.hash(), cx))),
         };
         let plan = Self {
+            tags: vec![at.user],
             at,
             scope: op.scope,
             stage,
             ended: 0,
+            repeat: Vec::new(),
         };
         (Box::new(plan), round)
     }
@@ -52,18 +64,25 @@ impl End {
             Stage::Own => self.own(answers, cx),
             Stage::Tags { whole } => {
                 let mut now_us = 0;
-                for answer in answers {
+                for (user, answer) in self.tags.iter().zip(answers) {
                     let answer = answer?;
-                    let [sessions, _epoch, now] = answer.as_array().ok_or(Failure::Shape)? else {
+                    let [sessions, epoch, now] = answer.as_array().ok_or(Failure::Shape)? else {
                         return Err(Failure::Shape);
                     };
                     self.ended += unsigned(sessions)?;
                     now_us = unsigned(now)?;
+                    self.repeat.push(user_again(*user, unsigned(epoch)?));
                 }
                 match whole {
                     true => Ok(self.done(now_us, cx)),
                     false => Err(Failure::Seal),
                 }
+            }
+            Stage::Again { now_us } => {
+                if !cx.replicated || answers.iter().any(Answer::is_err) {
+                    cx.repeats.push(std::mem::take(&mut self.repeat));
+                }
+                Ok(self.answer(&self.said(), now_us, cx))
             }
         }
     }
@@ -84,8 +103,13 @@ impl End {
             Err(Failure::Shape) => (vec![own], false),
             Err(failure) => return Err(failure),
         };
+        Ok(self.everything(tags, whole, cx))
+    }
+
+    fn everything(&mut self, tags: Vec<[u8; 12]>, whole: bool, cx: &Context<'_>) -> Next {
         self.stage = Stage::Tags { whole };
-        Ok(Next::Run(everything(&tags, cx)))
+        self.tags = tags;
+        Next::Run(everything(&self.tags, cx))
     }
 
     fn own(&mut self, answers: Vec<Answer>, cx: &mut Context<'_>) -> Result<Next, Failure> {
@@ -95,17 +119,27 @@ impl End {
             [Value::Integer(0), now] => Ok(self.absent(unsigned(now)?, cx)),
             [ended @ Value::Integer(_), now] => {
                 self.ended = unsigned(ended)?;
+                let (user, hash) = (self.at.user, self.at.hash());
+                self.repeat = vec![Revocation::Session { user, hash }];
                 Ok(self.done(unsigned(now)?, cx))
             }
-            [Value::Simple(word), ended, Value::Bulk(value), version, now] if word == b"ended" => {
+            [
+                Value::Simple(word),
+                ended,
+                epoch,
+                Value::Bulk(value),
+                version,
+                now,
+            ] if word == b"ended" => {
                 self.ended = unsigned(ended)?;
+                // Should it be lost, the one that asked ends with the others: better than that they return.
+                self.repeat = vec![user_again(self.at.user, unsigned(epoch)?)];
                 if !cx.vault.has_several() {
                     return Ok(self.done(unsigned(now)?, cx));
                 }
                 let mut tags = self.tags(value, unsigned(version)?, cx)?;
                 tags.retain(|tag| *tag != self.at.user);
-                self.stage = Stage::Tags { whole: true };
-                Ok(Next::Run(everything(&tags, cx)))
+                Ok(self.everything(tags, true, cx))
             }
             _ => Err(Failure::Shape),
         }
@@ -121,9 +155,20 @@ impl End {
         self.answer(&SessionWritten::Absent, now_us, cx)
     }
 
-    fn done(&self, now_us: u64, cx: &mut Context<'_>) -> Next {
+    fn said(&self) -> SessionWritten {
         let sessions = self.ended;
-        self.answer(&SessionWritten::Ended { sessions }, now_us, cx)
+        SessionWritten::Ended { sessions }
+    }
+
+    /// The primary has it.
+    fn done(&mut self, now_us: u64, cx: &Context<'_>) -> Next {
+        self.stage = Stage::Again { now_us };
+        let commands = self.repeat.iter().map(|what| again(what, cx)).collect();
+        let round = Round {
+            must_run: true,
+            ..Round::new(Role::Durable, commands)
+        };
+        Next::RunWithin(round, written(&self.said(), now_us))
     }
 
     fn answer(&self, reply: &SessionWritten, now_us: u64, cx: &mut Context<'_>) -> Next {
@@ -147,6 +192,15 @@ impl Plan for End {
             Next::failed(failure)
         })
     }
+
+    fn late(&mut self, repeats: &mut Vec<Vec<Revocation>>) {
+        repeats.push(std::mem::take(&mut self.repeat));
+    }
+}
+
+/// An epoch this made is not made again.
+fn user_again(user: [u8; 12], least: u64) -> Revocation {
+    Revocation::User { user, least }
 }
 
 /// Ends all sessions under these tags. It must run: the first of several steps has been taken.

@@ -16,6 +16,7 @@ pub(super) use rotate::Rotate;
 pub(super) use update::Update;
 
 use super::{Answer, Begun, Context, Next, Plan, Round, number, only};
+use crate::core::admin::Revocation;
 use crate::core::audit::Audit;
 use crate::core::exchanges::Outcome;
 use crate::core::failure::Failure;
@@ -177,6 +178,14 @@ fn checked_realm(realm: &str) -> Result<(), Failure> {
     match realm.is_empty() || realm.len() > 64 {
         true => Err(argument("realm")),
         false => Ok(()),
+    }
+}
+
+/// What was done before once more.
+fn again(what: &Revocation, cx: &Context<'_>) -> Command {
+    match what {
+        Revocation::Session { user, hash } => revoke(user, hash, cx),
+        Revocation::User { user, least } => revoke_user(user, *least, cx),
     }
 }
 

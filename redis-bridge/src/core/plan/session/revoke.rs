@@ -1,10 +1,11 @@
 //! What the admin API ends and lists.
 
+use super::Revocation;
 use super::{
     Answer, Audit, Begun, Command, Context, Failure, Next, Outcome, Plan, Role, Round, Script,
-    Value, argument, checked_realm, only, revoke, revoke_user, token, unsigned,
+    Value, again, argument, checked_realm, only, token, unsigned,
 };
-use crate::core::admin::{AdminReply, Revocation, SessionInfo};
+use crate::core::admin::{AdminReply, SessionInfo};
 use crate::core::keys::unhex;
 
 /// Ends sessions, and stays until it is known who has it in writing.
@@ -60,11 +61,7 @@ impl Revoke {
         what: Vec<Revocation>,
         cx: &Context<'_>,
     ) -> Begun {
-        let command = |what: &Revocation| match what {
-            Revocation::Session { user, hash } => revoke(user, hash, cx),
-            Revocation::User { user, least } => revoke_user(user, *least, cx),
-        };
-        let commands = what.iter().map(command).collect();
+        let commands = what.iter().map(|what| again(what, cx)).collect();
         let plan = Self {
             action,
             realm,

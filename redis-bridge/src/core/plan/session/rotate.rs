@@ -6,7 +6,7 @@ use super::{
     written,
 };
 use crate::core::admin::{AdminReply, Revocation, Rotation};
-use crate::vault::{Payload, parse_data, parse_roles};
+use crate::vault::{Form, Payload, parse_data, parse_roles};
 use tidegate::wire::op::{MAX_TTL_MS, SessionRotate};
 use tidegate::wire::reply::SessionWritten;
 
@@ -132,7 +132,9 @@ impl Rotate {
         let next_version = version + u64::from(self.changes());
         let next = Subject::new(&self.at.realm, &self.at.user, &wanted.successor, cx);
         let place = next.place(next_version);
-        let sealed = cx.vault.seal(&place, &payload.map_err(bad)?, wanted.nonce);
+        // It stays as readable as it was: which form a login makes is the policy's to say.
+        let (form, payload) = (Form::of(value), payload.map_err(bad)?);
+        let sealed = cx.vault.seal(form, &place, &payload, wanted.nonce);
         // Under a key of its own, so the nonce is fresh there too.
         let secret = (cx.vault).seal_next(&self.at.place(0), &wanted.successor, wanted.nonce);
         let user = &self.at.user;

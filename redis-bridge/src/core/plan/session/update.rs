@@ -4,7 +4,7 @@ use super::{
     Answer, Begun, Command, Context, Failure, Held, Next, Plan, Role, Round, Script, Subject,
     Value, bad, number, only, unsigned, written,
 };
-use crate::vault::{Payload, parse_data};
+use crate::vault::{Form, Payload, parse_data};
 use serde_json::Value as Json;
 use tidegate::wire::op::SessionUpdate;
 use tidegate::wire::reply::SessionWritten;
@@ -51,7 +51,8 @@ impl Update {
                 let payload = payload.map_err(|_| Failure::Seal)?;
                 let payload = payload.changed(None, Some(self.data.clone()));
                 let place = self.at.place(version + 1);
-                let sealed = cx.vault.seal(&place, &payload.map_err(bad)?, self.nonce);
+                let (form, payload) = (Form::of(&value), payload.map_err(bad)?);
+                let sealed = cx.vault.seal(form, &place, &payload, self.nonce);
                 let command = Command {
                     script: Script::SessionUpdate,
                     keys: self.at.keys(cx),
