@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 export STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER BACKEND
-.PHONY: help setup browser wasm programs run up down test e2e bench lint fmt fuzz check openapi
+.PHONY: help setup browser wasm programs run up down test e2e conformance bench lint fmt fuzz check openapi
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -29,11 +29,15 @@ up: setup wasm programs ## The same in the background; prints where everything i
 down: ## End what `make up` started
 	@tests/scripts/down.sh
 
-test: browser ## Everything: unit, property, scripts on real Redis, end to end
+test: browser ## Everything: unit, property, scripts on real Redis, end to end, conformance
 	@tests/scripts/test.sh
 
 e2e: browser wasm ## The end-to-end tests; BACKEND=docker runs them against the compose file
 	@tests/scripts/e2e.sh
+
+conformance: setup wasm programs ## The public suite for HTTP caches, with one worker and with two
+	@tests/scripts/setup.sh node
+	@tests/scripts/conformance.sh
 
 bench: setup wasm programs ## The paired benchmarks
 	@tests/scripts/bench.sh

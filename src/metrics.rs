@@ -129,6 +129,8 @@ events! {
         Purged => "purged",
         /// Redis could not be asked, or answered nonsense.
         Error => "error",
+        /// The origin said that what is stored is still good.
+        Validated => "validated",
         /// A store came too late: its lease was gone.
         Refused => "refused",
     }

@@ -4,12 +4,13 @@ mod entropy;
 mod work;
 
 use crate::exchange::{CallError, Client, ClientConfig, SplitMix64};
+use crate::http::Headers;
 use crate::limit::lease::GiveBack;
 use crate::limit::{DeniedKeys, Leases, LocalLimits};
 use crate::metrics::{CacheEvent, LimitEvent, Metric, Metrics};
 use crate::policy::{Calendar, Config, KeyPart};
 use crate::session::{Keys, RealmTag};
-use crate::stream::VaryMemo;
+use crate::stream::{self, KeptBytes, Refresh, VaryMemo};
 use crate::wire::op::{Give, LimitReturn, Take};
 use crate::wire::reply::LimitReply;
 use crate::wire::{Op, Value, reply};
@@ -48,6 +49,9 @@ pub struct Vm {
     /// Of each limit with a window of the calendar, that window as it travels.
     pub(crate) calendars: Rc<[Option<String>]>,
     pub(crate) vary: VaryMemo,
+    pub(crate) kept: KeptBytes,
+    /// Requests of our own can reach upstreams; the host says when they cannot.
+    pub refreshes: bool,
     pub(crate) rng: SplitMix64,
     /// Where secrets come from.
     pub entropy: Entropy,
@@ -103,6 +107,8 @@ impl Vm {
                 .map(|limit| limit.calendar.as_ref().map(Calendar::to_wire))
                 .collect(),
             vary: VaryMemo::new(),
+            kept: KeptBytes::default(),
+            refreshes: true,
             rng,
             entropy: Entropy::default(),
             protects: config
@@ -218,6 +224,17 @@ impl Vm {
         if core::mem::replace(&mut self.lost, lost) != lost || !self.client.is_linked() {
             self.denied.clear(now);
         }
+    }
+
+    /// A request made for [`crate::stream::Output::refresh`] was answered, with its whole body.
+    pub fn refreshed(&mut self, refresh: &Refresh, headers: &Headers, body: &[u8], now: Duration) {
+        stream::refreshed(refresh, headers, body, self, now);
+    }
+
+    /// Evenly distributed.
+    pub(crate) fn roll(&mut self) -> u32 {
+        let [a, b, c, d, ..] = self.rng.next_u64().to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
     }
 
     /// Sends what settles something with a limit; nobody waits for it.

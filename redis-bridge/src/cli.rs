@@ -113,7 +113,7 @@ impl RedisArgs {
 /// `doctor`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It reads and changes nothing. Exit status: 0 nothing is wrong, 1 something is, 2 it was called wrongly.
+    after_help = "It reads and, without --after-restore, changes nothing. Exit status: 0 nothing is wrong, 1 something is, 2 it was called wrongly.
 
 Secrets come from the environment, or from a file that NAME_FILE names:
   TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD    the bridge's login, whose rights are checked
@@ -135,6 +135,9 @@ pub struct Doctor {
     /// What is doubtful, and what could not be looked at, is wrong too.
     #[arg(long)]
     pub strict: bool,
+    /// End all sessions, for a backup that was restored brings back those that were ended since.
+    #[arg(long, conflicts_with_all = ["format", "strict"])]
+    pub after_restore: bool,
 }
 
 /// How a result is written.

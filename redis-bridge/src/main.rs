@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn examine(args: Doctor) -> ExitCode {
-    let (format, strict) = (args.format, args.strict);
+    let (format, strict, after_restore) = (args.format, args.strict, args.after_restore);
     let options = match args.into_options() {
         Ok(options) => options,
         Err(error) => return fail(USAGE, &error.to_string()),
@@ -46,6 +46,13 @@ fn examine(args: Doctor) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error.to_string()),
     };
+    if after_restore {
+        let ended = doctor::after_restore::end_all(&options);
+        return match runtime.block_on(ended) {
+            Ok(ended) => print(&ended.to_string()),
+            Err(error) => fail(1, &error.to_string()),
+        };
+    }
     let report = runtime.block_on(doctor::run(&options));
     let text = match format {
         Format::Json => report.json(),

@@ -7,6 +7,8 @@ use super::vary::VaryError;
 pub enum NotStored {
     /// The request had `Authorization` and the answer does not allow sharing (RFC 9111, 3.5).
     Authorization,
+    /// The path names another type than Content-Type (`content_type_check`).
+    ContentType,
     /// No end is marked (a body that ends with the connection may be truncated), it announces trailers,
     /// or its Content-Length is ambiguous.
     Framing,
@@ -16,7 +18,7 @@ pub enum NotStored {
     Incomplete,
     /// The method is not GET.
     Method,
-    /// `no-cache`: it would need validation on each use.
+    /// `no-cache`, and nothing to validate it with.
     NoCache,
     /// Neither the answer nor the policy names a lifetime (for this status).
     NoFreshness,
@@ -24,8 +26,6 @@ pub enum NotStored {
     NoStore,
     /// `private`.
     Private,
-    /// Content-Range: it is a part.
-    Range,
     /// The request had a body.
     RequestBody,
     /// The request said `no-store`.
@@ -37,9 +37,9 @@ pub enum NotStored {
     SetCookie,
     /// No fill lease, or it ended: something was invalidated since the request.
     Lease,
-    /// It is not fresh now.
+    /// It is not fresh, and may not be used stale or validated.
     Stale,
-    /// The status is never stored.
+    /// The status is not stored, unless the policy names it.
     Status,
     /// Too many tags, or one too long: a purge by that tag would miss it.
     Tags,
@@ -54,6 +54,7 @@ impl NotStored {
     pub fn name(self) -> &'static str {
         match self {
             Self::Authorization => "authorization",
+            Self::ContentType => "content-type",
             Self::Framing => "framing",
             Self::Headers => "headers",
             Self::Incomplete => "incomplete",
@@ -62,7 +63,6 @@ impl NotStored {
             Self::NoFreshness => "no-freshness",
             Self::NoStore => "no-store",
             Self::Private => "private",
-            Self::Range => "range",
             Self::RequestBody => "request-body",
             Self::RequestNoStore => "request-no-store",
             Self::Session => "session",

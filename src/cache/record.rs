@@ -1,16 +1,18 @@
 //! The bytes that are stored: a versioned record with the whole tuple it answers, and a checksum.
 //!
-//! Version 1, integers big-endian, `str` = u16 length and bytes, `bytes` = u32 length and bytes:
+//! Version 2, integers big-endian, `str` = u16 length and bytes, `bytes` = u32 length and bytes:
 //!
 //! ```text
-//! u8 version = 1
-//! str url   str policy   u8 n (str name  u8 present  [bytes value])*n     what it answers
-//! u64 lifetime_ms   u16 status   u16 n (str name  bytes value)*n   bytes body
+//! u8 version = 2
+//! str url   str policy   u8 n (str name  u8 present  [bytes value])*n     what it answers,
+//! u8 n (u8 present  [bytes value])*n                                      and for whom
+//! u64 lifetime_ms  u64 stale_while_ms  u64 stale_error_ms  u32 fill_ms  u8 flags     how it may be used
+//! u16 status   u16 n (str name  bytes value)*n   bytes body
 //! u32 crc32 of everything before it
 //! ```
 //!
-//! A version's layout is frozen: a change makes a new version, and a version that is not known is a
-//! miss. The URL, the policy and the selected request fields are stored and compared, because a hash
+//! Version 1 had `lifetime_ms` alone in the third line, and no second; it is still read. A version's layout
+//! is frozen: a change makes a new version, and a version that is not known is a miss. The URL, the policy and the selected request fields are stored and compared, because a hash
 //! that names a record proves nothing about what it answers (invariant C4).
 
 use super::crc::crc32;
@@ -18,9 +20,11 @@ use super::list;
 use core::fmt;
 
 /// The version that is written.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Header lines in a record, at most.
 pub const MAX_HEADERS: usize = 256;
+/// Parts of a policy's own `key`, at most.
+pub const MAX_EXTRAS: usize = 8;
 
 /// One stored answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +35,12 @@ pub struct Record<'a> {
     pub policy: &'a str,
     /// The Vary names with the normalised values of the request it answers.
     pub vary: Vec<(&'a str, Option<&'a [u8]>)>,
+    /// Values of the policy's own `key`, in its order; `None`: the request had none.
+    pub extras: Vec<Option<&'a [u8]>>,
     /// Freshness lifetime counted from birth (age 0), milliseconds.
     pub lifetime_ms: u64,
+    /// How it may be used.
+    pub usage: Usage,
     /// Status, 200..=599.
     pub status: u16,
     /// Header lines, names lower-case.
@@ -40,6 +48,31 @@ pub struct Record<'a> {
     /// The whole body.
     pub body: &'a [u8],
 }
+
+/// How a stored answer may be used once it is not fresh, as the answer and the policy said when it was
+/// stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// After its freshness ended it may be used for so long while it is refreshed (RFC 5861, 3),
+    /// milliseconds.
+    pub stale_while_ms: u64,
+    /// And for so long when the origin fails (RFC 5861, 4), milliseconds.
+    pub stale_error_ms: u64,
+    /// How long fetching it took, milliseconds.
+    pub fill_ms: u32,
+    /// `no-cache`: each use needs a validation.
+    pub validate: bool,
+    /// `must-revalidate` and its like: never to be used stale because a request would accept it.
+    pub strict: bool,
+    /// Path and host went to the origin as this filter saw them, so that it may be asked for the same
+    /// beside the route.
+    pub direct: bool,
+}
+
+/// Bits of the flags.
+const VALIDATE: u8 = 1;
+const STRICT: u8 = 2;
+const DIRECT: u8 = 4;
 
 /// Why bytes are no record, or an answer makes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +91,13 @@ impl<'a> Record<'a> {
     /// Reads a record. Linear; any other bytes than those [`Record::encode`] wrote are an error.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let version = *bytes.first().ok_or(RecordError::Length)?;
-        if version != VERSION {
-            return Err(RecordError::Version(version));
-        }
+        // Of any version the checksum is the last four bytes: else it was no record.
         let (content, sum) = bytes.split_last_chunk::<4>().ok_or(RecordError::Length)?;
         if crc32(content) != u32::from_be_bytes(*sum) {
             return Err(RecordError::Checksum);
+        }
+        if !(1..=VERSION).contains(&version) {
+            return Err(RecordError::Version(version));
         }
         let mut reader = Reader(content.get(1..).ok_or(RecordError::Length)?);
         let url = reader.short()?;
@@ -71,14 +105,20 @@ impl<'a> Record<'a> {
         let mut vary = Vec::new();
         for _ in 0..reader.u8()? {
             let name = reader.text("vary")?;
-            let value = match reader.u8()? {
-                0 => None,
-                1 => Some(reader.long()?),
-                _ => return Err(RecordError::Field("vary")),
-            };
-            vary.push((name, value));
+            vary.push((name, reader.optional("vary")?));
+        }
+        let mut extras = Vec::new();
+        if version > 1 {
+            for _ in 0..reader.u8()? {
+                extras.push(reader.optional("key")?);
+            }
         }
         let lifetime_ms = u64::from_be_bytes(reader.take()?);
+        let usage = if version > 1 {
+            reader.usage()?
+        } else {
+            Usage::default()
+        };
         let status = reader.u16()?;
         let count = usize::from(reader.u16()?);
         let mut headers = Vec::with_capacity(count.min(MAX_HEADERS));
@@ -90,7 +130,9 @@ impl<'a> Record<'a> {
             url,
             policy,
             vary,
+            extras,
             lifetime_ms,
+            usage,
             status,
             headers,
             body,
@@ -117,12 +159,26 @@ impl<'a> Record<'a> {
         out.push(u8::try_from(self.vary.len()).map_err(|_| RecordError::Field("vary"))?);
         for (name, value) in &self.vary {
             short(&mut out, name.as_bytes(), "vary")?;
-            out.push(u8::from(value.is_some()));
-            if let Some(value) = value {
-                long(&mut out, value, "vary")?;
-            }
+            optional(&mut out, *value, "vary")?;
         }
-        out.extend_from_slice(&self.lifetime_ms.to_be_bytes());
+        out.push(u8::try_from(self.extras.len()).map_err(|_| RecordError::Field("key"))?);
+        for value in &self.extras {
+            optional(&mut out, *value, "key")?;
+        }
+        let Usage {
+            stale_while_ms,
+            stale_error_ms,
+            fill_ms,
+            validate,
+            strict,
+            direct,
+        } = self.usage;
+        for ms in [self.lifetime_ms, stale_while_ms, stale_error_ms] {
+            out.extend_from_slice(&ms.to_be_bytes());
+        }
+        out.extend_from_slice(&fill_ms.to_be_bytes());
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        out.push(flag(validate, VALIDATE) | flag(strict, STRICT) | flag(direct, DIRECT));
         out.extend_from_slice(&self.status.to_be_bytes());
         let count = u16::try_from(self.headers.len()).map_err(|_| RecordError::Field("headers"))?;
         out.extend_from_slice(&count.to_be_bytes());
@@ -156,6 +212,7 @@ impl<'a> Record<'a> {
                 "url",
             ),
             (self.vary.len() <= super::vary::MAX_NAMES, "vary"),
+            (self.extras.len() <= MAX_EXTRAS, "key"),
             (self.vary.iter().all(|(name, _)| name_ok(name)), "vary"),
             ((200..=599).contains(&self.status), "status"),
             (self.headers.len() <= MAX_HEADERS, "headers"),
@@ -183,7 +240,9 @@ impl fmt::Display for RecordError {
             Self::Checksum => f.write_str("record: checksum does not match"),
             Self::Field(what) => write!(f, "record: bad {what}"),
             Self::Length => f.write_str("record: truncated, or bytes left over"),
-            Self::Version(version) => write!(f, "record: version {version}, this reads {VERSION}"),
+            Self::Version(version) => {
+                write!(f, "record: version {version}, this reads 1 to {VERSION}")
+            }
         }
     }
 }
@@ -223,6 +282,32 @@ impl<'a> Reader<'a> {
         self.slice(usize::try_from(len).map_err(|_| RecordError::Length)?)
     }
 
+    fn optional(&mut self, what: &'static str) -> Result<Option<&'a [u8]>, RecordError> {
+        match self.u8()? {
+            0 => Ok(None),
+            1 => self.long().map(Some),
+            _ => Err(RecordError::Field(what)),
+        }
+    }
+
+    fn usage(&mut self) -> Result<Usage, RecordError> {
+        let stale_while_ms = u64::from_be_bytes(self.take()?);
+        let stale_error_ms = u64::from_be_bytes(self.take()?);
+        let fill_ms = u32::from_be_bytes(self.take()?);
+        let flags = self.u8()?;
+        if flags & !(VALIDATE | STRICT | DIRECT) != 0 {
+            return Err(RecordError::Field("flags"));
+        }
+        Ok(Usage {
+            stale_while_ms,
+            stale_error_ms,
+            fill_ms,
+            validate: flags & VALIDATE != 0,
+            strict: flags & STRICT != 0,
+            direct: flags & DIRECT != 0,
+        })
+    }
+
     fn text(&mut self, what: &'static str) -> Result<&'a str, RecordError> {
         core::str::from_utf8(self.short()?).map_err(|_| RecordError::Field(what))
     }
@@ -233,6 +318,15 @@ fn short(out: &mut Vec<u8>, bytes: &[u8], what: &'static str) -> Result<(), Reco
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(bytes);
     Ok(())
+}
+
+fn optional(
+    out: &mut Vec<u8>,
+    value: Option<&[u8]>,
+    what: &'static str,
+) -> Result<(), RecordError> {
+    out.push(u8::from(value.is_some()));
+    value.map_or(Ok(()), |value| long(out, value, what))
 }
 
 fn long(out: &mut Vec<u8>, bytes: &[u8], what: &'static str) -> Result<(), RecordError> {

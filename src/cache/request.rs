@@ -2,12 +2,13 @@
 
 use super::control::RequestControl;
 use super::key::Url;
+use super::list;
 use crate::http::Headers;
-use crate::policy::Credential;
+use crate::policy::{self, Credential, KeyPart};
 
 /// Request fields that make origins answer for another host, path, scheme or method than the URL says.
 /// No field here is part of the key, so requests that could be cached lose them on their way to the
-/// upstream (all eight caches measured in November 2026 could be poisoned through one of them).
+/// upstream unless the policy has a list of its own (`strip_headers`), or a key with one (all eight caches measured in November 2026 could be poisoned through one of them).
 pub const OVERRIDES: [&str; 14] = [
     "forwarded",
     "x-forwarded-host",
@@ -39,6 +40,8 @@ pub struct RequestMeta<'a> {
     pub headers: &'a Headers,
     /// It carried a credential of our session realm.
     pub session: bool,
+    /// Values of the policy's own `key`, in its order; `None`: the request has none.
+    pub extras: &'a [Option<Vec<u8>>],
     /// The realm's credential, if the policy has one: its cookie is never stored.
     pub credential: Option<&'a Credential>,
 }
@@ -87,9 +90,9 @@ impl Bypass {
 
 /// What a request may do; `end_of_stream` says that its headers are all of it.
 ///
-/// Range is not a reason to bypass: a stored 200 answers it whole, as RFC 9110, 14.2 allows, and a 206
-/// is never stored. Request directives (`no-cache`, `max-age`, ...) are ignored here, so that no client
-/// can force traffic to the origin; `no-store` keeps the answer from being stored.
+/// Range is not a reason to bypass: a stored 200 answers it, and a 206 is never stored. Request directives
+/// (`no-cache`, `max-age`, ...) are ignored unless the policy honours them, so that no client can force
+/// traffic to the origin; `no-store` keeps the answer from being stored.
 pub fn lookup(method: &[u8], headers: &Headers, end_of_stream: bool) -> Lookup {
     let fill = match method {
         b"GET" => true,
@@ -110,17 +113,41 @@ pub fn lookup(method: &[u8], headers: &Headers, end_of_stream: bool) -> Lookup {
     Lookup::Use { fill }
 }
 
-/// Removes [`OVERRIDES`]; whether there were any. `_` counts as `-`, because many origins read it so.
-pub fn strip_overrides(headers: &mut Headers) -> bool {
-    headers.remove_if(|name, _| is_override(name))
+/// Removes the fields that are not in the key and make origins answer for something else; whether there
+/// were any. `_` counts as `-`, because many origins read it so.
+pub fn strip_overrides(headers: &mut Headers, cache: &policy::Cache) -> bool {
+    headers.remove_if(|name, _| is_override(name, cache))
 }
 
-/// Whether a field is one of [`OVERRIDES`].
-pub fn is_override(name: &str) -> bool {
+/// Whether a field is one of the policy's `strip_headers`, or of [`OVERRIDES`] where it has no such list.
+pub fn is_override(name: &str, cache: &policy::Cache) -> bool {
     let same = |a: u8, b: u8| a == b || (a == b'_' && b == b'-');
-    OVERRIDES.iter().any(|other| {
+    let is = |other: &str| {
         name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(a, b)| same(a, b))
-    })
+    };
+    let keyed = || {
+        let mut parts = cache.key.iter();
+        parts.any(|part| matches!(part, KeyPart::Header(own) if is(own)))
+    };
+    let listed = match &cache.strip_headers {
+        Some(names) => names.iter().any(|other| is(other)),
+        None => OVERRIDES.iter().any(|other| is(other)),
+    };
+    listed && !keyed()
+}
+
+/// The request's own directives, where the policy honours them. Pragma says `no-cache` for those that know
+/// no Cache-Control (RFC 9111, 5.4).
+pub fn directives(headers: &Headers, cache: &policy::Cache) -> Option<RequestControl> {
+    if !cache.honor_request_directives {
+        return None;
+    }
+    let mut control = RequestControl::parse(headers.all("cache-control"));
+    if !headers.contains("cache-control") {
+        let mut pragma = headers.all("pragma").flat_map(list::members);
+        control.no_cache |= pragma.any(|word| word.eq_ignore_ascii_case(b"no-cache"));
+    }
+    Some(control)
 }
 
 /// Whether the fields announce a body.

@@ -1,26 +1,20 @@
 //! Which answers are stored (RFC 9111, 3), and as what.
 
-use super::control::{ResponseControl, Scope};
-use super::freshness::{self, Timing};
+mod checks;
+
+use super::content_type;
+use super::freshness::Timing;
+use super::groups;
 pub use super::reason::NotStored;
-use super::record::{MAX_HEADERS, Record};
-use super::request::{self, RequestMeta};
+use super::record::{MAX_HEADERS, Record, Usage};
+use super::request::RequestMeta;
+use super::stale;
+use super::targeted::Directives;
 use super::vary::Vary;
-use super::{fields, tags};
-use crate::http::{Headers, cookie};
-use crate::policy::{self, Credential};
-use crate::session::is_reserved;
+use super::{fields, tags, validate};
+use crate::http::Headers;
+use crate::policy;
 use crate::wire::op::MAX_TTL_MS;
-
-/// Statuses that may be stored without freshness of their own (RFC 9110, 15.1), less those that
-/// `never_stored` names.
-const HEURISTIC: [u16; 9] = [200, 203, 204, 300, 301, 308, 404, 405, 410];
-
-/// Statuses whose meaning for caching is known here (`must-understand`, RFC 9111, 5.2.2.3).
-const UNDERSTOOD: [u16; 20] = [
-    200, 201, 202, 203, 204, 300, 301, 302, 303, 307, 308, 401, 403, 404, 405, 406, 410, 415, 421,
-    451,
-];
 
 /// An answer whose headers have arrived.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +40,13 @@ pub struct Storing {
     pub vary: Vary,
     /// Age on arrival (RFC 9111, 4.2.3), milliseconds.
     pub age_ms: u64,
-    /// Freshness lifetime counted from age 0, milliseconds; > `age_ms`.
+    /// Freshness lifetime counted from age 0, milliseconds.
     pub lifetime_ms: u64,
+    /// How it may be used once it is not fresh.
+    pub usage: Usage,
+    /// How long it is worth keeping after its freshness, or after now if that is over, to be validated;
+    /// milliseconds.
+    pub keep_ms: u64,
     /// What it can be purged by.
     pub tags: Vec<Vec<u8>>,
     /// Bytes that the body must have, when the answer says.
@@ -57,7 +56,19 @@ pub struct Storing {
     policy: String,
     status: u16,
     selected: Vec<(String, Option<Vec<u8>>)>,
+    extras: Vec<Option<Vec<u8>>>,
     headers: Headers,
+}
+
+/// What `CACHE.PUT` carries, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// Age now.
+    pub age_ms: u64,
+    /// Freshness left; 0 when each use needs a validation.
+    pub fresh_ms: u64,
+    /// How long it is kept; > 0.
+    pub ttl_ms: u64,
 }
 
 /// Whether an answer may be stored, decided on its headers.
@@ -67,60 +78,86 @@ pub fn storable(
     timing: &Timing,
     cache: &policy::Cache,
 ) -> Result<Storing, NotStored> {
-    checked_request(request)?;
+    checks::request(request)?;
     let ResponseMeta {
         status, headers, ..
     } = *response;
-    if never_stored(status) {
-        return Err(NotStored::Status);
-    }
-    if headers.contains("content-range") {
-        return Err(NotStored::Range);
-    }
-    let control = ResponseControl::parse(headers.all("cache-control"));
-    checked_control(&control, status)?;
-    checked_sharing(request, &control, headers, cache)?;
-    let content_length = checked_framing(response)?;
+    checks::status(status, cache)?;
+    let directives = Directives::of(headers);
+    checks::control(&directives.control, status)?;
+    checks::sharing(request, &directives.control, headers, cache)?;
+    let content_length = checks::framing(response)?;
     if content_length.is_some_and(|n| n > cache.max_body as u64) {
         return Err(NotStored::TooLarge);
     }
-    let (age_ms, lifetime_ms) = checked_freshness(&control, response, timing, cache)?;
-    let vary = Vary::of_response(headers).map_err(NotStored::Vary)?;
-    let tags = tags::of_response(headers, cache.tags_header.as_deref()).ok_or(NotStored::Tags)?;
-    let kept = fields::kept(headers, &control);
-    if kept.contains("set-cookie") && (!cache.store_set_cookie || sets_own_cookie(request, &kept)) {
-        return Err(NotStored::SetCookie);
+    if cache.content_type_check && content_type::contradicts(request.url.path(), headers) {
+        return Err(NotStored::ContentType);
     }
+    let (age_ms, lifetime_ms) = checks::freshness(&directives, response, timing, cache)?;
+    let vary = Vary::of_response(headers).map_err(NotStored::Vary)?;
+    let mut tags =
+        tags::of_response(headers, cache.tags_header.as_deref()).ok_or(NotStored::Tags)?;
+    groups::add_tags(request.url, headers, &mut tags).ok_or(NotStored::Tags)?;
+    let kept = fields::kept(headers, &directives.control);
+    checks::set_cookie(request, &kept, cache)?;
     if kept.len() > MAX_HEADERS {
         return Err(NotStored::Headers);
     }
+    let fill_ms = u32::try_from(timing.response_delay_ms).unwrap_or(u32::MAX);
+    let usage = stale::usage(&directives.control, status, fill_ms, cache);
+    let validated = (200..300).contains(&status) && validate::has_validator(&kept);
     let selected = vary.select(request.headers).into_iter();
-    Ok(Storing {
+    let storing = Storing {
         url: request.url.as_bytes().to_vec(),
-        field: vary.field(request.policy, request.headers),
+        field: vary.field(request.policy, request.headers, request.extras),
         selected: selected
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         vary,
         age_ms,
         lifetime_ms,
+        usage,
+        keep_ms: if validated { cache.keep_ms } else { 0 },
         tags,
         content_length,
         max_body: cache.max_body,
         policy: request.policy.to_owned(),
         status,
+        extras: request.extras.to_vec(),
         headers: kept,
-    })
+    };
+    match storing.times(0) {
+        Err(NotStored::Stale) if usage.validate => Err(NotStored::NoCache),
+        Err(why) => Err(why),
+        Ok(_) => Ok(storing),
+    }
 }
 
 impl Storing {
-    /// Age and time to live after `elapsed_ms` since the headers arrived, milliseconds: what
-    /// `CACHE.PUT` carries. [`NotStored::Stale`] when nothing is left.
-    pub fn times(&self, elapsed_ms: u64) -> Result<(u64, u64), NotStored> {
+    /// The times after `elapsed_ms` since the headers arrived. [`NotStored::Stale`] when there is nothing
+    /// it could be used for.
+    pub fn times(&self, elapsed_ms: u64) -> Result<Times, NotStored> {
         let age_ms = self.age_ms.saturating_add(elapsed_ms);
-        match self.lifetime_ms.saturating_sub(age_ms).min(MAX_TTL_MS) {
+        let left_ms = self.lifetime_ms.saturating_sub(age_ms);
+        let past_ms = age_ms.saturating_sub(self.lifetime_ms);
+        let stale_ms = self.usage.stale_while_ms.max(self.usage.stale_error_ms);
+        let useful_ms = if self.usage.validate {
+            self.keep_ms
+        } else {
+            let after_ms = stale_ms.saturating_sub(past_ms).max(self.keep_ms);
+            left_ms.saturating_add(after_ms)
+        };
+        match useful_ms.min(MAX_TTL_MS) {
             0 => Err(NotStored::Stale),
-            ttl_ms => Ok((age_ms, ttl_ms)),
+            ttl_ms => Ok(Times {
+                age_ms,
+                fresh_ms: if self.usage.validate {
+                    0
+                } else {
+                    left_ms.min(ttl_ms)
+                },
+                ttl_ms,
+            }),
         }
     }
 
@@ -133,7 +170,12 @@ impl Storing {
         if body.len() > self.max_body {
             return Err(NotStored::TooLarge);
         }
-        let record = Record {
+        self.record(body).encode().map_err(|_| NotStored::Headers)
+    }
+
+    /// What is stored, with this body.
+    pub fn record<'a>(&'a self, body: &'a [u8]) -> Record<'a> {
+        Record {
             url: &self.url,
             policy: &self.policy,
             vary: self
@@ -141,132 +183,14 @@ impl Storing {
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_deref()))
                 .collect(),
+            extras: self.extras.iter().map(Option::as_deref).collect(),
             lifetime_ms: self.lifetime_ms,
+            usage: self.usage,
             status: self.status,
             headers: self.headers.iter().collect(),
             body,
-        };
-        record.encode().map_err(|_| NotStored::Headers)
+        }
     }
-}
-
-fn checked_request(request: &RequestMeta<'_>) -> Result<(), NotStored> {
-    if request.method != b"GET" {
-        return Err(NotStored::Method);
-    }
-    if request::has_body(request.headers) {
-        return Err(NotStored::RequestBody);
-    }
-    if request::forbids_storing(request.headers) {
-        return Err(NotStored::RequestNoStore);
-    }
-    Ok(())
-}
-
-/// Interim, partial and validation answers, and errors that a single odd request can provoke
-/// (cache-poisoned denial of service).
-fn never_stored(status: u16) -> bool {
-    !(200..=499).contains(&status) || matches!(status, 206 | 304 | 400 | 413 | 414 | 431)
-}
-
-fn checked_control(control: &ResponseControl, status: u16) -> Result<(), NotStored> {
-    // RFC 9111, 5.2.2.3: who implements must-understand ignores no-store for a status it knows, and
-    // stores no other.
-    let understood = control.must_understand && UNDERSTOOD.contains(&status);
-    if (control.must_understand || control.no_store) && !understood {
-        return Err(NotStored::NoStore);
-    }
-    if control.private == Scope::Everything {
-        return Err(NotStored::Private);
-    }
-    if control.no_cache == Scope::Everything {
-        return Err(NotStored::NoCache);
-    }
-    Ok(())
-}
-
-/// RFC 9111, 3.5, which a session follows too unless the policy says `shared`.
-fn checked_sharing(
-    request: &RequestMeta<'_>,
-    control: &ResponseControl,
-    headers: &Headers,
-    cache: &policy::Cache,
-) -> Result<(), NotStored> {
-    if headers.iter().any(|(name, _)| is_reserved(name)) {
-        return Err(NotStored::Session);
-    }
-    let allowed = control.public || control.s_maxage.is_some() || control.must_revalidate;
-    if request.headers.contains("authorization") && !allowed {
-        return Err(NotStored::Authorization);
-    }
-    if request.session && !cache.shared && !allowed {
-        return Err(NotStored::Session);
-    }
-    Ok(())
-}
-
-/// Whether the end of the message can be told; the announced length.
-fn checked_framing(response: &ResponseMeta<'_>) -> Result<Option<u64>, NotStored> {
-    let headers = response.headers;
-    if headers.contains("trailer") {
-        return Err(NotStored::Framing);
-    }
-    if headers.contains("content-length") {
-        let length = headers
-            .only("content-length")
-            .and_then(|text| core::str::from_utf8(text).ok());
-        let digits = length.filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-        return digits
-            .and_then(|text| text.parse().ok())
-            .map(Some)
-            .ok_or(NotStored::Framing);
-    }
-    let chunked = headers
-        .only("transfer-encoding")
-        .is_some_and(|v| v.eq_ignore_ascii_case(b"chunked"));
-    if response.end_of_stream {
-        return Ok(Some(0));
-    }
-    if chunked || response.self_framed {
-        Ok(None)
-    } else {
-        Err(NotStored::Framing)
-    }
-}
-
-/// Age and lifetime.
-fn checked_freshness(
-    control: &ResponseControl,
-    response: &ResponseMeta<'_>,
-    timing: &Timing,
-    cache: &policy::Cache,
-) -> Result<(u64, u64), NotStored> {
-    let lifetime = freshness::lifetime(control, response.headers, timing, cache);
-    let lifetime = lifetime.ok_or(NotStored::NoFreshness)?;
-    if !lifetime.source.is_explicit() && !HEURISTIC.contains(&response.status) {
-        return Err(NotStored::NoFreshness);
-    }
-    let age_ms = freshness::initial_age_ms(response.headers, timing);
-    // The cap is on what is left, so that an answer which was old on arrival still has a life.
-    let left_ms = lifetime
-        .ms
-        .saturating_sub(age_ms)
-        .min(cache.ttl_max_ms)
-        .min(MAX_TTL_MS);
-    if left_ms == 0 {
-        return Err(NotStored::Stale);
-    }
-    Ok((age_ms, age_ms.saturating_add(left_ms)))
-}
-
-/// Whether a Set-Cookie line sets the realm's own cookie.
-fn sets_own_cookie(request: &RequestMeta<'_>, headers: &Headers) -> bool {
-    let Some(Credential::Cookie(own)) = request.credential else {
-        return false;
-    };
-    headers
-        .all("set-cookie")
-        .any(|line| cookie::set_name(line) == own.as_bytes())
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! Tags an answer can be purged by: `surrogate-key` (separated by space) or `cache-tag` (by comma).
 
 use crate::http::Headers;
+pub(super) use crate::wire::op::MAX_TAG;
 use crate::wire::op::MAX_TAGS;
-
-/// Longest tag, bytes.
-pub(super) const MAX_TAG: usize = 256;
 
 /// The tags in the field `name`, each once; `None` when there are more than [`MAX_TAGS`] or one is
 /// longer than [`MAX_TAG`]: stored without it, a purge by that tag would miss the answer.

@@ -102,6 +102,7 @@ impl Model {
             policy: "p",
             headers: &headers,
             session: asked.principal != 0,
+            extras: &[],
             credential: None,
         };
         let key = url.as_bytes().to_vec();
@@ -110,14 +111,14 @@ impl Model {
             .get(&key)
             .cloned()
             .unwrap_or_default()
-            .field("p", &headers);
+            .field("p", &headers, &[]);
         if let Some((born_ms, bytes)) = self.records.get(&(key.clone(), field)) {
             let record = Record::decode(bytes).expect("what was written");
-            if let Reuse::Fresh { age_s, ttl_s } =
-                reuse::check(&record, born_ms * 1000, self.now_ms * 1000, &meta)
-            {
+            let (born, now) = (born_ms * 1000, self.now_ms * 1000);
+            if let Reuse::Fresh(age) = reuse::check(&record, born, now, &meta, None) {
                 self.hits += 1;
-                let answer = reuse::answer(&record, &meta, age_s, ttl_s);
+                let status = status::Status::Hit { ttl_s: age.ttl_s() };
+                let answer = reuse::answer(&record, &meta, age, status);
                 return (Asked::read(answer.body), true);
             }
         }
@@ -138,7 +139,7 @@ impl Model {
             self_framed: false,
         };
         if let Ok(storing) = storable(&meta, &response, &Timing::default(), cache) {
-            let (age_ms, _) = storing.times(0).expect("fresh");
+            let age_ms = storing.times(0).expect("fresh").age_ms;
             let bytes = storing.encode(&body).expect("a record");
             self.records.insert(
                 (storing.url.clone(), storing.field),
@@ -201,7 +202,7 @@ proptest! {
         shared in any::<bool>(),
     ) {
         let cache = policy::Cache {
-            name: "c".to_owned(), ttl_ms: None, ttl_max_ms: 60_000, max_body: 64, tags_header: None, shared, store_set_cookie: false, collapse_ms: 0,
+            name: "c".to_owned(), ttl_max_ms: 60_000, max_body: 64, shared, ..policy::Cache::default()
         };
         let mut model = Model { now_ms: 1_000_000, ..Model::default() };
         let mut origin_ms = HashMap::new();
@@ -237,13 +238,9 @@ proptest! {
 fn the_model_does_hit() {
     let cache = policy::Cache {
         name: "c".to_owned(),
-        ttl_ms: None,
         ttl_max_ms: 60_000,
         max_body: 64,
-        tags_header: None,
-        shared: false,
-        store_set_cookie: false,
-        collapse_ms: 0,
+        ..policy::Cache::default()
     };
     let resource = Resource {
         cache_control: vec!["max-age=10"],

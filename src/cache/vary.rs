@@ -83,22 +83,20 @@ impl Vary {
             .collect()
     }
 
-    /// Names the variant: 16 bytes of SHA-256 over policy, method class and the selected values, each
-    /// part with its length before it. GET and HEAD are one method class.
-    pub fn field(&self, policy: &str, request: &Headers) -> [u8; 16] {
+    /// Names the variant: 16 bytes of SHA-256 over policy, method class, the policy's own key and the
+    /// selected values, each part with its length before it. GET and HEAD are one method class.
+    pub fn field(&self, policy: &str, request: &Headers, extras: &[Option<Vec<u8>>]) -> [u8; 16] {
         let mut hash = Sha256::new();
-        part(&mut hash, b"tidegate.cache.field.1");
+        part(&mut hash, b"tidegate.cache.field.2");
         part(&mut hash, policy.as_bytes());
         part(&mut hash, b"GET");
+        hash.update((extras.len() as u64).to_be_bytes());
+        for value in extras {
+            optional(&mut hash, value.as_deref());
+        }
         for (name, value) in self.select(request) {
             part(&mut hash, name.as_bytes());
-            match value {
-                Some(value) => {
-                    hash.update([1]);
-                    part(&mut hash, &value);
-                }
-                None => hash.update([0]),
-            }
+            optional(&mut hash, value.as_deref());
         }
         let digest = hash.finalize();
         let mut out = [0; 16];
@@ -121,8 +119,8 @@ impl Vary {
 ///
 /// Lines are joined and space around list commas is removed, as RFC 9111, 4.1 allows. Fields that are
 /// no lists keep every byte but the outer space. `accept-encoding` and `accept-language` are
-/// case-insensitive; the former has no order but its weights either (RFC 9110, 12.5.3). The order of
-/// languages is kept: many origins read it as preference.
+/// case-insensitive and have no order but their weights, of which 1 is the default (RFC 9110, 12.4.2,
+/// 12.5.3 and 12.5.4: that the order of languages is one "cannot be relied upon").
 pub fn normalised(name: &str, request: &Headers) -> Option<Vec<u8>> {
     if !request.contains(name) {
         return None;
@@ -140,9 +138,12 @@ pub fn normalised(name: &str, request: &Headers) -> Option<Vec<u8>> {
         for member in &mut members {
             member.make_ascii_lowercase();
             member.retain(|b| !b.is_ascii_whitespace());
+            for whole in [&b";q=1"[..], b";q=1.0", b";q=1.00", b";q=1.000"] {
+                if member.ends_with(whole) {
+                    member.truncate(member.len().saturating_sub(whole.len()));
+                }
+            }
         }
-    }
-    if name == "accept-encoding" {
         members = sorted(members);
         members.dedup();
     }
@@ -161,6 +162,13 @@ impl fmt::Display for VaryError {
 }
 
 impl core::error::Error for VaryError {}
+
+fn optional(hash: &mut Sha256, value: Option<&[u8]>) {
+    hash.update([u8::from(value.is_some())]);
+    if let Some(value) = value {
+        part(hash, value);
+    }
+}
 
 fn part(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_be_bytes());

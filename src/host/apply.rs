@@ -2,11 +2,21 @@
 
 use super::calls;
 use crate::http::problem::{Problem, Reason, Rendered};
-use crate::stream::{Direction, LocalReply, Output, Verdict};
+use crate::stream::{Direction, LocalReply, Output, Refresh, Verdict};
 use proxy_wasm::types::Action;
 
 /// Fields of a local reply that are added when it passes the response callback.
 pub(super) type Late = Vec<(String, Vec<u8>)>;
+
+/// A request of our own, and the cluster it goes to.
+pub(super) type Wish = (Box<Refresh>, Option<Vec<u8>>);
+
+/// The refresh that an output wants, with the cluster that the route of the effective request chose: known
+/// only until the request is answered.
+pub(super) fn wish(output: &mut Output) -> Option<Wish> {
+    let refresh = output.refresh.take()?;
+    Some((refresh, calls::property(&["xds", "cluster_name"])))
+}
 
 /// Applies an output inside the request's own callback.
 pub(super) fn inline(output: Output) -> (Action, Late) {

@@ -189,6 +189,22 @@ pub(super) fn post(
     hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
 }
 
+/// Sends a request to an upstream's cluster; its token. A field whose value is no UTF-8 cannot be sent: then
+/// nothing is.
+pub(super) fn fetch(cluster: &str, headers: &Headers, timeout: Duration) -> Option<u32> {
+    let mut fields = Vec::with_capacity(headers.len());
+    for (name, value) in headers.iter() {
+        fields.push((name, core::str::from_utf8(value).ok()?));
+    }
+    hostcalls::dispatch_http_call(cluster, fields, None, Vec::new(), timeout).ok()
+}
+
+/// The answer of the callout whose end is being told; without fields when there is none.
+pub(super) fn fetched(body: usize) -> (Headers, Vec<u8>) {
+    let body = buffer(BufferType::HttpCallResponseBody, body);
+    (headers(MapType::HttpCallResponseHeaders), body)
+}
+
 /// Status of a unary exchange that ended; `None` when there was no answer.
 pub(super) fn post_status() -> Option<u16> {
     let headers = hostcalls::get_map_bytes(MapType::HttpCallResponseHeaders).ok()?;

@@ -111,6 +111,11 @@ impl Context for Root {
         body: usize,
         _trailers: usize,
     ) {
+        let mut fetched = false;
+        self.with(|shared| fetched = shared.fetched(token, body));
+        if fetched {
+            return;
+        }
         let body = post_body(body);
         self.with(|shared| shared.posted(token, body.as_deref()));
     }

@@ -2,7 +2,7 @@
 
 use super::{apply, calls, clock};
 use crate::exchange::{Answer, CallId, LINKS, Owner, Transmit};
-use crate::stream::{Input, Output, Stream};
+use crate::stream::{Input, MAX_REFRESHES, Output, REFRESH_TIMEOUT, Refresh, Stream};
 use crate::vm::Vm;
 use core::time::Duration;
 use hashbrown::HashMap;
@@ -31,6 +31,11 @@ pub(super) struct Shared {
     /// Lists, as there are few and each table of another type costs the module 3 KiB.
     posts: Vec<(u32, CallId, Duration)>,
     late: Vec<(u32, apply::Late)>,
+    /// Refreshes to be sent: from the tick, because the SDK hands the answer of a callout to the context
+    /// whose callback sent it, and this one outlives its stream.
+    wishes: Vec<apply::Wish>,
+    /// Refreshes under way by token, and until when they are remembered.
+    refreshes: Vec<(u32, Box<Refresh>, Duration)>,
     counters: Vec<Option<u32>>,
     flushed: Duration,
     /// The plugin is to end; until then what it has said last may be answered.
@@ -53,6 +58,8 @@ impl Shared {
             links: [None; LINKS],
             posts: Vec::new(),
             late: Vec::new(),
+            wishes: Vec::new(),
+            refreshes: Vec::new(),
             counters,
             flushed: Duration::ZERO,
             ending: None,
@@ -69,6 +76,11 @@ impl Shared {
         self.streams.get(&context).is_some_and(Stream::wants_body)
     }
 
+    /// Whether the request wants to see what became of its headers.
+    pub(super) fn wants_sent(&self, context: u32) -> bool {
+        self.streams.get(&context).is_some_and(Stream::wants_sent)
+    }
+
     /// Feeds an input of the request in `context`, which the host is calling back for.
     pub(super) fn input(&mut self, context: u32, input: Input<'_>) -> Action {
         let now = clock::now();
@@ -76,6 +88,7 @@ impl Shared {
         let stream = self.streams.entry(context).or_default();
         let mut output = stream.handle(context, input, now, &mut self.vm);
         loop {
+            self.wish(&mut output);
             let (action, late) = apply::inline(output);
             self.keep(context, late);
             // What it asked may have failed by now. It is not paused before this callback returns, so
@@ -85,6 +98,54 @@ impl Shared {
                 None => return action,
             }
         }
+    }
+
+    /// Remembers the refresh that an output wants; its request is effective.
+    fn wish(&mut self, output: &mut Output) {
+        let under_way = self.wishes.len().saturating_add(self.refreshes.len());
+        if let Some(wish) = apply::wish(output)
+            && under_way < MAX_REFRESHES
+        {
+            self.wishes.push(wish);
+        }
+    }
+
+    /// Sends the refreshes that were wished for.
+    fn send_wishes(&mut self, now: Duration) {
+        for (refresh, cluster) in core::mem::take(&mut self.wishes) {
+            calls::act_for(self.root);
+            let cluster = cluster.and_then(|name| String::from_utf8(name).ok());
+            let sent = cluster
+                .filter(|name| !name.is_empty())
+                .and_then(|name| calls::fetch(&name, &refresh.headers, REFRESH_TIMEOUT));
+            match sent {
+                Some(token) => {
+                    let patience = REFRESH_TIMEOUT.saturating_add(POST_GRACE);
+                    self.refreshes
+                        .push((token, refresh, now.saturating_add(patience)));
+                }
+                None if self.vm.refreshes => {
+                    log::warn!(
+                        "a refresh in the background could not be sent: the next request fetches instead"
+                    );
+                    self.vm.refreshes = false;
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// A refresh was answered, if `token` is one's; what of it is not there yet is read then.
+    pub(super) fn fetched(&mut self, token: u32, body: usize) -> bool {
+        let Some(at) = self.refreshes.iter().position(|(sent, ..)| *sent == token) else {
+            return false;
+        };
+        let (_, refresh, _) = self.refreshes.swap_remove(at);
+        let now = clock::now();
+        let (headers, body) = calls::fetched(body);
+        self.vm.refreshed(&refresh, &headers, &body, now);
+        self.pump(now, None);
+        true
     }
 
     /// From WASI's `random_get`. Without it no session is made: the answer that wants one becomes 503.
@@ -113,6 +174,8 @@ impl Shared {
     pub(super) fn tick(&mut self) {
         let now = clock::now();
         self.posts.retain(|(_, _, until)| *until > now);
+        self.refreshes.retain(|(_, _, until)| *until > now);
+        self.send_wishes(now);
         let answers = self.vm.client.handle_tick(now);
         self.deliver(answers, now, None);
         self.vm.tick(now);
@@ -240,10 +303,11 @@ impl Shared {
                         call: answer.call,
                         result: answer.result,
                     };
-                    let output = stream.handle(context, input, now, &mut self.vm);
+                    let mut output = stream.handle(context, input, now, &mut self.vm);
                     if inside == Some(context) {
                         own = Some(output);
                     } else if calls::act_for(context) {
+                        self.wish(&mut output);
                         let late = apply::resumed(output);
                         self.keep(context, late);
                     }

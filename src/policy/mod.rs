@@ -3,9 +3,11 @@
 //! References are indices into [`Config`]'s tables, so nothing is looked up by name on the request
 //! path, and every index was checked when the configuration was compiled.
 
+mod cache;
 mod limit;
 mod router;
 
+pub use cache::{Cache, Query};
 pub use limit::{
     ALL_KEYS, Algorithm, Apply, Calendar, CalendarUnit, Cost, KeyPart, Limit, LimitHeaders,
     OnDenied, OnError, StatusRule,
@@ -106,27 +108,6 @@ pub enum Credential {
     Bearer,
     /// A cookie of this name.
     Cookie(String),
-}
-
-/// One cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cache {
-    /// Its name.
-    pub name: String,
-    /// Freshness of answers that name none, milliseconds; `None`: those are not stored.
-    pub ttl_ms: Option<u64>,
-    /// Cap on any freshness, milliseconds.
-    pub ttl_max_ms: u64,
-    /// Largest body that is stored, bytes.
-    pub max_body: usize,
-    /// Response header that lists an object's tags, lower-cased.
-    pub tags_header: Option<String>,
-    /// Requests that carry our session may share answers.
-    pub shared: bool,
-    /// Answers with `Set-Cookie` may be stored (the field itself included).
-    pub store_set_cookie: bool,
-    /// How long a look-up is held while another one fills the object, milliseconds; 0: never.
-    pub collapse_ms: u64,
 }
 
 /// What is asked of a request.

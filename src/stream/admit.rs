@@ -88,7 +88,7 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
     if limit_phase::claim(policy, target, &peer, &mut request, ctx, output).is_err() {
         return State::Answered;
     }
-    cache_phase::prepare(policy, end, &mut request, ctx);
+    cache_phase::prepare(policy, &config, end, &mut request, ctx);
     ask(request, ctx, output)
 }
 

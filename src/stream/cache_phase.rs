@@ -1,73 +1,116 @@
-//! The cache on a request's way: what is looked up, and what was found.
+//! The cache: what is looked up on a request's way, what was found, and what the origin's answer is used
+//! for.
 
-use super::request::{Cached, Lookup, Request, Session};
+mod capture;
+mod found;
+mod kept;
+mod origin;
+mod refresh;
+
+use super::request::{Cached, Lookup, Request, Session, Why};
 use super::{Ctx, LocalReply, Output, Property, fill};
-use crate::cache::{self, Record, RequestMeta, Url, Vary, request as rules, reuse};
+use crate::cache::{self, RequestMeta, Url, query, request as rules, reuse, validate};
+use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
-use crate::policy::{Config, Credential, Policy};
-use crate::vm::Work;
-use crate::wire::op::CacheGet;
-use crate::wire::reply::CacheReply;
-use crate::wire::{Op, Value};
-use std::rc::Rc;
+use crate::policy::{Cache, Config, Credential, KeyPart, Policy};
+use crate::wire::Op;
+use crate::wire::op::{CacheGet, Want};
+use core::time::Duration;
+
+pub(super) use capture::Capture;
+pub(super) use found::{Found, answered};
+pub(super) use kept::Kept;
+pub use kept::KeptBytes;
+pub(super) use origin::{Judged, judge};
+pub(crate) use refresh::refreshed;
+pub use refresh::{MAX_REFRESHES, REFRESH_TIMEOUT, Refresh};
 
 /// How long a fill may take before its store is refused, milliseconds.
 const LEASE_MS: u64 = 60_000;
 
-/// What a look-up came to.
-pub(super) enum Found {
-    /// The stored answers vary by other fields than guessed.
-    AskAgain,
-    /// Answer with this.
-    Hit(LocalReply),
-    /// Forward it.
-    Nothing,
-}
-
 /// Decides what the request may do with its policy's cache. `end`: it has no body.
-pub(super) fn prepare(policy: &Policy, end: bool, request: &mut Request, ctx: &mut Ctx<'_>) {
-    if policy.cache.is_none() {
+pub(super) fn prepare(
+    policy: &Policy,
+    config: &Config,
+    end: bool,
+    request: &mut Request,
+    ctx: &mut Ctx<'_>,
+) {
+    let Some((index, cache)) = policy
+        .cache
+        .and_then(|index| Some((index, config.caches.get(index)?)))
+    else {
         return;
-    }
+    };
     let headers = &request.headers;
-    let [scheme, authority, path] =
-        [":scheme", ":authority", ":path"].map(|name| headers.only(name).unwrap_or_default());
-    let url = Url::new(scheme, authority, path);
     let lookup = rules::lookup(headers.only(":method").unwrap_or_default(), headers, end);
+    let path = headers.only(":path").unwrap_or_default();
+    let other_path = query::normalised(path, &cache.query);
+    let [scheme, authority] =
+        [":scheme", ":authority"].map(|name| headers.only(name).unwrap_or_default());
+    let url = Url::new(scheme, authority, other_path.as_deref().unwrap_or(path));
     request.cache = match (lookup, url) {
         (cache::Lookup::Bypass(why), _) => Cached::Bypassed(why),
         (_, Err(_)) => Cached::Bypassed(rules::Bypass::Url),
         (cache::Lookup::Unsafe, Ok(url)) => Cached::Unsafe(Box::new(url)),
         (cache::Lookup::Use { fill }, Ok(url)) => {
-            if rules::strip_overrides(&mut request.headers) {
+            if rules::strip_overrides(&mut request.headers, cache) {
                 request.edited = true;
             }
-            let vary = ctx.vm.vary.guess(url.as_bytes());
-            let proposed = ctx.vm.random_id();
+            if let Some(path) = other_path {
+                request.headers.set(":path", path);
+                request.edited = true;
+            }
+            let asked = rules::directives(&request.headers, cache);
+            let refresh = asked.as_ref().is_some_and(|asked| asked.no_cache);
             Cached::Lookup(Box::new(Lookup {
+                vary: ctx.vm.vary.guess(url.as_bytes()),
+                extras: extras(cache, request),
                 url,
-                vary,
                 fill,
                 since: ctx.now,
                 field: [0; 16],
+                want: match (fill, refresh) {
+                    (_, true) => Want::Refresh,
+                    (true, false) => Want::Fill,
+                    (false, false) => Want::Read,
+                },
+                asked,
                 asked_again: false,
-                stale: false,
-                failed: false,
-                proposed,
+                early: false,
+                why: Why::Miss,
+                proposed: ctx.vm.random_id(),
                 lease: None,
                 selecting: None,
+                kept: None,
+                conditional: false,
                 sent: ctx.now,
             }))
         }
     };
-    if let Some(cache) = policy
-        .cache
-        .filter(|_| matches!(request.cache, Cached::Bypassed(_)))
-    {
+    if matches!(request.cache, Cached::Bypassed(_)) {
         ctx.vm
             .metrics
-            .count(Metric::Cache(cache, CacheEvent::Bypass));
+            .count(Metric::Cache(index, CacheEvent::Bypass));
     }
+}
+
+/// The values of the policy's own key. Whose session it is, is in its token, which was found genuine; that
+/// it lives is known before anything stored is used.
+fn extras(cache: &Cache, request: &Request) -> Vec<Option<Vec<u8>>> {
+    let headers = &request.headers;
+    let value = |part: &KeyPart| match part {
+        KeyPart::Header(name) => cache::vary::normalised(name, headers),
+        KeyPart::Cookie(name) => {
+            let lines = headers.all("cookie");
+            let values = lines.flat_map(|line| cookie::values(line, name.as_bytes()));
+            let values: Vec<&[u8]> = values.collect();
+            (!values.is_empty()).then(|| values.join(&b"; "[..]))
+        }
+        KeyPart::SessionUser => request.token.as_ref().map(|token| token.user.to_vec()),
+        _ => None,
+    };
+    cache.key.iter().map(value).collect()
 }
 
 /// What a look-up is sent with, beside what the request itself holds.
@@ -77,17 +120,15 @@ pub(super) struct Question {
 }
 
 /// Prepares the look-up's variable parts.
-pub(super) fn question(
-    request: &mut Request,
-    config: &Config,
-    now: core::time::Duration,
-) -> Option<Question> {
+pub(super) fn question(request: &mut Request, config: &Config, now: Duration) -> Option<Question> {
     let wait_ms = fill::wait_ms(request, config, now);
     let policy = config.policies.get(request.policy)?;
     let Cached::Lookup(lookup) = &mut request.cache else {
         return None;
     };
-    lookup.field = lookup.vary.field(&policy.name, &request.headers);
+    lookup.field = lookup
+        .vary
+        .field(&policy.name, &request.headers, &lookup.extras);
     Some(Question {
         vary: lookup.vary.to_wire(),
         wait_ms,
@@ -104,118 +145,29 @@ pub(super) fn op<'a>(request: &'a Request, question: &'a Question) -> Option<Op<
         field: &lookup.field,
         vary: question.vary.as_bytes(),
         lease: &lookup.proposed,
-        // Who cannot store must not keep others from it; a look-up without a lease cannot be said.
-        lease_ms: if lookup.fill { LEASE_MS } else { 1 },
+        lease_ms: LEASE_MS,
         wait_ms: question.wait_ms,
+        want: lookup.want,
     }))
-}
-
-/// Takes the look-up's answer; `None`: there was none. Whatever is wrong with it, the request goes
-/// upstream: a cache failure never fails a request (invariant C11).
-pub(super) fn answered(
-    value: Option<&Value<'_>>,
-    request: &mut Request,
-    ctx: &mut Ctx<'_>,
-) -> Found {
-    let config = Rc::clone(&ctx.vm.config);
-    let Some(policy) = config.policies.get(request.policy) else {
-        return Found::Nothing;
-    };
-    let Some(index) = policy.cache else {
-        return Found::Nothing;
-    };
-    let mut count = |event| ctx.vm.metrics.count(Metric::Cache(index, event));
-    let Request {
-        cache: Cached::Lookup(lookup),
-        headers,
-        session,
-        ..
-    } = request
-    else {
-        return Found::Nothing;
-    };
-    match value.map(CacheReply::parse) {
-        Some(Ok(
-            ref said @ (CacheReply::Hit {
-                born_us,
-                now_us,
-                record,
-            }
-            | CacheReply::Filled {
-                born_us,
-                now_us,
-                record,
-            }),
-        )) => {
-            if let CacheReply::Filled { .. } = said {
-                count(CacheEvent::Collapsed);
-            }
-            let meta = meta(policy, &config, &lookup.url, headers, session);
-            let found = Record::decode(record).map(|record| {
-                let reuse = reuse::check(&record, born_us, now_us, &meta);
-                (record, reuse)
-            });
-            match found {
-                Ok((record, reuse::Reuse::Fresh { age_s, ttl_s })) => {
-                    count(CacheEvent::HitL2);
-                    let answer = reuse::answer(&record, &meta, age_s, ttl_s);
-                    Found::Hit(reply(answer, &request.limit_fields))
-                }
-                Ok((_, reuse::Reuse::Expired)) => {
-                    lookup.stale = true;
-                    count(CacheEvent::Miss);
-                    Found::Nothing
-                }
-                // Foreign, truncated, flipped, or of a version not known here: it would stand in the
-                // way of a good one until its TTL ends.
-                Ok((_, reuse::Reuse::Mismatch)) | Err(_) => {
-                    count(CacheEvent::Error);
-                    count(CacheEvent::Miss);
-                    let urls = vec![lookup.url.as_bytes()];
-                    let op = Op::CacheInvalidate { urls };
-                    ctx.vm
-                        .client
-                        .submit_background(Work::Uncounted.tag(), &op, ctx.now);
-                    Found::Nothing
-                }
-            }
-        }
-        Some(Ok(CacheReply::Fill { lease })) => {
-            lookup.lease = Some(lease).filter(|_| lookup.fill);
-            count(CacheEvent::Miss);
-            Found::Nothing
-        }
-        Some(Ok(CacheReply::Miss { lease })) => {
-            lookup.lease = lease.filter(|_| lookup.fill);
-            count(CacheEvent::Miss);
-            Found::Nothing
-        }
-        Some(Ok(CacheReply::Vary(list))) => match Vary::from_wire(list) {
-            Ok(vary) if !lookup.asked_again => {
-                ctx.vm.vary.learn(lookup.url.as_bytes(), &vary);
-                lookup.vary = vary;
-                lookup.asked_again = true;
-                Found::AskAgain
-            }
-            _ => {
-                count(CacheEvent::Miss);
-                Found::Nothing
-            }
-        },
-        Some(Err(_)) | None => {
-            lookup.failed = true;
-            count(CacheEvent::Error);
-            Found::Nothing
-        }
-    }
 }
 
 /// The request goes to the origin now.
 pub(super) fn before_forward(request: &mut Request, ctx: &mut Ctx<'_>) {
-    let headers = &request.headers;
-    if let Cached::Lookup(lookup) = &mut request.cache {
-        lookup.sent = ctx.now;
-        lookup.selecting = lookup.lease.is_some().then(|| headers.clone());
+    let Cached::Lookup(lookup) = &mut request.cache else {
+        return;
+    };
+    lookup.sent = ctx.now;
+    if lookup.lease.is_none() && lookup.kept.is_none() {
+        return;
+    }
+    lookup.selecting = Some(request.headers.clone());
+    // A HEAD says what there is to say without a condition.
+    if let Some(record) = lookup.kept.as_ref().filter(|_| lookup.fill)
+        && let Some(record) = record.record()
+        && validate::make_conditional(&record, &mut request.headers)
+    {
+        lookup.conditional = true;
+        request.edited = true;
     }
 }
 
@@ -223,9 +175,9 @@ pub(super) fn before_forward(request: &mut Request, ctx: &mut Ctx<'_>) {
 pub(super) fn meta<'a>(
     policy: &'a Policy,
     config: &'a Config,
-    url: &'a Url,
-    headers: &'a crate::http::Headers,
-    session: &Session,
+    lookup: &'a Lookup,
+    headers: &'a Headers,
+    session: bool,
 ) -> RequestMeta<'a> {
     let credential: Option<&'a Credential> = policy
         .session
@@ -234,15 +186,21 @@ pub(super) fn meta<'a>(
         .map(|realm| &realm.credential);
     RequestMeta {
         method: headers.only(":method").unwrap_or_default(),
-        url,
+        url: &lookup.url,
         policy: &policy.name,
         headers,
-        session: !matches!(session, Session::Unused | Session::None),
+        session,
+        extras: &lookup.extras,
         credential,
     }
 }
 
-fn reply(answer: reuse::Answer<'_>, fields: &[(&'static str, String)]) -> LocalReply {
+/// Whether the request carried a credential of our realm.
+pub(super) fn carries_session(session: &Session) -> bool {
+    !matches!(session, Session::Unused | Session::None)
+}
+
+pub(super) fn reply(answer: reuse::Answer<'_>, fields: &[(&'static str, String)]) -> LocalReply {
     let mut headers = answer.headers.into_pairs();
     headers.extend(
         fields
@@ -256,10 +214,20 @@ fn reply(answer: reuse::Answer<'_>, fields: &[(&'static str, String)]) -> LocalR
     }
 }
 
+/// Removes what is stored for a URL in the background: it is no good, or no longer true.
+fn remove(url: &Url, ctx: &mut Ctx<'_>) {
+    let urls = vec![url.as_bytes()];
+    let op = Op::CacheInvalidate { urls };
+    let tag = crate::vm::Work::Uncounted.tag();
+    ctx.vm.client.submit_background(tag, &op, ctx.now);
+}
+
 /// Notes a hit for the access log.
-pub(super) fn mark_hit(policy: &str, output: &mut Output) {
+pub(super) fn mark_hit(policy: &str, what: &'static str, output: &mut Output) {
     output
         .properties
         .push((Property::Policy, policy.as_bytes().to_vec()));
-    output.properties.push((Property::Cache, b"hit".to_vec()));
+    output
+        .properties
+        .push((Property::Cache, what.as_bytes().to_vec()));
 }

@@ -35,9 +35,14 @@ pub(super) fn decide(
     if asked.contains(&Asked::Cache) {
         match cache_phase::answered(value_of(Asked::Cache), &mut request, ctx) {
             cache_phase::Found::AskAgain => return admit::ask(request, ctx, output),
-            cache_phase::Found::Hit(reply) => {
+            cache_phase::Found::Hit {
+                reply,
+                refresh,
+                what,
+            } => {
                 let policy = ctx.vm.config.policies.get(request.policy);
-                cache_phase::mark_hit(policy.map_or("", |policy| &policy.name), output);
+                cache_phase::mark_hit(policy.map_or("", |policy| &policy.name), what, output);
+                output.refresh = refresh;
                 output.verdict = Verdict::Reply(reply);
                 return State::Answered;
             }

@@ -20,6 +20,10 @@ const PASS_MS: u64 = 120_000;
 /// The same of an error: it is not the URL's nature.
 const ERROR_PASS_MS: u64 = 1_000;
 
+/// The turn at what is stale of somebody who does not wait, as the bridge gives it, and a third more:
+/// milliseconds.
+const LONE_MS: u64 = 20_000;
+
 /// What a stream owes those who wait for what it fills.
 #[derive(Debug, Default)]
 pub(super) struct Fill(Option<Box<Turn>>);
@@ -58,12 +62,24 @@ pub(super) fn wait_ms(request: &Request, config: &Config, now: Duration) -> u64 
 
 /// Notes that the request was told to fill what it looked for, whatever becomes of it now.
 pub(super) fn heard(value: Option<&Value<'_>>, request: &Request, ctx: &mut Ctx<'_>) {
-    let (Some(Ok(CacheReply::Fill { lease })), Cached::Lookup(lookup)) =
-        (value.map(CacheReply::parse), &request.cache)
+    let (
+        Some(Ok(
+            CacheReply::Fill { lease }
+            | CacheReply::Stale {
+                lease,
+                claimed: true,
+                ..
+            },
+        )),
+        Cached::Lookup(lookup),
+    ) = (value.map(CacheReply::parse), &request.cache)
     else {
         return;
     };
-    let ms = wait_ms(request, &ctx.vm.config, lookup.since);
+    let ms = match wait_ms(request, &ctx.vm.config, lookup.since) {
+        0 => LONE_MS,
+        ms => ms,
+    };
     let turn = Duration::from_millis(ms.saturating_mul(3) / 4);
     ctx.fill.0 = Some(Box::new(Turn {
         url: lookup.url.as_bytes().to_vec(),

@@ -40,12 +40,14 @@ use crate::http::Headers;
 use crate::metrics::{Metric, RequestEvent};
 use crate::vm::Vm;
 use crate::wire::Value;
+use cache_phase::Capture;
 use core::time::Duration;
 use fill::Fill;
 use limit_phase::Held;
 use request::Request;
-use respond::Capture;
 
+pub(crate) use cache_phase::refreshed;
+pub use cache_phase::{KeptBytes, MAX_REFRESHES, REFRESH_TIMEOUT, Refresh};
 pub use vary_memo::VaryMemo;
 
 /// Something the host saw.
@@ -73,6 +75,8 @@ pub enum Input<'a> {
     ResponseHeaders {
         /// All fields, `:status` among them.
         headers: Headers,
+        /// The request's as they went to the upstream; needed where [`Stream::wants_sent`] says so.
+        sent: Option<Headers>,
         /// There is no body.
         end: bool,
     },
@@ -104,6 +108,8 @@ pub struct Output {
     pub properties: Vec<(Property, Vec<u8>)>,
     /// How to go on.
     pub verdict: Verdict,
+    /// Another request to this one's upstream, in the background. [`Vm::refreshed`] takes its answer.
+    pub refresh: Option<Box<Refresh>>,
     /// What a `Continue` after a pause resumes.
     pub resume: Option<Direction>,
 }
@@ -272,8 +278,8 @@ impl Stream {
                 output.resume = Some(Direction::Response);
                 session_change::answered(*waiting, result, &mut ctx, &mut output)
             }
-            (State::Forwarded(request), Input::ResponseHeaders { headers, end }) => {
-                respond::respond(request, headers, end, &mut ctx, &mut output)
+            (State::Forwarded(request), Input::ResponseHeaders { headers, sent, end }) => {
+                respond::respond(request, headers, sent, end, &mut ctx, &mut output)
             }
             // A local reply of Envoy's own, before the request reached us or while it was paused.
             (
@@ -320,6 +326,14 @@ impl Stream {
     /// Whether the response's body has to be seen.
     pub fn wants_body(&self) -> bool {
         matches!(self.state, State::Receiving(_))
+    }
+
+    /// Whether it matters what the request's headers became on their way to the upstream.
+    pub fn wants_sent(&self) -> bool {
+        match &self.state {
+            State::Forwarded(request) => request.fills(),
+            _ => false,
+        }
     }
 
     /// Whether the stream waits for an answer.

@@ -1,12 +1,15 @@
 //! What is known of a request between its phases.
 
+use super::cache_phase::Kept;
 use super::{LocalReply, Output, Property, Verdict};
+use crate::cache::control::RequestControl;
 use crate::cache::request::Bypass;
 use crate::cache::{Url, Vary};
 use crate::http::Headers;
 use crate::http::problem::{Problem, Rendered};
 use crate::policy::{Config, Realm, SessionUse};
 use crate::session::{Identity, Token, Told};
+use crate::wire::op::Want;
 use crate::wire::reply::Taken;
 
 /// A request under a policy.
@@ -135,29 +138,62 @@ pub(super) struct Lookup {
     pub(super) url: Url,
     /// The Vary list asked with.
     pub(super) vary: Vary,
+    /// Values of the policy's own key.
+    pub(super) extras: Vec<Option<Vec<u8>>>,
     /// Its answer could be stored.
     pub(super) fill: bool,
-    /// What is stored is no longer fresh.
-    pub(super) stale: bool,
-    /// Redis could not be asked, or answered nonsense.
-    pub(super) failed: bool,
     /// When it was asked first: what it may still wait follows from it.
     pub(super) since: core::time::Duration,
     /// The variant asked for.
     pub(super) field: [u8; 16],
+    /// What it is asked for.
+    pub(super) want: Want,
+    /// The request's own directives, where they are honoured.
+    pub(super) asked: Option<RequestControl>,
     /// The bridge named another list already: it is not asked a third time.
     pub(super) asked_again: bool,
+    /// It asked to refresh, ahead of time, what it may use.
+    pub(super) early: bool,
+    /// Why it goes to the origin, if it does.
+    pub(super) why: Why,
     /// Proposed as the fill's lease.
     pub(super) proposed: [u8; 16],
     /// Granted; without one nothing is stored.
     pub(super) lease: Option<[u8; 16]>,
-    /// The request's fields, as the origin sees them: Vary selects by these. Kept for a store.
+    /// The request's fields, as the origin sees them but for our own conditions: Vary selects by these.
     pub(super) selecting: Option<Headers>,
+    /// What is stored and not fresh enough.
+    pub(super) kept: Option<Kept>,
+    /// The origin was asked whether that is still good.
+    pub(super) conditional: bool,
     /// When the request went to the origin, for the response's age.
     pub(super) sent: core::time::Duration,
 }
 
+/// Why a request that could use the cache goes to the origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Redis could not be asked, or answered nonsense.
+    Failed,
+    /// Nothing is stored.
+    Miss,
+    /// The client wants it fresher.
+    Request,
+    /// What is stored is no longer fresh.
+    Stale,
+}
+
 impl Request {
+    /// It was looked up.
+    pub(super) fn cached(&self) -> bool {
+        matches!(&self.cache, Cached::Lookup(lookup) if lookup.why != Why::Failed)
+    }
+
+    /// Its answer may be stored.
+    pub(super) fn fills(&self) -> bool {
+        matches!(&self.cache, Cached::Lookup(lookup) if lookup.lease.is_some())
+    }
+
     /// How its policy uses a session, and which realm's; `None`: it uses none.
     pub(super) fn session_use<'c>(
         &self,

@@ -1,36 +1,18 @@
 //! Third phase: the upstream's answer on its way to the client.
 
-use super::request::{Cached, Lookup, Request};
-use super::session_change::Fields;
-use super::{
-    Ctx, Output, Property, State, Verdict, cache_phase, fill, limit_phase, session_change,
-};
-use crate::cache::freshness::Timing;
+use super::cache_phase::{self, Judged};
+use super::request::{Cached, Request};
+use super::session_change::{Answer, Fields};
+use super::{Ctx, LocalReply, Output, Property, State, Verdict, limit_phase, session_change};
 use crate::cache::status::Status;
-use crate::cache::store::ResponseMeta;
-use crate::cache::{NotStored, Storing, Url, invalidate, storable};
+use crate::cache::{Url, groups, invalidate, tidy};
 use crate::exchange::CallError;
 use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
 use crate::session::is_reserved;
-use crate::vm::Work;
-use crate::wire::op::CachePut;
 use crate::wire::{Op, Value, reply};
-use core::time::Duration;
 use std::rc::Rc;
-
-/// An answer that is being copied.
-#[derive(Debug)]
-pub(super) struct Capture {
-    cache: usize,
-    storing: Storing,
-    lease: [u8; 16],
-    /// The variant that was looked up.
-    asked: [u8; 16],
-    arrived: Duration,
-    body: Vec<u8>,
-}
 
 /// The headers without reserved fields; `None` when there were none.
 pub(super) fn without_reserved(mut headers: Headers) -> Option<Headers> {
@@ -43,24 +25,53 @@ pub(super) fn without_reserved(mut headers: Headers) -> Option<Headers> {
 pub(super) fn respond(
     request: Box<Request>,
     headers: Headers,
+    sent: Option<Headers>,
     end: bool,
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
     let status = status_of(&headers);
     limit_phase::answered(status, &headers, ctx);
-    session_change::begin(request, headers, end, status, ctx, output)
+    let answer = Answer { headers, sent, end };
+    session_change::begin(request, answer, status, ctx, output)
+}
+
+/// For the access log.
+fn tell(told: Status, output: &mut Output) {
+    let what = told.to_string();
+    let what = what.strip_prefix("tidegate; ").unwrap_or(&what);
+    output
+        .properties
+        .push((Property::Cache, what.as_bytes().to_vec()));
+}
+
+/// The client gets what is stored in the place of the upstream's answer, with what that did to the session.
+fn replace(mut reply: LocalReply, fields: Fields, output: &mut Output) {
+    if fields.changed {
+        reply.headers.retain(|(name, _)| name != "cache-control");
+        let private = ("cache-control".to_owned(), b"no-store".to_vec());
+        reply.headers.push(private);
+    }
+    if let Some(cookie) = fields.set_cookie {
+        let line = ("set-cookie".to_owned(), cookie.into_bytes());
+        reply.headers.push(line);
+    }
+    output.verdict = Verdict::Reply(reply);
 }
 
 /// The same, once what the answer does to a session is done.
 pub(super) fn finish(
     request: Box<Request>,
-    mut headers: Headers,
-    end: bool,
+    answer: Answer,
     fields: Fields,
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
+    let Answer {
+        mut headers,
+        sent,
+        end,
+    } = answer;
     let config = Rc::clone(&ctx.vm.config);
     let status = status_of(&headers);
     let mut edited = false;
@@ -68,6 +79,10 @@ pub(super) fn finish(
     let policy = config.policies.get(request.policy);
 
     if let Some((policy, index)) = policy.and_then(|policy| Some((policy, policy.cache?))) {
+        // A cache that fails changes nothing (invariant C11).
+        if request.cached() {
+            edited |= tidy(&mut headers);
+        }
         // Judged on what the upstream sent, before anything of ours is added or taken away.
         let told = match &request.cache {
             Cached::Unused => None,
@@ -84,35 +99,27 @@ pub(super) fn finish(
                 Some(Status::Method)
             }
             Cached::Lookup(lookup) => {
-                let stored = if fields.changed {
-                    Err(NotStored::Session)
-                } else {
-                    begin_store(&request, lookup, policy, &config, &headers, end, ctx)
-                };
-                let result = match stored {
-                    Ok(capture) => {
-                        next = capture.begin(index, end, ctx);
-                        Ok(())
+                let how = (end, fields.changed);
+                let sent = sent.as_ref();
+                let judged = cache_phase::judge(
+                    &request, lookup, policy, &config, status, &headers, sent, how, ctx,
+                );
+                match judged {
+                    Judged::Pass(told, state) => {
+                        next = state;
+                        Some(told)
                     }
-                    Err(why) => {
-                        fill::not_stored(why, status, ctx);
-                        Err(why)
+                    Judged::Replace(reply, told) => {
+                        tell(told, output);
+                        replace(reply, fields, output);
+                        return State::Answered;
                     }
-                };
-                Some(match (lookup.failed, lookup.stale) {
-                    (true, _) => Status::Unavailable,
-                    (false, true) => Status::Stale(result),
-                    (false, false) => Status::Miss(result),
-                })
+                }
             }
         };
         if let Some(told) = told {
             told.append_to(&mut headers);
-            let what = told.to_string();
-            let what = what.strip_prefix("tidegate; ").unwrap_or(&what);
-            output
-                .properties
-                .push((Property::Cache, what.as_bytes().to_vec()));
+            tell(told, output);
             edited = true;
         }
     }
@@ -144,7 +151,10 @@ pub(super) fn purged(
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
-    let done = matches!(result.as_deref(), Ok([value]) if reply::parse_removed(value).is_ok());
+    let done = result.is_ok_and(|values| {
+        let mut values = values.iter();
+        values.len() > 0 && values.all(|value| reply::parse_removed(value).is_ok())
+    });
     let event = if done {
         CacheEvent::Purged
     } else {
@@ -161,111 +171,6 @@ pub(super) fn purged(
     State::Answered
 }
 
-impl Capture {
-    /// The headers have passed; `end`: they are all of it.
-    fn begin(self, cache: usize, end: bool, ctx: &mut Ctx<'_>) -> State {
-        let capture = Self { cache, ..self };
-        if end {
-            capture.store(ctx);
-            return State::Answered;
-        }
-        State::Receiving(Box::new(capture))
-    }
-
-    /// Copies a piece of the body; stores when it was the last.
-    pub(super) fn body(mut self: Box<Self>, chunk: &[u8], end: bool, ctx: &mut Ctx<'_>) -> State {
-        if self.body.len().saturating_add(chunk.len()) > self.storing.max_body {
-            fill::not_stored(NotStored::TooLarge, 200, ctx);
-            return State::Answered;
-        }
-        self.body.extend_from_slice(chunk);
-        if end {
-            self.store(ctx);
-            return State::Answered;
-        }
-        State::Receiving(self)
-    }
-
-    fn store(&self, ctx: &mut Ctx<'_>) {
-        let elapsed = ctx.now.saturating_sub(self.arrived).as_millis();
-        let elapsed_ms = u64::try_from(elapsed).unwrap_or(u64::MAX);
-        let stored = self.storing.times(elapsed_ms).and_then(|(age_ms, ttl_ms)| {
-            let record = self.storing.encode(&self.body)?;
-            Ok((age_ms, ttl_ms, record))
-        });
-        let Ok((age_ms, ttl_ms, record)) = stored else {
-            return;
-        };
-        let vary = self.storing.vary.to_wire();
-        let op = Op::CachePut(CachePut {
-            url: &self.storing.url,
-            field: &self.storing.field,
-            vary: vary.as_bytes(),
-            lease: &self.lease,
-            asked: &self.asked,
-            age_ms,
-            ttl_ms,
-            record: &record,
-            tags: self.storing.tags.iter().map(Vec::as_slice).collect(),
-        });
-        ctx.vm.vary.learn(&self.storing.url, &self.storing.vary);
-        let tag = Work::Store(self.cache).tag();
-        if ctx.vm.client.submit_background(tag, &op, ctx.now) {
-            fill::stored(ctx);
-        } else {
-            ctx.vm
-                .metrics
-                .count(Metric::Cache(self.cache, CacheEvent::Error));
-        }
-    }
-}
-
-fn begin_store(
-    request: &Request,
-    lookup: &Lookup,
-    policy: &Policy,
-    config: &Config,
-    headers: &Headers,
-    end: bool,
-    ctx: &Ctx<'_>,
-) -> Result<Capture, NotStored> {
-    let (Some(lease), Some(selecting)) = (lookup.lease, &lookup.selecting) else {
-        return Err(NotStored::Lease);
-    };
-    let cache = policy.cache.and_then(|index| config.caches.get(index));
-    let cache = cache.ok_or(NotStored::Lease)?;
-    let meta = cache_phase::meta(policy, config, &lookup.url, selecting, &request.session);
-    let response = ResponseMeta {
-        status: status_of(headers),
-        headers,
-        end_of_stream: end,
-        self_framed: false,
-    };
-    let delay = ctx.now.saturating_sub(lookup.sent).as_millis();
-    let timing = Timing {
-        response_delay_ms: u64::try_from(delay).unwrap_or(u64::MAX),
-        wall_ms: ctx.vm.client.fleet_time_us(ctx.now).map(|us| us / 1000),
-    };
-    let storing = storable(&meta, &response, &timing, cache)?;
-    // A variant is named before its session is known, so every request would match this one.
-    if storing.vary.names().any(is_reserved) {
-        return Err(NotStored::Session);
-    }
-    let capacity = storing
-        .content_length
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(0);
-    let body = Vec::with_capacity(capacity.min(storing.max_body));
-    Ok(Capture {
-        cache: 0,
-        storing,
-        lease,
-        asked: lookup.field,
-        arrived: ctx.now,
-        body,
-    })
-}
-
 /// Asks for the invalidation of what an unsafe request has changed.
 fn invalidate(
     url: &Url,
@@ -279,8 +184,10 @@ fn invalidate(
         return None;
     }
     let urls = targets.iter().map(Url::as_bytes).collect();
-    let op = Op::CacheInvalidate { urls };
-    match ctx.vm.client.submit(ctx.context, &[op], ctx.now) {
+    let tags = groups::invalidated(url, status, headers);
+    let mut ops = vec![Op::CacheInvalidate { urls }];
+    ops.extend(tags.iter().map(|tag| Op::CachePurge { tag }));
+    match ctx.vm.client.submit(ctx.context, &ops, ctx.now) {
         Ok(call) => Some(call),
         Err(error) => {
             log::error!("an invalidation could not be sent: {error}");
@@ -303,7 +210,7 @@ fn drop_own_cookie(policy: Option<&Policy>, config: &Config, headers: &mut Heade
     headers.remove_if(|name, line| name == "set-cookie" && cookie::set_name(line) == own.as_bytes())
 }
 
-fn status_of(headers: &Headers) -> u16 {
+pub(super) fn status_of(headers: &Headers) -> u16 {
     let status = headers
         .only(":status")
         .and_then(|text| core::str::from_utf8(text).ok());

@@ -23,12 +23,22 @@ use std::rc::Rc;
 /// that are under way carry it.
 const GRACE_MS: u64 = 10_000;
 
+/// An upstream's answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Its fields.
+    pub(super) headers: Headers,
+    /// The request's fields as they went to the upstream, where anybody wants them.
+    pub(super) sent: Option<Headers>,
+    /// It has no body.
+    pub(super) end: bool,
+}
+
 /// An answer that waits for Redis.
 #[derive(Debug)]
 pub(super) struct Waiting {
     request: Box<Request>,
-    headers: Headers,
-    end: bool,
+    answer: Answer,
     asked: Asked,
 }
 
@@ -66,15 +76,14 @@ pub(super) fn nonce(used: &SessionUse, ctx: &mut Ctx<'_>) -> String {
 /// Asks for what the answer wants of the session; an answer that wants nothing goes on.
 pub(super) fn begin(
     request: Box<Request>,
-    mut headers: Headers,
-    end: bool,
+    mut answer: Answer,
     status: u16,
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
     let config = Rc::clone(&ctx.vm.config);
     let Some((used, realm)) = request.session_use(&config) else {
-        return respond::finish(request, headers, end, Fields::default(), ctx, output);
+        return respond::finish(request, answer, Fields::default(), ctx, output);
     };
     let is_cookie = matches!(realm.credential, Credential::Cookie(_));
     let allowed = Allowed {
@@ -87,23 +96,22 @@ pub(super) fn begin(
         status,
         nonce: &request.nonce,
     };
-    let wish = match wish(&headers, &allowed) {
+    let wish = match wish(&answer.headers, &allowed) {
         Ok(Some(wish)) => wish,
-        Ok(None) => return respond::finish(request, headers, end, Fields::default(), ctx, output),
+        Ok(None) => return respond::finish(request, answer, Fields::default(), ctx, output),
         Err(why) => {
             count(used, SessionEvent::Unheeded, ctx);
             log::warn!("{why} (realm {})", realm.name);
-            return respond::finish(request, headers, end, Fields::default(), ctx, output);
+            return respond::finish(request, answer, Fields::default(), ctx, output);
         }
     };
-    headers.remove_if(|name, _| is_reserved(name));
+    answer.headers.remove_if(|name, _| is_reserved(name));
     match submit(&wish, &request, realm, ctx) {
         Some((call, asked)) => {
             output.verdict = Verdict::Pause;
             let waiting = Waiting {
                 request,
-                headers,
-                end,
+                answer,
                 asked,
             };
             State::Changing {
@@ -124,13 +132,12 @@ pub(super) fn answered(
 ) -> State {
     let Waiting {
         request,
-        headers,
-        end,
+        answer,
         asked,
     } = waiting;
     let config = Rc::clone(&ctx.vm.config);
     let Some((used, realm)) = request.session_use(&config) else {
-        return respond::finish(request, headers, end, Fields::default(), ctx, output);
+        return respond::finish(request, answer, Fields::default(), ctx, output);
     };
     let written = match result.as_deref() {
         Ok([value]) => SessionWritten::parse(value).ok(),
@@ -173,7 +180,7 @@ pub(super) fn answered(
         // Its token is old, not wrong: the next answer may replace it.
         (Asked::Rotate, _) => {
             count(used, SessionEvent::Error, ctx);
-            return respond::finish(request, headers, end, Fields::default(), ctx, output);
+            return respond::finish(request, answer, Fields::default(), ctx, output);
         }
         _ => return failed(&request, used, Reason::SessionUnavailable, ctx, output),
     };
@@ -182,7 +189,7 @@ pub(super) fn answered(
         set_cookie,
         changed: true,
     };
-    respond::finish(request, headers, end, fields, ctx, output)
+    respond::finish(request, answer, fields, ctx, output)
 }
 
 /// `Set-Cookie` that takes the realm's cookie away: same name, path and attributes as it was set with,

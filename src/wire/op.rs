@@ -21,6 +21,8 @@ pub const MAX_LIMITS: usize = 16;
 pub const MAX_URLS: usize = 8;
 /// Tags of one object, at most.
 pub const MAX_TAGS: usize = 64;
+/// Longest tag, bytes.
+pub const MAX_TAG: usize = 256;
 /// Longest URL, bytes.
 pub const MAX_URL: usize = 8192;
 /// Longest TTL, milliseconds: a year.
@@ -52,6 +54,12 @@ pub enum Op<'a> {
     },
     /// `CACHE.PASS`
     CachePass(CachePass<'a>),
+    /// `CACHE.PURGE tag`: removes what is stored with a tag, and refuses what is being filled with it.
+    /// Reply: integer, objects removed.
+    CachePurge {
+        /// 1 to 256 bytes.
+        tag: &'a [u8],
+    },
     /// `CACHE.PUT`
     CachePut(CachePut<'a>),
     /// `LIMIT.RETURN id n (mark take)*n`: gives back what takes have charged, once.
@@ -71,7 +79,7 @@ pub enum Op<'a> {
     SessionUpdate(SessionUpdate<'a>),
 }
 
-/// `CACHE.GET url field vary lease lease_ms wait_ms`. Reply: [`super::reply::CacheReply`].
+/// `CACHE.GET url field vary lease lease_ms wait_ms want`. Reply: [`super::reply::CacheReply`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheGet<'a> {
     /// Canonical URL, `scheme://authority/path?query`; names the Redis key.
@@ -88,6 +96,21 @@ pub struct CacheGet<'a> {
     /// How long the answer may be held while another request fills the object, milliseconds, at most
     /// [`MAX_HOLD_MS`]. 0: not at all, and this one keeps nobody waiting.
     pub wait_ms: u64,
+    /// What it is for.
+    pub want: Want,
+}
+
+/// What a look-up is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// `fill`: fetches what is missing or no longer fresh, and stores it.
+    Fill,
+    /// `read`: can store no new answer (HEAD); one that is stored it may freshen.
+    Read,
+    /// `refresh`: fetches it anew although it may be fresh.
+    Refresh,
+    /// `wait`: as `fill`; what is stored and not fresh is of no use to it, so it waits for who refreshes it.
+    Wait,
 }
 
 /// `CACHE.PASS url field lease ttl_ms`: whoever was told to fill an object says that nobody may have its
@@ -105,7 +128,7 @@ pub struct CachePass<'a> {
     pub ttl_ms: u64,
 }
 
-/// `CACHE.PUT url field vary lease asked age_ms ttl_ms record tag*`: stores while the lease lives.
+/// `CACHE.PUT url field vary lease asked age_ms fresh_ms ttl_ms record tag*`: stores while the lease lives.
 /// Reply: `+stored` or `+refused`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachePut<'a> {
@@ -121,6 +144,8 @@ pub struct CachePut<'a> {
     pub asked: &'a [u8; 16],
     /// Corrected initial age (RFC 9111, 4.2.3) plus the time since, milliseconds.
     pub age_ms: u64,
+    /// How long it is fresh yet, milliseconds; 0: it is kept to be validated.
+    pub fresh_ms: u64,
     /// How long it is kept, milliseconds, > 0.
     pub ttl_ms: u64,
     /// The stored answer, [`crate::cache`]'s record.
@@ -236,6 +261,7 @@ impl<'a> Op<'a> {
             b"CACHE.GET" => cache_get(args),
             b"CACHE.INVALIDATE" => cache_invalidate(args),
             b"CACHE.PASS" => cache_pass(args),
+            b"CACHE.PURGE" => cache_purge(args),
             b"CACHE.PUT" => cache_put(args),
             b"LIMIT.RETURN" => limit_return(args),
             b"LIMIT.TAKE" => limit_take(args),
@@ -254,6 +280,7 @@ impl<'a> Op<'a> {
             Self::CacheGet(_) => "CACHE.GET",
             Self::CacheInvalidate { .. } => "CACHE.INVALIDATE",
             Self::CachePass(_) => "CACHE.PASS",
+            Self::CachePurge { .. } => "CACHE.PURGE",
             Self::CachePut(_) => "CACHE.PUT",
             Self::LimitReturn(_) => "LIMIT.RETURN",
             Self::LimitTake(_) => "LIMIT.TAKE",
@@ -270,7 +297,7 @@ impl<'a> Op<'a> {
         let verb = self.verb().as_bytes();
         match self {
             Self::CacheGet(op) => {
-                resp::array(out, 7);
+                resp::array(out, 8);
                 resp::bulk(out, verb);
                 resp::bulk(out, op.url);
                 resp::bulk(out, op.field);
@@ -278,6 +305,7 @@ impl<'a> Op<'a> {
                 resp::bulk(out, op.lease);
                 resp::bulk_int(out, op.lease_ms);
                 resp::bulk_int(out, op.wait_ms);
+                resp::bulk(out, op.want.name().as_bytes());
             }
             Self::CacheInvalidate { urls } => {
                 resp::array(out, urls.len().saturating_add(1));
@@ -294,8 +322,13 @@ impl<'a> Op<'a> {
                 resp::bulk(out, op.lease);
                 resp::bulk_int(out, op.ttl_ms);
             }
+            Self::CachePurge { tag } => {
+                resp::array(out, 2);
+                resp::bulk(out, verb);
+                resp::bulk(out, tag);
+            }
             Self::CachePut(op) => {
-                resp::array(out, op.tags.len().saturating_add(9));
+                resp::array(out, op.tags.len().saturating_add(10));
                 resp::bulk(out, verb);
                 resp::bulk(out, op.url);
                 resp::bulk(out, op.field);
@@ -303,6 +336,7 @@ impl<'a> Op<'a> {
                 resp::bulk(out, op.lease);
                 resp::bulk(out, op.asked);
                 resp::bulk_int(out, op.age_ms);
+                resp::bulk_int(out, op.fresh_ms);
                 resp::bulk_int(out, op.ttl_ms);
                 resp::bulk(out, op.record);
                 for tag in &op.tags {
@@ -341,8 +375,27 @@ impl<'a> Op<'a> {
     }
 }
 
+impl Want {
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fill => "fill",
+            Self::Read => "read",
+            Self::Refresh => "refresh",
+            Self::Wait => "wait",
+        }
+    }
+
+    fn parse(word: &[u8]) -> Result<Self, OpError> {
+        [Self::Fill, Self::Read, Self::Refresh, Self::Wait]
+            .into_iter()
+            .find(|want| want.name().as_bytes() == word)
+            .ok_or(OpError::Argument("want"))
+    }
+}
+
 fn cache_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let &[url, field, vary, lease, lease_ms, wait_ms] = args else {
+    let &[url, field, vary, lease, lease_ms, wait_ms, want] = args else {
         return Err(OpError::Arity);
     };
     Ok(Op::CacheGet(CacheGet {
@@ -352,6 +405,7 @@ fn cache_get<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         lease: fixed(lease, "lease")?,
         lease_ms: ttl(lease_ms)?,
         wait_ms: number(wait_ms, 0, MAX_HOLD_MS, "wait_ms")?,
+        want: Want::parse(want)?,
     }))
 }
 
@@ -378,6 +432,16 @@ fn cache_invalidate<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     Ok(Op::CacheInvalidate { urls })
 }
 
+fn cache_purge<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let &[tag] = args else {
+        return Err(OpError::Arity);
+    };
+    if tag.is_empty() || tag.len() > MAX_TAG {
+        return Err(OpError::Argument("tag"));
+    }
+    Ok(Op::CachePurge { tag })
+}
+
 fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     let [
         url,
@@ -386,6 +450,7 @@ fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         lease,
         asked,
         age_ms,
+        fresh_ms,
         ttl_ms,
         record,
         tags @ ..,
@@ -396,7 +461,7 @@ fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     if tags.len() > MAX_TAGS {
         return Err(OpError::Arity);
     }
-    if tags.iter().any(|tag| tag.is_empty() || tag.len() > 256) {
+    if tags.iter().any(|tag| tag.is_empty() || tag.len() > MAX_TAG) {
         return Err(OpError::Argument("tag"));
     }
     Ok(Op::CachePut(CachePut {
@@ -406,6 +471,7 @@ fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         lease: fixed(lease, "lease")?,
         asked: fixed(asked, "asked")?,
         age_ms: number(age_ms, 0, MAX_EXACT / 1000, "age_ms")?,
+        fresh_ms: number(fresh_ms, 0, MAX_TTL_MS, "fresh_ms")?,
         ttl_ms: ttl(ttl_ms)?,
         record,
         tags: tags.to_vec(),

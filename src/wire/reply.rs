@@ -61,6 +61,20 @@ pub enum CacheReply<'a> {
         /// The lease a store must show; none when the URL may not be filled now.
         lease: Option<[u8; 16]>,
     },
+    /// `[+stale born_us now_us record lease claimed]`: stored, and not fresh any more (or the caller asked
+    /// for a refresh).
+    Stale {
+        /// As in [`CacheReply::Hit`].
+        born_us: u64,
+        /// Redis' clock now.
+        now_us: u64,
+        /// The stored record.
+        record: &'a [u8],
+        /// The lease a store must show.
+        lease: [u8; 16],
+        /// This caller is the one to refresh it; the others may go on using it, if it allows that.
+        claimed: bool,
+    },
     /// `[+vary list]`: stored under another Vary list; ask again with this one.
     Vary(&'a [u8]),
 }
@@ -140,6 +154,20 @@ impl<'a> CacheReply<'a> {
                 let lease = (*lease).try_into().map_err(|_| ReplyError::Shape)?;
                 Ok(Self::Miss { lease: Some(lease) })
             }
+            [
+                Value::Simple(b"stale"),
+                born,
+                now,
+                Value::Bulk(record),
+                Value::Bulk(lease),
+                Value::Integer(claimed @ 0..=1),
+            ] => Ok(Self::Stale {
+                born_us: unsigned(born)?,
+                now_us: unsigned(now)?,
+                record,
+                lease: (*lease).try_into().map_err(|_| ReplyError::Shape)?,
+                claimed: *claimed == 1,
+            }),
             [Value::Simple(b"vary"), Value::Bulk(list)] => Ok(Self::Vary(list)),
             _ => Err(ReplyError::Shape),
         }
@@ -184,6 +212,21 @@ impl<'a> CacheReply<'a> {
                     Some(lease) => resp::bulk(out, lease),
                     None => resp::null(out),
                 }
+            }
+            Self::Stale {
+                born_us,
+                now_us,
+                record,
+                lease,
+                claimed,
+            } => {
+                resp::array(out, 6);
+                resp::simple(out, b"stale");
+                int(out, *born_us);
+                int(out, *now_us);
+                resp::bulk(out, record);
+                resp::bulk(out, lease);
+                int(out, u64::from(*claimed));
             }
             Self::Vary(list) => {
                 resp::array(out, 2);

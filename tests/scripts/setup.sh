@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, and says in one line what it cannot install; with `browser` also Chromium. All output
-# goes to stderr, so that `make up` prints its JSON line and nothing else.
+# goes to stderr, so that `make up` prints its JSON line and nothing else. With `node` also Node.js, which runs the suite for HTTP
+# caches.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 exec >&2
@@ -64,6 +65,15 @@ want_browser() {
   apt_install chromium chromium-driver || say "chromium and chromedriver are missing: tests of browsers will fail"
 }
 
+need_node() {
+  command -v node >/dev/null && command -v npm >/dev/null && return
+  apt_install nodejs npm || fail "node and npm are missing, which run the suite for HTTP caches"
+}
+
+if [ "${1:-}" = node ]; then
+  need_node
+  exit
+fi
 need_rust
 need_redis
 need_envoy

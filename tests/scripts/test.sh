@@ -18,5 +18,7 @@ step "the filter" tests/scripts/wasm.sh
 # All targets: without the tests' own dependencies the programs would be built with other features, twice.
 step "programs" cargo build --quiet --workspace --all-targets
 step "tests" cargo test --workspace --no-fail-fast
+step "node" tests/scripts/setup.sh node
+step "conformance" tests/scripts/conformance.sh target/debug
 
 awk -v broken="$broken" -f tests/scripts/sum.awk "$log"

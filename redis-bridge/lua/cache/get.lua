@@ -1,22 +1,25 @@
--- cache_get: looks an object up; on a miss says who fills it.
+-- cache_get: looks an object up; says who fills it when it is missing or no longer fresh.
 --
 -- KEYS   objects of a URL.
 -- ARGV   url, field (hex), vary (the list the field was made for), lease to grant (hex), its life (ms), how
---        long one request has the filling for itself (ms; 0: nobody is held).
--- Answer [+hit born_us now_us record]; [+vary list] when the objects were stored under another Vary list;
+--        long one request has the filling for itself (ms; 0: nobody is held), want: fill; wait: as fill, and
+--        what is not fresh is of no use; refresh: as if nothing were fresh; read: fills nothing.
+-- Answer [+hit born_us now_us record]; [+stale born_us now_us record lease claimed] of an object that is not
+--        fresh, claimed 1: refresh it, the others are told 0; [+vary list] when the objects were stored under another Vary list;
 --        [+fill now_us lease]: fill it, the others are held; [+held now_us lease left_us]: somebody else
 --        has that long; [+miss now_us lease|null]: nobody waits for anybody. null: another URL of the same
 --        hash is here, or too many variants are under way.
 -- Hash of one URL: u (the URL, compared: a hash alone is no identity, CVE-2026-2836), v (Vary list), and per
---        variant m:field ("born_us expires_us"), o:field (the record), l:field (the lease), p:field
+--        variant m:field ("born_us fresh_until_us expires_us"), o:field (the record), l:field (the lease), p:field
 --        ("until_us renew_us": until then it is known that nobody may store it).
 -- Writes the lease. One that is alive is shared: who takes the turn over from somebody who stalled leaves
 --        him the right to store. In the second half of its life it is extended, so that a URL nobody may
 --        store costs no write per request. The key's TTL is never shortened. What has expired or is no
 --        object is removed.
 -- Again  the same lease, and +fill to whoever it was granted to.
+local REFRESH_US = 15000000 -- as long as a refresh may take that nobody waits for
 local key, url, field, vary = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local offered, lease_ms, turn_us = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]) * 1000
+local offered, lease_ms, turn_us, want = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]) * 1000, ARGV[7]
 local now = clock()
 local h = try('HMGET', key, 'u', 'v', 'l:' .. field, 'm:' .. field, 'o:' .. field, 'p:' .. field)
 if h.err then
@@ -34,13 +37,30 @@ end
 if h[2] and h[2] ~= vary then
   return { { ok = 'vary' }, h[2] }
 end
+local stale
 if h[4] or h[5] then
-  local born, expires = match(h[4] or '', '^(%d+) (%d+)$')
-  born, expires = integer(born), integer(expires)
-  if h[2] and h[5] and born and expires and now < expires then
-    return { { ok = 'hit' }, born, now, h[5] }
+  local born, fresh_until, expires = match(h[4] or '', '^(%d+) (%d+) (%d+)$')
+  born, fresh_until, expires = integer(born), integer(fresh_until), integer(expires)
+  if h[2] and h[5] and born and fresh_until and expires and now < expires then
+    if now < fresh_until and want ~= 'refresh' then
+      return { { ok = 'hit' }, born, now, h[5] }
+    end
+    stale = born
+  else
+    call('HDEL', key, 'm:' .. field, 'o:' .. field)
   end
-  call('HDEL', key, 'm:' .. field, 'o:' .. field)
+end
+if want == 'read' then
+  turn_us = 0
+elseif stale and turn_us == 0 then
+  turn_us = REFRESH_US
+end
+
+local function found(word, lease)
+  if stale then
+    return { { ok = 'stale' }, stale, now, h[5], lease.id, word == 'fill' and 1 or 0 }
+  end
+  return { { ok = word }, now, lease.id }
 end
 
 local passes, renew = match(h[6] or '', '^(%d+) (%d+)$')
@@ -60,7 +80,7 @@ local word = 'miss'
 if turn_us > 0 and not taken and (not passing or now >= renew) then
   word = 'fill'
   lease.turn = now + turn_us
-elseif turn_us > 0 and taken and not passing then
+elseif turn_us > 0 and taken and not passing and (not stale or want == 'wait') then
   if lease.waited == '0' then
     lease.waited = '1'
     write_lease(key, field, lease)
@@ -73,10 +93,10 @@ elseif not fresh and (lease.ends - now) * 2 > lease_ms * 1000 then
   if call('PTTL', key) == -1 then
     extend(key, lease_ms)
   end
-  return { { ok = 'miss' }, now, lease.id }
+  return found(word, lease)
 end
 lease.ends = math.max(lease.ends, now + lease_ms * 1000)
 call('HSET', key, 'u', url)
 write_lease(key, field, lease)
 extend(key, lease_ms)
-return { { ok = word }, now, lease.id }
+return found(word, lease)

@@ -1,8 +1,8 @@
 -- cache_put: stores an object while its lease is alive.
 --
 -- KEYS   objects of a URL (see cache_get).
--- ARGV   url, field (hex), vary, lease (hex), age (ms), ttl (ms, > 0), variants (at most, > 0), purged
---        (us: when a tag of the object was last purged, or 0), record, field that was looked up (hex),
+-- ARGV   url, field (hex), vary, lease (hex), age (ms), fresh (ms: how long it is fresh yet), ttl (ms, > 0: how
+--        long it is kept), variants (at most, > 0), purged (us: when a tag of the object was last purged, or 0), record, field that was looked up (hex),
 --        channel on which those who are held are told.
 -- Answer +stored or +refused. Refused: no lease, another one, one that ran out, or one granted at or
 --        before a purge of one of its tags; that one ends, so the next miss gets a fresh one.
@@ -12,8 +12,9 @@
 --        mark that nobody may store it.
 -- Again  refused: it was stored.
 local key, url, field, vary, lease = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local age, ttl_ms, bound = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local purged, record, asked, channel = tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11]
+local age, fresh_ms, ttl_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local bound, purged, record = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
+local asked, channel = ARGV[11], ARGV[12]
 local now = clock()
 local refused = { ok = 'refused' }
 local h = call('HMGET', key, 'u', 'v', 'l:' .. asked)
@@ -43,7 +44,7 @@ if h[2] == vary and #variants >= bound then
   local live = {}
   for _, other in ipairs(variants) do
     local meta = call('HGET', key, 'm:' .. other)
-    local expires = integer(string.match(meta, '^%d+ (%d+)$'))
+    local expires = integer(string.match(meta, '^%d+ %d+ (%d+)$'))
     if expires and now < expires then
       live[#live + 1] = { expires = expires, field = other }
     else
@@ -61,7 +62,8 @@ if h[2] == vary and #variants >= bound then
   end
 end
 
-local meta = text(math.max(now - age * 1000, 0)) .. ' ' .. text(now + ttl_ms * 1000)
+local born = math.max(now - age * 1000, 0)
+local meta = text(born) .. ' ' .. text(now + fresh_ms * 1000) .. ' ' .. text(now + ttl_ms * 1000)
 call('HSET', key, 'v', vary, 'm:' .. field, meta, 'o:' .. field, record)
 call('HDEL', key, 'p:' .. asked)
 extend(key, ttl_ms)

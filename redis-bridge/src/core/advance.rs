@@ -132,12 +132,15 @@ impl Core {
 
     /// Tells the caller; what has no outcome has timed out.
     pub(super) fn answer(&mut self, ended: Ended) {
-        let took = self.seen.saturating_sub(ended.begun);
-        match ended.origin {
-            Origin::Admin(_) => self.latencies.exchange(Carrier::Admin, took),
-            Origin::Own => {}
-            Origin::Request(_) => self.latencies.exchange(Carrier::Unary, took),
-            Origin::Stream { .. } => self.latencies.exchange(Carrier::Stream, took),
+        let carrier = match ended.origin {
+            Origin::Admin(_) => Some(Carrier::Admin),
+            Origin::Own => None,
+            Origin::Request(_) => Some(Carrier::Unary),
+            Origin::Stream { .. } => Some(Carrier::Stream),
+        };
+        if let Some(carrier) = carrier {
+            let took = self.seen.saturating_sub(ended.begun);
+            self.latencies.exchange(carrier, took);
         }
         let outcomes = ended.outcomes.into_iter();
         let outcomes = outcomes.map(|o| o.unwrap_or(Outcome::Failed(Failure::Timeout)));

@@ -99,7 +99,7 @@ impl Core {
     fn own(&mut self, plan: Box<dyn Plan>, round: Round) {
         let until = self.seen + OWN_TIME;
         let id = self.exchanges.begin(Origin::Own, 1, 0, self.seen, until);
-        self.begin(id, 0, Ok((Verb::Own, (plan, round))));
+        self.begin(id, 0, Ok((Verb::CachePass, (plan, round))));
     }
 
     /// Everything that is due of what is held.

@@ -66,6 +66,8 @@ pub struct Ops {
     /// `CACHE.PASS`
     pub cache_pass: u64,
     /// `CACHE.PUT`
+    pub cache_purge: u64,
+    /// `CACHE.PUT`
     pub cache_put: u64,
     /// `LIMIT.RETURN`
     pub limit_return: u64,
@@ -112,6 +114,7 @@ impl Counters {
             Op::CacheGet(_) => &mut self.ops.cache_get,
             Op::CacheInvalidate { .. } => &mut self.ops.cache_invalidate,
             Op::CachePass(_) => &mut self.ops.cache_pass,
+            Op::CachePurge { .. } => &mut self.ops.cache_purge,
             Op::CachePut(_) => &mut self.ops.cache_put,
             Op::LimitReturn(_) => &mut self.ops.limit_return,
             Op::LimitTake(_) => &mut self.ops.limit_take,

@@ -57,14 +57,14 @@ pub enum Verb {
     CacheInvalidate,
     /// `CACHE.PASS`
     CachePass,
+    /// `CACHE.PURGE`
+    CachePurge,
     /// `CACHE.PUT`
     CachePut,
     /// `LIMIT.RETURN`
     LimitReturn,
     /// `LIMIT.TAKE`
     LimitTake,
-    /// What the core does for nobody in particular.
-    Own,
     /// `SESSION.CREATE`
     SessionCreate,
     /// `SESSION.END`
@@ -84,10 +84,10 @@ impl Verb {
         Self::CacheGet,
         Self::CacheInvalidate,
         Self::CachePass,
+        Self::CachePurge,
         Self::CachePut,
         Self::LimitReturn,
         Self::LimitTake,
-        Self::Own,
         Self::SessionCreate,
         Self::SessionEnd,
         Self::SessionGet,
@@ -99,7 +99,8 @@ impl Verb {
         match op {
             Op::CacheGet(_) => Self::CacheGet,
             Op::CacheInvalidate { .. } => Self::CacheInvalidate,
-            Op::CachePass { .. } => Self::CachePass,
+            Op::CachePass(_) => Self::CachePass,
+            Op::CachePurge { .. } => Self::CachePurge,
             Op::CachePut(_) => Self::CachePut,
             Op::LimitReturn(_) => Self::LimitReturn,
             Op::LimitTake(_) => Self::LimitTake,
@@ -118,10 +119,10 @@ impl Verb {
             Self::CacheGet => "CACHE.GET",
             Self::CacheInvalidate => "CACHE.INVALIDATE",
             Self::CachePass => "CACHE.PASS",
+            Self::CachePurge => "CACHE.PURGE",
             Self::CachePut => "CACHE.PUT",
             Self::LimitReturn => "LIMIT.RETURN",
             Self::LimitTake => "LIMIT.TAKE",
-            Self::Own => "own",
             Self::SessionCreate => "SESSION.CREATE",
             Self::SessionEnd => "SESSION.END",
             Self::SessionGet => "SESSION.GET",

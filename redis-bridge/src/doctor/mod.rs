@@ -1,7 +1,9 @@
 //! `redis-bridge doctor`: is this Redis fit for production? It looks at every server of both roles and
-//! says what is wrong, why it matters, and what mends it. It changes nothing.
+//! says what is wrong, why it matters, and what mends it. It changes nothing, unless it is asked to end all
+//! sessions ([`after_restore`]).
 
 pub mod acl;
+pub mod after_restore;
 pub mod checks;
 pub mod finding;
 pub mod group;

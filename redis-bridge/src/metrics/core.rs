@@ -75,6 +75,7 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, core: &Counters) -> fmt::Result
         ("CACHE.GET", ops.cache_get),
         ("CACHE.INVALIDATE", ops.cache_invalidate),
         ("CACHE.PASS", ops.cache_pass),
+        ("CACHE.PURGE", ops.cache_purge),
         ("CACHE.PUT", ops.cache_put),
         ("LIMIT.RETURN", ops.limit_return),
         ("LIMIT.TAKE", ops.limit_take),

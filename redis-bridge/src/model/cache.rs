@@ -4,11 +4,15 @@ use super::lease::{self, Lease};
 use super::{Call, Stop, int, integer};
 use crate::core::Value;
 
+/// How long one has a refresh for itself that nobody waits for, microseconds.
+const REFRESH_US: u64 = 15_000_000;
+
 pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (key, now) = (call.key(0)?, call.now_us);
     let (url, variant, vary, offered) = (call.arg(0)?, call.arg(1)?, call.arg(2)?, call.arg(3)?);
     let (meta, object) = fields(variant);
-    let (lease_ms, turn_us) = (call.number(4)?, call.number(5)? * 1000);
+    let (lease_ms, mut turn_us) = (call.number(4)?, call.number(5)? * 1000);
+    let want = call.arg(6)?;
     let mut stored = call.store.hash(key).unwrap_or_default();
     let there = stored.contains_key(&b"u"[..]);
     match stored.get(&b"u"[..]) {
@@ -24,16 +28,16 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
         let list = Value::bulk(list.as_slice());
         return Ok(Value::Array(vec![Value::simple("vary"), list]));
     }
-    let times = stored.get(&meta).map(|times| pair(times));
+    let times = stored.get(&meta).map(|times| Times::parse(times));
+    let mut stale = None;
     match (list, times, stored.get(&object)) {
         (_, None, None) => {}
-        (Some(_), Some(Some((born, expires))), Some(record)) if now < expires => {
-            return Ok(Value::Array(vec![
-                Value::simple("hit"),
-                int(born),
-                call.now(),
-                Value::bulk(record.as_slice()),
-            ]));
+        (Some(_), Some(Some(times)), Some(record)) if now < times.expires => {
+            let found = vec![int(times.born), call.now(), Value::bulk(record.as_slice())];
+            if now < times.fresh && want != b"refresh" {
+                return Ok(Value::Array([vec![Value::simple("hit")], found].concat()));
+            }
+            stale = Some(found);
         }
         _ => {
             call.store.hdel(key, &meta)?;
@@ -41,6 +45,11 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
         }
     }
 
+    if want == b"read" {
+        turn_us = 0;
+    } else if stale.is_some() && turn_us == 0 {
+        turn_us = REFRESH_US;
+    }
     let mark = stored.get(&lease::mark_of(variant)).and_then(|m| pair(m));
     let mark = mark.filter(|(until, _)| now < *until);
     let held = stored
@@ -57,7 +66,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
     if turn_us > 0 && !taken && mark.is_none_or(|(_, renew)| now >= renew) {
         word = "fill";
         lease.turn = now + turn_us;
-    } else if turn_us > 0 && taken && mark.is_none() {
+    } else if turn_us > 0 && taken && mark.is_none() && (stale.is_none() || want == b"wait") {
         if !std::mem::replace(&mut lease.waited, true) {
             call.store.hset(key, &lease::of(variant), lease.text())?;
         }
@@ -66,13 +75,22 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
         return Ok(answer("held", call, &[Value::bulk(lease.id), left]));
     } else if !fresh && (lease.ends - now) * 2 > lease_ms * 1000 {
         repair(call, key, lease_ms);
-        return Ok(answer("miss", call, &[Value::bulk(lease.id)]));
+        return Ok(found(word, stale, lease.id, call));
     }
     lease.ends = lease.ends.max(now + lease_ms * 1000);
     call.store.hset(key, b"u", url.to_vec())?;
     call.store.hset(key, &lease::of(variant), lease.text())?;
     call.store.extend(key, lease_ms);
-    Ok(answer(word, call, &[Value::bulk(lease.id)]))
+    Ok(found(word, stale, lease.id, call))
+}
+
+/// What is said of a lease, with what is stored and not fresh.
+fn found(word: &str, stale: Option<Vec<Value>>, lease: Vec<u8>, call: &Call<'_>) -> Value {
+    let Some(found) = stale else {
+        return answer(word, call, &[Value::bulk(lease)]);
+    };
+    let rest = vec![Value::bulk(lease), int((word == "fill").into())];
+    Value::Array([vec![Value::simple("stale")], found, rest].concat())
 }
 
 fn answer(word: &str, call: &Call<'_>, rest: &[Value]) -> Value {
@@ -117,8 +135,9 @@ pub(super) fn pass(call: &mut Call<'_>) -> Result<Value, Stop> {
 pub(super) fn put(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (key, now) = (call.key(0)?, call.now_us);
     let (url, field, vary) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
-    let (offered, age, ttl_ms) = (call.arg(3)?, call.number(4)?, call.number(5)?);
-    let (bound, purged, asked) = (call.number(6)?, call.number(7)?, call.arg(9)?);
+    let (offered, age) = (call.arg(3)?, call.number(4)?);
+    let (fresh_ms, ttl_ms) = (call.number(5)?, call.number(6)?);
+    let (bound, purged, asked) = (call.number(7)?, call.number(8)?, call.arg(10)?);
     let refused = Ok(Value::simple("refused"));
     let stored = call.store.hash(key)?;
     let lease = stored.get(&lease::of(asked)).and_then(|l| Lease::parse(l));
@@ -150,9 +169,9 @@ pub(super) fn put(call: &mut Call<'_>) -> Result<Value, Stop> {
         let mut live = Vec::new();
         for other in variants {
             let (meta, object) = fields(&other);
-            let times = stored.get(&meta).and_then(|times| pair(times));
-            match times.filter(|(_, expires)| now < *expires) {
-                Some((_, expires)) => live.push((expires, other)),
+            let times = stored.get(&meta).and_then(|times| Times::parse(times));
+            match times.filter(|times| now < times.expires) {
+                Some(times) => live.push((times.expires, other)),
                 None => {
                     call.store.hdel(key, &meta)?;
                     call.store.hdel(key, &object)?;
@@ -170,10 +189,11 @@ pub(super) fn put(call: &mut Call<'_>) -> Result<Value, Stop> {
 
     let (meta, object) = fields(field);
     let born = now.saturating_sub(age * 1000);
-    let times = format!("{born} {}", now + ttl_ms * 1000);
+    let (fresh, expires) = (now + fresh_ms * 1000, now + ttl_ms * 1000);
+    let times = format!("{born} {fresh} {expires}");
     call.store.hset(key, b"v", vary.to_vec())?;
     call.store.hset(key, &meta, times.into_bytes())?;
-    call.store.hset(key, &object, call.arg(8)?.to_vec())?;
+    call.store.hset(key, &object, call.arg(9)?.to_vec())?;
     call.store.hdel(key, &lease::mark_of(asked))?;
     call.store.extend(key, ttl_ms);
     Ok(Value::simple("stored"))
@@ -192,7 +212,26 @@ fn fields(field: &[u8]) -> (Vec<u8>, Vec<u8>) {
     ([b"m:", field].concat(), [b"o:", field].concat())
 }
 
-/// "born_us expires_us".
+/// "born_us fresh_until_us expires_us".
+struct Times {
+    born: u64,
+    fresh: u64,
+    expires: u64,
+}
+
+impl Times {
+    fn parse(stored: &[u8]) -> Option<Self> {
+        let mut parts = stored.split(|b| *b == b' ');
+        let times = Self {
+            born: integer(parts.next()?)?,
+            fresh: integer(parts.next()?)?,
+            expires: integer(parts.next()?)?,
+        };
+        parts.next().is_none().then_some(times)
+    }
+}
+
+/// "until_us renew_us".
 pub(super) fn pair(meta: &[u8]) -> Option<(u64, u64)> {
     let space = meta.iter().position(|b| *b == b' ')?;
     let (born, expires) = meta.split_at_checked(space)?;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::wire::frame::Hello;
-use tidegate::wire::op::{CacheGet, CachePut, Take, TakeOptions};
+use tidegate::wire::op::{CacheGet, CachePut, Take, TakeOptions, Want};
 use tidegate::wire::{Op, PROTOCOL, ToBridge, resp};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -532,6 +532,7 @@ pub(crate) fn cache_get<'a>(url: &'a [u8], lease: &'a [u8; 16]) -> Op<'a> {
         lease,
         lease_ms: 10_000,
         wait_ms: 0,
+        want: Want::Fill,
     })
 }
 
@@ -548,6 +549,7 @@ pub(crate) fn cache_put<'a>(
         lease,
         asked: b"field-of-16-byte",
         age_ms: 0,
+        fresh_ms: 50_000,
         ttl_ms: 60_000,
         record,
         tags,

@@ -121,8 +121,13 @@ fn the_cache_agrees() {
         })
     };
     let turn = || select(vec![0_u64, 500, 1500]).prop_map(text);
-    let get = (url(), field(), vary(), leases(), ms(), turn())
-        .prop_map(move |(u, f, v, l, ms, turn)| call(Script::CacheGet, vec![u, f, v, l, ms, turn]));
+    let want = select(vec!["fill", "fill", "fill", "wait", "read", "refresh"]);
+    let want = want.prop_map(|word| word.as_bytes().to_vec());
+    let get = (url(), field(), vary(), leases(), (ms(), turn(), want)).prop_map(
+        move |(u, f, v, l, (ms, turn, want))| {
+            call(Script::CacheGet, vec![u, f, v, l, ms, turn, want])
+        },
+    );
     let lasting = || select(vec![0_u64, 1, 1000, 120_000]).prop_map(text);
     let pass = (url(), field(), leases(), lasting()).prop_map(move |(u, f, l, ms)| {
         call(Script::CachePass, vec![u, f, l, ms, b"channel".to_vec()])
@@ -131,20 +136,22 @@ fn the_cache_agrees() {
         4 => Just(0_u64),
         1 => (0..10_000_000_u64).prop_map(|us| crate::both::T0 + us),
     ];
+    let fresh = select(vec![0_u64, 400, 10_000, 50_000]).prop_map(text);
     let put = (
         url(),
         field(),
         vary(),
         leases(),
-        (ms(), ms(), purged, field()),
+        (ms(), fresh, ms(), purged, field()),
     )
-        .prop_map(move |(u, f, v, l, (age, ttl, purged, asked))| {
+        .prop_map(move |(u, f, v, l, (age, fresh, ttl, purged, asked))| {
             let args = vec![
                 u,
                 f,
                 v,
                 l,
                 age,
+                fresh,
                 ttl,
                 text(2),
                 text(purged),

@@ -6,7 +6,16 @@ fn sample() -> Record<'static> {
         url: b"http://a/b?c",
         policy: "api",
         vary: vec![("accept", Some(b"x")), ("foo", None)],
+        extras: vec![Some(b"u"), None],
         lifetime_ms: 60_000,
+        usage: Usage {
+            stale_while_ms: 5,
+            stale_error_ms: 6,
+            fill_ms: 7,
+            validate: true,
+            strict: false,
+            direct: true,
+        },
         status: 200,
         headers: vec![("etag", b"\"1\""), ("x", b"\xff"), ("x", b"")],
         body: b"hello",
@@ -14,8 +23,26 @@ fn sample() -> Record<'static> {
 }
 
 #[test]
-fn layout_of_version_1_is_frozen() {
+fn layout_of_version_2_is_frozen() {
     let expected = [
+        &b"\x02"[..],
+        b"\0\x0chttp://a/b?c",
+        b"\0\x03api",
+        b"\x02\0\x06accept\x01\0\0\0\x01x\0\x03foo\0",
+        b"\x02\x01\0\0\0\x01u\0",
+        b"\0\0\0\0\0\0\xea\x60",
+        b"\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x06\0\0\0\x07\x05",
+        b"\0\xc8",
+        b"\0\x03\0\x04etag\0\0\0\x03\"1\"\0\x01x\0\0\0\x01\xff\0\x01x\0\0\0\0",
+        b"\0\0\0\x05hello",
+    ]
+    .concat();
+    assert_eq!(sample().encode(), Ok(sealed(&expected)));
+}
+
+#[test]
+fn version_1_is_still_read() {
+    let old = [
         &b"\x01"[..],
         b"\0\x0chttp://a/b?c",
         b"\0\x03api",
@@ -26,8 +53,12 @@ fn layout_of_version_1_is_frozen() {
         b"\0\0\0\x05hello",
     ]
     .concat();
-    let sum = crc32(&expected).to_be_bytes();
-    assert_eq!(sample().encode(), Ok([expected, sum.to_vec()].concat()));
+    let read = Record {
+        extras: Vec::new(),
+        usage: Usage::default(),
+        ..sample()
+    };
+    assert_eq!(Record::decode(&sealed(&old)), Ok(read));
 }
 
 #[test]
@@ -52,10 +83,14 @@ fn truncated_or_extended_bytes_are_an_error() {
 
 #[test]
 fn other_versions_are_named() {
-    for version in [0, 2, 255] {
-        let mut bytes = sample().encode().expect("valid");
-        bytes[0] = version;
-        assert_eq!(Record::decode(&bytes), Err(RecordError::Version(version)));
+    for version in [0, 3, 255] {
+        let bytes = sample().encode().expect("valid");
+        let mut content = bytes[..bytes.len() - 4].to_vec();
+        content[0] = version;
+        let other = Record::decode(&sealed(&content)).map(|_| ());
+        assert_eq!(other, Err(RecordError::Version(version)));
+        let damaged = [&[version], &bytes[1..]].concat();
+        assert_eq!(Record::decode(&damaged), Err(RecordError::Checksum));
     }
     assert_eq!(Record::decode(b""), Err(RecordError::Length));
 }
@@ -112,6 +147,10 @@ fn a_right_checksum_does_not_excuse_content() {
         Err(RecordError::Field("vary"))
     );
     assert_eq!(
+        replaced(b"\x07\x05\0\xc8", b"\x07\x0d\0\xc8"),
+        Err(RecordError::Field("flags"))
+    );
+    assert_eq!(
         replaced(b"\0\0\0\x05hello", b"\xff\xff\xff\xffhello"),
         Err(RecordError::Length)
     );
@@ -143,6 +182,10 @@ fn what_a_message_cannot_carry_is_not_written() {
         with(|r| r.vary = vec![("a", None); 17]),
         Err(RecordError::Field("vary"))
     );
+    assert_eq!(
+        with(|r| r.extras = vec![None; MAX_EXTRAS + 1]),
+        Err(RecordError::Field("key"))
+    );
     assert_eq!(with(|_| ()), Ok(()));
 }
 
@@ -152,7 +195,10 @@ proptest! {
         url in prop::collection::vec(any::<u8>(), 1..64),
         policy in "[a-z-]{0,16}",
         vary in prop::collection::vec(("[a-z-]{1,8}", any::<Option<Vec<u8>>>()), 0..4),
+        extras in prop::collection::vec(any::<Option<Vec<u8>>>(), 0..4),
         lifetime_ms in any::<u64>(),
+        (stale_while_ms, stale_error_ms, fill_ms) in any::<(u64, u64, u32)>(),
+        (validate, strict, direct) in any::<(bool, bool, bool)>(),
         status in 200_u16..=599,
         headers in prop::collection::vec(("[a-z0-9-]{1,8}", "[^\r\n\0]{0,16}"), 0..8),
         body in prop::collection::vec(any::<u8>(), 0..256),
@@ -162,7 +208,9 @@ proptest! {
             url: &url,
             policy: &policy,
             vary: vary.iter().map(|(n, v)| (n.as_str(), v.as_deref())).collect(),
+            extras: extras.iter().map(Option::as_deref).collect(),
             lifetime_ms,
+            usage: Usage { stale_while_ms, stale_error_ms, fill_ms, validate, strict, direct },
             status,
             headers: headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect(),
             body: &body,

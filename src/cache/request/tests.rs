@@ -108,7 +108,7 @@ fn override_fields_are_stripped_in_every_spelling() {
     ] {
         headers.append(kept, "1");
     }
-    assert!(strip_overrides(&mut headers));
+    assert!(strip_overrides(&mut headers, &policy::Cache::default()));
     let names: Vec<_> = headers.iter().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(
         names,
@@ -120,7 +120,7 @@ fn override_fields_are_stripped_in_every_spelling() {
             "x"
         ]
     );
-    assert!(!strip_overrides(&mut headers));
+    assert!(!strip_overrides(&mut headers, &policy::Cache::default()));
 }
 
 #[test]

@@ -1,19 +1,39 @@
 use super::*;
 
+fn forwarded(why: Forward, result: Result<(), NotStored>) -> Status {
+    Status::Forwarded(Forwarded::new(why).storing(result))
+}
+
 #[test]
 fn rfc9211_2_members() {
     let cases = [
         (Status::Hit { ttl_s: 59 }, "tidegate; hit; ttl=59"),
-        (Status::Miss(Ok(())), "tidegate; fwd=miss; stored"),
         (
-            Status::Miss(Err(NotStored::SetCookie)),
+            forwarded(Forward::Miss, Ok(())),
+            "tidegate; fwd=miss; stored",
+        ),
+        (
+            forwarded(Forward::Miss, Err(NotStored::SetCookie)),
             "tidegate; fwd=miss; detail=set-cookie",
         ),
-        (Status::Stale(Ok(())), "tidegate; fwd=stale; stored"),
         (
-            Status::Stale(Err(NotStored::Private)),
+            forwarded(Forward::Stale, Ok(())),
+            "tidegate; fwd=stale; stored",
+        ),
+        (
+            forwarded(Forward::Stale, Err(NotStored::Private)),
             "tidegate; fwd=stale; detail=private",
         ),
+        (
+            Status::Forwarded(Forwarded {
+                status: Some(304),
+                ttl_s: Some(-3),
+                stored: true,
+                ..Forwarded::new(Forward::Request)
+            }),
+            "tidegate; fwd=request; fwd-status=304; ttl=-3; stored",
+        ),
+        (Status::Hit { ttl_s: -12 }, "tidegate; hit; ttl=-12"),
         (
             Status::Bypass(Bypass::Body),
             "tidegate; fwd=bypass; detail=request-body",

@@ -1,7 +1,15 @@
 use super::*;
 use crate::cache::key::Url;
 use crate::cache::vary::VaryError;
+use crate::policy::Credential;
 use proptest::prelude::*;
+
+/// Age and freshness left.
+fn left(storing: &Storing, elapsed_ms: u64) -> Result<(u64, u64), NotStored> {
+    storing
+        .times(elapsed_ms)
+        .map(|times| (times.age_ms, times.fresh_ms))
+}
 
 /// One exchange, changed by each test where it matters.
 struct Case {
@@ -39,9 +47,7 @@ fn case(cache_control: &str) -> Case {
             ttl_max_ms: 3_600_000,
             max_body: 1024,
             tags_header: Some("surrogate-key".to_owned()),
-            shared: false,
-            store_set_cookie: false,
-            collapse_ms: 0,
+            ..policy::Cache::default()
         },
     }
 }
@@ -85,6 +91,7 @@ impl Case {
             policy: "api",
             headers: &Headers::from_pairs(self.request.iter().cloned()),
             session: self.session,
+            extras: &[],
             credential: self.credential.as_ref(),
         };
         let response = ResponseMeta {
@@ -113,9 +120,9 @@ fn rfc9111_3_a_fresh_get_is_stored_with_all_its_put_needs() {
     assert_eq!(storing.url, b"http://a/b");
     assert_eq!(storing.vary.to_wire(), "accept");
     assert_eq!((storing.age_ms, storing.lifetime_ms), (10_250, 60_000));
-    assert_eq!(storing.times(0), Ok((10_250, 49_750)));
-    assert_eq!(storing.times(49_749), Ok((59_999, 1)));
-    assert_eq!(storing.times(49_750), Err(NotStored::Stale));
+    assert_eq!(left(&storing, 0), Ok((10_250, 49_750)));
+    assert_eq!(left(&storing, 49_749), Ok((59_999, 1)));
+    assert_eq!(left(&storing, 49_750), Err(NotStored::Stale));
     assert_eq!(storing.tags, [b"p7".to_vec(), b"all".to_vec()]);
     assert_eq!(storing.content_length, Some(5));
     let bytes = storing.encode(b"hello").expect("record");
@@ -190,18 +197,19 @@ fn rfc9110_15_1_the_policys_ttl_is_for_heuristically_cacheable_statuses() {
 #[test]
 fn ttl_max_caps_what_is_left() {
     assert_eq!(
-        case("max-age=99999999").decide().and_then(|s| s.times(0)),
+        case("max-age=99999999").decide().and_then(|s| left(&s, 0)),
         Ok((0, 3_600_000))
     );
     let aged = case("max-age=99999999")
         .response("age", "86400")
         .decide()
         .expect("stored");
-    assert_eq!(aged.times(0), Ok((86_400_000, 3_600_000)));
+    assert_eq!(left(&aged, 0), Ok((86_400_000, 3_600_000)));
     let old = case("max-age=60").response("age", "60");
     assert_eq!(old.refused(), Some(NotStored::Stale));
     let endless = case("max-age=2147483648").policy(|c| c.ttl_max_ms = u64::MAX);
-    assert!(endless.decide().expect("stored").times(0).expect("fresh").1 <= MAX_TTL_MS);
+    let times = endless.decide().and_then(|s| s.times(0)).expect("fresh");
+    assert!(times.ttl_ms <= MAX_TTL_MS);
 }
 
 #[test]
@@ -455,13 +463,15 @@ fn max_body_is_checked_before_and_after() {
 }
 
 #[test]
-fn rfc9111_3_3_parts_are_not_stored() {
-    assert_eq!(
+fn rfc9110_14_4_content_range_means_nothing_in_a_200() {
+    let with = |status| {
         case("max-age=60")
             .response("content-range", "bytes 0-4/9")
-            .refused(),
-        Some(NotStored::Range)
-    );
+            .status(status)
+            .refused()
+    };
+    assert_eq!(with(200), None);
+    assert_eq!(with(206), Some(NotStored::Status), "a part");
     assert_eq!(
         case("max-age=60").request("range", "bytes=0-4").refused(),
         None,
@@ -584,14 +594,14 @@ proptest! {
         let base = case("");
         let url = Url::parse(b"http://a/b").expect("valid");
         let request = RequestMeta {
-            method: b"GET", url: &url, policy: "p", headers: &Headers::new(), session: false, credential: None,
+            method: b"GET", url: &url, policy: "p", headers: &Headers::new(), session: false, extras: &[], credential: None,
         };
         let response = ResponseMeta { status, headers: &headers, end_of_stream: false, self_framed: true };
         if let Ok(storing) = storable(&request, &response, &base.timing, &base.cache) {
-            let (age, ttl) = storing.times(0).expect("fresh on arrival");
+            let (age, ttl) = left(&storing, 0).expect("fresh on arrival");
             prop_assert!(ttl > 0 && ttl <= base.cache.ttl_max_ms && age + ttl <= max_age * 1000);
-            if let Ok((_, left)) = storing.times(elapsed) {
-                prop_assert!(left > 0 && left <= ttl - elapsed);
+            if let Ok((_, less)) = left(&storing, elapsed) {
+                prop_assert!(less > 0 && less <= ttl - elapsed);
             }
             prop_assert!(!storing.headers.contains("set-cookie"));
         }

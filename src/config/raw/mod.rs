@@ -13,7 +13,7 @@ mod route;
 mod session;
 
 pub use apply::{Apply, ApplyTo, Status};
-pub use cache::Cache;
+pub use cache::{Cache, Query};
 pub use cost::{Cost, CostFrom};
 pub use limit::{Algorithm, Lease, Limit, LimitHeaders, OnDenied, OnError};
 pub use named::Named;

@@ -1,6 +1,6 @@
 //! What a bridge is asked, and what it usually says.
 
-use crate::wire::op::{Give, Op, Take, Touch};
+use crate::wire::op::{Give, Op, Take, Touch, Want};
 use crate::wire::reply::{CacheReply, LimitReply, SessionReply, SessionWritten, TakeState, Taken};
 use crate::wire::resp;
 
@@ -14,10 +14,12 @@ pub(super) enum Asked {
         lease: [u8; 16],
         lease_ms: u64,
         wait_ms: u64,
+        want: Want,
     },
     /// A change of a session, as it went out.
     Change(Vec<u8>),
     Invalidate(Vec<Vec<u8>>),
+    Purge(Vec<u8>),
     Limits(Vec<Limit>),
     Pass {
         url: Vec<u8>,
@@ -32,6 +34,7 @@ pub(super) enum Asked {
         lease: [u8; 16],
         asked: [u8; 16],
         age_ms: u64,
+        fresh_ms: u64,
         ttl_ms: u64,
         record: Vec<u8>,
         tags: Vec<Vec<u8>>,
@@ -77,6 +80,7 @@ impl Asked {
                 lease: *get.lease,
                 lease_ms: get.lease_ms,
                 wait_ms: get.wait_ms,
+                want: get.want,
             },
             Op::CacheInvalidate { urls } => {
                 Self::Invalidate(urls.iter().map(|url| url.to_vec()).collect())
@@ -87,6 +91,7 @@ impl Asked {
                 lease: *pass.lease,
                 ttl_ms: pass.ttl_ms,
             },
+            Op::CachePurge { tag } => Self::Purge(tag.to_vec()),
             Op::CachePut(put) => Self::Put {
                 url: put.url.to_vec(),
                 field: *put.field,
@@ -94,6 +99,7 @@ impl Asked {
                 lease: *put.lease,
                 asked: *put.asked,
                 age_ms: put.age_ms,
+                fresh_ms: put.fresh_ms,
                 ttl_ms: put.ttl_ms,
                 record: put.record.to_vec(),
                 tags: put.tags.iter().map(|tag| tag.to_vec()).collect(),
@@ -156,7 +162,7 @@ impl Limit {
 pub(super) fn usual(asked: &Asked, now_us: u64) -> Vec<u8> {
     match asked {
         Asked::Get { lease, .. } => miss(Some(*lease), now_us),
-        Asked::Invalidate(_) => integer(1),
+        Asked::Invalidate(_) | Asked::Purge(_) => integer(1),
         Asked::Limits(takes) => limits(true, &vec![ok(42); takes.len()], now_us),
         Asked::Pass { .. } => encoded(|out| resp::simple(out, b"passed")),
         Asked::Put { .. } => encoded(|out| resp::simple(out, b"stored")),
@@ -195,6 +201,20 @@ pub(super) fn hit(record: &[u8], born_us: u64, now_us: u64) -> Vec<u8> {
             born_us,
             now_us,
             record,
+        }
+        .encode(now_us, out);
+    })
+}
+
+/// What is stored and no longer fresh, with the lease that tests know.
+pub(super) fn stale(record: &[u8], born_us: u64, now_us: u64, claimed: bool) -> Vec<u8> {
+    encoded(|out| {
+        CacheReply::Stale {
+            born_us,
+            now_us,
+            record,
+            lease: [9; 16],
+            claimed,
         }
         .encode(now_us, out);
     })

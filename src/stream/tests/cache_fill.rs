@@ -5,8 +5,10 @@ use super::policy::POLICY;
 use super::rig::{EPOCH_US, Rig, token};
 use super::run::{Req, get, lines, req};
 use crate::cache::Record;
+use crate::cache::record::{Usage, VERSION};
 use crate::http::Headers;
 use crate::stream::Input;
+use crate::wire::op::Want;
 use core::time::Duration;
 
 const PUBLIC: (&str, &str) = ("cache-control", "public, max-age=30");
@@ -140,10 +142,10 @@ fn head_stores_nothing_and_holds_no_lease_that_a_get_would_wait_for() {
         b"",
     );
     assert_eq!(stores, 0);
-    let Asked::Get { lease_ms, .. } = &rig.sent[0].ops[0] else {
+    let Asked::Get { want, .. } = &rig.sent[0].ops[0] else {
         panic!("{:?}", rig.sent);
     };
-    assert_eq!(*lease_ms, 1);
+    assert_eq!(*want, Want::Read);
 }
 
 #[test]
@@ -335,4 +337,24 @@ fn regression_a_record_that_is_no_answer_is_removed() {
         let _ = rig.answer();
         assert_eq!(rig.counted()["tidegate.cache.catalog.error"], 1);
     }
+}
+
+#[test]
+fn a_record_of_a_newer_filter_is_left_to_those_that_know_it() {
+    let record = Record {
+        url: b"https://shop.example/plain-cached/a",
+        policy: "plain-cached",
+        vary: Vec::new(),
+        extras: Vec::new(),
+        lifetime_ms: 60_000,
+        usage: Usage::default(),
+        status: 200,
+        headers: Vec::new(),
+        body: b"stored",
+    };
+    let bytes = crate::cache::fuzz::of_version(&record.encode().unwrap(), VERSION + 1);
+    let mut rig = Rig::new(POLICY);
+    rig.hook = Box::new(move |op| op.is_get().then(|| bridge::hit(&bytes, EPOCH_US, EPOCH_US)));
+    assert_eq!(rig.run(&get("/plain-cached/a")).status(), 0);
+    assert!(!rig.all_ops().any(|op| matches!(op, Asked::Invalidate(_))));
 }

@@ -5,6 +5,7 @@ use super::policy::POLICY;
 use super::rig::{EPOCH_US, Rig, TICK, token};
 use super::run::{Req, field, get, req, text};
 use crate::cache::Record;
+use crate::cache::record::Usage;
 use crate::stream::Property;
 
 const URL: &[u8] = b"https://shop.example/cached/a";
@@ -15,7 +16,9 @@ fn record() -> Record<'static> {
         url: URL,
         policy: "cached",
         vary: Vec::new(),
+        extras: Vec::new(),
         lifetime_ms: 60_000,
+        usage: Usage::default(),
         status: 200,
         headers: vec![
             ("content-type", b"text/plain"),

@@ -111,3 +111,21 @@ fn an_invalidation_that_fails_lets_the_answer_go_and_is_counted() {
     assert_eq!(outputs[0].1.resume, Some(Direction::Response));
     assert_eq!(silent.counted()["tidegate.cache.catalog.error"], 1);
 }
+
+#[test]
+fn rfc9875_3_an_answer_to_an_unsafe_request_invalidates_groups() {
+    let mut rig = Rig::new(POLICY);
+    let said = ("cache-group-invalidation", "\"shop\", \"all\"");
+    let purged = |rig: &Rig| {
+        let ops = rig.all_ops();
+        ops.filter(|op| matches!(op, Asked::Purge(_))).count()
+    };
+    let seen = rig.run(&req("POST", "/plain-cached/a"));
+    rig.upstream(seen.id, &[(":status", "204"), said], b"");
+    assert_eq!(purged(&rig), 2);
+    let seen = rig.run(&req("POST", "/plain-cached/a"));
+    rig.upstream(seen.id, &[(":status", "500"), said], b"");
+    let seen = rig.run(&req("GET", "/plain-cached/a"));
+    rig.upstream(seen.id, &[(":status", "200"), said], b"");
+    assert_eq!(purged(&rig), 2, "an error, and a safe method");
+}

@@ -181,7 +181,8 @@ impl Rig {
     }
 
     pub(super) fn response(&mut self, id: u32, headers: Headers, end: bool) -> Output {
-        self.feed(id, Input::ResponseHeaders { headers, end })
+        let sent = None;
+        self.feed(id, Input::ResponseHeaders { headers, sent, end })
     }
 
     pub(super) fn body(&mut self, id: u32, chunk: &[u8], end: bool) {

@@ -72,6 +72,7 @@ impl Args {
                 lease: &self.f16[1],
                 lease_ms: self.ttl,
                 wait_ms: self.age.min(MAX_HOLD_MS),
+                want: [Want::Fill, Want::Read, Want::Refresh, Want::Wait][self.bytes.len() % 4],
             }),
             Op::CacheInvalidate {
                 urls: vec![&self.url, &self.url],
@@ -82,6 +83,7 @@ impl Args {
                 lease: &self.f16[1],
                 ttl_ms: self.age.min(MAX_PASS_MS),
             }),
+            Op::CachePurge { tag: &self.url },
             Op::CachePut(CachePut {
                 url: &self.url,
                 field: &self.f16[0],
@@ -89,6 +91,7 @@ impl Args {
                 lease: &self.f16[1],
                 asked: &self.f16[0],
                 age_ms: self.age,
+                fresh_ms: self.ttl / 2,
                 ttl_ms: self.ttl,
                 record,
                 tags,
@@ -253,7 +256,7 @@ proptest! {
 
     #[test]
     fn x6_any_arguments_return_and_what_parses_is_canonical(
-        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PASS", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
+        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PASS", "CACHE.PURGE", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
         args in vec(prop_oneof![
             vec(any::<u8>(), 16), vec(any::<u8>(), 8), vec(any::<u8>(), 12), vec(any::<u8>(), 18),
             vec(any::<u8>(), 0..4), "-?[0-9]{1,3}".prop_map(String::into_bytes),
@@ -313,9 +316,19 @@ const F18: &[u8] = &[18; 18];
 /// A good operation of each verb, to be spoiled.
 fn good(verb: &str) -> Vec<&'static [u8]> {
     match verb {
-        "CACHE.GET" => vec![b"CACHE.GET", b"http://a/", F16, b"", F16, b"1", b"0"],
+        "CACHE.GET" => vec![
+            b"CACHE.GET",
+            b"http://a/",
+            F16,
+            b"",
+            F16,
+            b"1",
+            b"0",
+            b"fill",
+        ],
         "CACHE.PASS" => vec![b"CACHE.PASS", b"http://a/", F16, F16, b"0"],
         "CACHE.INVALIDATE" => vec![b"CACHE.INVALIDATE", b"http://a/"],
+        "CACHE.PURGE" => vec![b"CACHE.PURGE", b"tag"],
         "CACHE.PUT" => {
             vec![
                 b"CACHE.PUT",
@@ -324,6 +337,7 @@ fn good(verb: &str) -> Vec<&'static [u8]> {
                 b"",
                 F16,
                 F16,
+                b"0",
                 b"0",
                 b"1",
                 b"r",
@@ -431,6 +445,12 @@ fn x7_each_bad_argument_is_named() {
             Ttl,
         ),
         (
+            "CACHE.GET",
+            7,
+            &[b"", b"Fill", b"fill ", b"store"],
+            Argument("want"),
+        ),
+        (
             "CACHE.INVALIDATE",
             1,
             &[b"", b"a b", &long_url],
@@ -451,6 +471,7 @@ fn x7_each_bad_argument_is_named() {
             &[b"", b"-1", b"3600001"],
             Argument("ttl_ms"),
         ),
+        ("CACHE.PURGE", 1, &[b"", &[b't'; 257]], Argument("tag")),
         ("CACHE.PUT", 1, &[b"", &long_url], Argument("url")),
         ("CACHE.PUT", 2, &[&[0; 15]], Argument("field")),
         ("CACHE.PUT", 3, &[&long], Argument("vary")),
@@ -462,8 +483,14 @@ fn x7_each_bad_argument_is_named() {
             Argument("age_ms"),
         ),
         ("CACHE.PUT", 5, &[&[0; 17]], Argument("asked")),
-        ("CACHE.PUT", 7, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
-        ("CACHE.PUT", 9, &[b"", &[b't'; 257]], Argument("tag")),
+        (
+            "CACHE.PUT",
+            7,
+            &[b"", b"-1", b"00", over_ttl],
+            Argument("fresh_ms"),
+        ),
+        ("CACHE.PUT", 8, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
+        ("CACHE.PUT", 10, &[b"", &[b't'; 257]], Argument("tag")),
         (
             "LIMIT.TAKE",
             1,

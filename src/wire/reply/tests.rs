@@ -41,6 +41,13 @@ proptest! {
         for reply in [
             CacheReply::Hit { born_us, now_us, record: &record },
             CacheReply::Miss { lease },
+            CacheReply::Stale {
+                born_us,
+                now_us,
+                record: &record,
+                lease: lease.unwrap_or([7; 16]),
+                claimed: lease.is_some(),
+            },
             CacheReply::Vary(&record),
         ] {
             let mut bytes = Vec::new();
@@ -167,6 +174,9 @@ fn s4_near_misses_are_no_answers() {
         b"*3\r\n+miss\r\n:1\r\n$15\r\n123456789012345\r\n",
         b"*3\r\n+miss\r\n:1\r\n$0\r\n\r\n",
         b"*2\r\n+miss\r\n:1\r\n",
+        b"*6\r\n+stale\r\n:1\r\n:1\r\n$1\r\nr\r\n$-1\r\n:1\r\n",
+        b"*6\r\n+stale\r\n:1\r\n:1\r\n$1\r\nr\r\n$16\r\n1234567890123456\r\n:2\r\n",
+        b"*5\r\n+stale\r\n:1\r\n:1\r\n$1\r\nr\r\n$16\r\n1234567890123456\r\n",
         b"*2\r\n+vary\r\n$-1\r\n",
         b"*2\r\n+vary\r\n+a\r\n",
     ];

@@ -8,6 +8,8 @@ mod browser;
 mod cache;
 #[path = "e2e/cache_kit.rs"]
 mod cache_kit;
+#[path = "e2e/cache_rules.rs"]
+mod cache_rules;
 #[path = "e2e/conformance.rs"]
 mod conformance;
 #[path = "e2e/demo.rs"]
@@ -42,6 +44,8 @@ mod limits_fleet;
 mod limits_memory;
 #[path = "e2e/limits_pacing.rs"]
 mod limits_pacing;
+#[path = "e2e/origin.rs"]
+mod origin;
 #[path = "e2e/policy.rs"]
 mod policy;
 #[path = "e2e/program.rs"]
@@ -74,6 +78,8 @@ mod session_login;
 mod session_paths;
 #[path = "e2e/session_readable.rs"]
 mod session_readable;
+#[path = "e2e/session_restore.rs"]
+mod session_restore;
 #[path = "e2e/session_spoofing.rs"]
 mod session_spoofing;
 #[path = "e2e/session_token.rs"]
@@ -84,6 +90,10 @@ mod sessions;
 mod sessions_down;
 #[path = "e2e/stack.rs"]
 mod stack;
+#[path = "e2e/stampede.rs"]
+mod stampede;
+#[path = "e2e/stampede_faults.rs"]
+mod stampede_faults;
 #[path = "e2e/swaps.rs"]
 mod swaps;
 #[path = "e2e/ttl.rs"]

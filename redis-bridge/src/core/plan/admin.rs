@@ -17,7 +17,7 @@ pub(super) fn begin(op: &AdminOp, cx: &mut Context<'_>) -> Result<Begun, Failure
         AdminOp::OverrideRemove(at) => Ok(limit::Own::remove(at, cx)),
         AdminOp::OverrideSet(at, own) => limit::Own::set(at, *own, cx),
         AdminOp::ListSessions { realm, uid } => session::List::begin(realm, uid, cx),
-        AdminOp::PurgeTag { tag } => purge::Tag::begin(tag, cx),
+        AdminOp::PurgeTag { tag } => purge::Tag::begin(tag, cx, purge::Answer::Admin),
         AdminOp::PurgeUrl { url } => purge::Urls::begin_admin(url, cx),
         AdminOp::Repeat(what) => session::Revoke::repeat(what, cx),
         AdminOp::RevokeSession { handle } => session::Revoke::session(handle, cx),

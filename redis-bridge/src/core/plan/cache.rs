@@ -70,6 +70,7 @@ impl Get {
                 hex(op.lease),
                 number(op.lease_ms),
                 number(op.wait_ms * TURN.0 / TURN.1),
+                op.want.name().as_bytes().to_vec(),
             ],
         };
         let plan = Self {
@@ -157,6 +158,30 @@ impl Get {
                     },
                 };
                 reply.encode(now_us, &mut out);
+            }
+            [
+                Value::Simple(word),
+                born,
+                now,
+                Value::Bulk(record),
+                lease,
+                claimed,
+            ] if word == b"stale" => {
+                let lease = unhex(lease.as_bytes()?)?;
+                let claimed = claimed.as_u64()? == 1;
+                let (born_us, now_us) = (born.as_u64()?, now.as_u64()?);
+                let stale = CacheReply::Stale {
+                    born_us,
+                    now_us,
+                    record,
+                    lease,
+                    claimed,
+                };
+                stale.encode(now_us, &mut out);
+                if claimed {
+                    self.lease = Some(lease);
+                    return Some(Next::Turn(Outcome::Value(out)));
+                }
             }
             [Value::Simple(word), now, lease] if word == b"fill" => {
                 let lease = unhex(lease.as_bytes()?)?;
@@ -255,6 +280,7 @@ impl Put {
                 op.vary.to_vec(),
                 hex(op.lease),
                 number(op.age_ms),
+                number(op.fresh_ms),
                 number(op.ttl_ms),
                 number(MAX_VARIANTS),
             ],

@@ -108,6 +108,7 @@ pub(super) fn begin(op: &Op<'_>, cx: &mut Context<'_>) -> Result<Begun, Failure>
         Op::CacheGet(op) => Ok(cache::Get::begin(op, cx)),
         Op::CacheInvalidate { urls } => Ok(purge::Urls::begin(urls, cx, purge::Answer::Value)),
         Op::CachePass(op) => Ok(cache::Pass::begin(op, cx)),
+        Op::CachePurge { tag } => purge::Tag::begin(tag, cx, purge::Answer::Value),
         Op::CachePut(op) => Ok(cache::Put::begin(op, cx)),
         Op::LimitReturn(op) => limit::GiveBack::begin(op, cx),
         Op::LimitTake(takes) => limit::Takes::begin(takes, cx, limit::Answer::Value),

@@ -9,7 +9,7 @@ use crate::core::types::{Command, Role};
 use crate::core::value::Value;
 use crate::script::Script;
 use tidegate::wire::OpError;
-use tidegate::wire::op::MAX_URL;
+use tidegate::wire::op::{MAX_TAG, MAX_URL};
 use tidegate::wire::resp;
 
 /// Members of a tag taken in one step.
@@ -22,6 +22,19 @@ const PURGED_MS: u64 = 600_000;
 pub(super) enum Answer {
     Admin,
     Value,
+}
+
+impl Answer {
+    fn count(self, n: u64) -> Outcome {
+        match self {
+            Self::Admin => Outcome::Admin(AdminReply::Count(n)),
+            Self::Value => {
+                let mut out = Vec::new();
+                resp::integer(&mut out, i64::try_from(n).unwrap_or(i64::MAX));
+                Outcome::Value(out)
+            }
+        }
+    }
 }
 
 /// Removes what is stored for some URLs.
@@ -47,14 +60,7 @@ impl Urls {
 
 impl Plan for Urls {
     fn next(&mut self, answers: Vec<Reply>, _cx: &mut Context<'_>) -> Next {
-        Next::from(removed(answers).map(|n| match self.answer {
-            Answer::Admin => Outcome::Admin(AdminReply::Count(n)),
-            Answer::Value => {
-                let mut out = Vec::new();
-                resp::integer(&mut out, i64::try_from(n).unwrap_or(i64::MAX));
-                Outcome::Value(out)
-            }
-        }))
+        Next::from(removed(answers).map(|n| self.answer.count(n)))
     }
 }
 
@@ -64,6 +70,7 @@ pub(super) struct Tag {
     tag: Vec<u8>,
     step: Step,
     removed: u64,
+    answer: Answer,
 }
 
 enum Step {
@@ -74,8 +81,8 @@ enum Step {
 }
 
 impl Tag {
-    pub(super) fn begin(tag: &[u8], cx: &Context<'_>) -> Result<Begun, Failure> {
-        if tag.is_empty() || tag.len() > 256 {
+    pub(super) fn begin(tag: &[u8], cx: &Context<'_>, answer: Answer) -> Result<Begun, Failure> {
+        if tag.is_empty() || tag.len() > MAX_TAG {
             return Err(Failure::Op(OpError::Argument("tag")));
         }
         let round = take(cx.keys, tag, true, Vec::new());
@@ -83,6 +90,7 @@ impl Tag {
             tag: tag.to_vec(),
             step: Step::Take,
             removed: 0,
+            answer,
         };
         Ok((Box::new(plan), round))
     }
@@ -95,7 +103,7 @@ impl Tag {
             .collect();
         let members = members.ok_or(Failure::Shape)?;
         if members.is_empty() {
-            return Ok(Next::Done(Outcome::Admin(AdminReply::Count(self.removed))));
+            return Ok(Next::Done(self.answer.count(self.removed)));
         }
         let (pairs, rest) = members.as_chunks::<2>();
         if !rest.is_empty() {

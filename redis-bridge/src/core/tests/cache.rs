@@ -2,6 +2,7 @@ use super::rig::*;
 use crate::core::{AdminOp, AdminReply, Transmit, Value};
 use std::time::Duration;
 use tidegate::wire::Op;
+use tidegate::wire::op::{CacheGet, Want};
 
 fn word(value: &Value) -> &[u8] {
     match value {
@@ -36,8 +37,46 @@ fn missed_filled_hit_expired() {
         Value::bulk("record"),
     ]);
     assert_eq!(rig.post(&[cache_get(URL)]), [hit]);
+    rig.now += Duration::from_secs(50);
+    let now = rig.redis_us().cast_signed();
+    let stale = |claimed| {
+        Value::Array(vec![
+            Value::simple("stale"),
+            Value::Integer(now - 50_000_000),
+            Value::Integer(now),
+            Value::bulk("record"),
+            Value::bulk(LEASE),
+            Value::Integer(claimed),
+        ])
+    };
+    assert_eq!(rig.post(&[cache_get(URL)]), [stale(1)]);
+    assert_eq!(rig.post(&[cache_get(URL)]), [stale(0)], "one refreshes it");
+    assert_eq!(store(&mut rig, &[]), b"stored");
+    assert_eq!(look(&mut rig), b"hit");
     rig.now += Duration::from_secs(60);
     assert_eq!(look(&mut rig), b"miss");
+}
+
+#[test]
+fn what_a_look_up_is_for_decides_about_its_lease() {
+    let mut rig = Rig::new();
+    let wanting = |want| {
+        let Op::CacheGet(get) = cache_get(URL) else {
+            panic!("not a get");
+        };
+        Op::CacheGet(CacheGet { want, ..get })
+    };
+    let nothing = rig.post(&[wanting(Want::Read)]);
+    assert_eq!(nothing[0].as_array().unwrap()[2], Value::Null);
+    assert_eq!(store(&mut rig, &[]), b"refused", "a reader got no lease");
+    look(&mut rig);
+    store(&mut rig, &[]);
+    assert_eq!(word(&rig.post(&[wanting(Want::Read)])[0]), b"hit");
+    assert_eq!(word(&rig.post(&[wanting(Want::Refresh)])[0]), b"stale");
+    assert_eq!(store(&mut rig, &[]), b"stored", "a refresh may store");
+    rig.now += Duration::from_secs(55);
+    assert_eq!(word(&rig.post(&[wanting(Want::Read)])[0]), b"stale");
+    assert_eq!(store(&mut rig, &[]), b"stored", "a reader may freshen");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::rig::*;
 use crate::core::{ConnId, RequestId, Value};
 use std::time::Duration;
-use tidegate::wire::op::{CacheGet, CachePass};
+use tidegate::wire::op::{CacheGet, CachePass, Want};
 use tidegate::wire::{FromBridge, Op};
 
 const MS: Duration = Duration::from_millis(1);
@@ -16,6 +16,7 @@ fn look(lease: &[u8; 16], wait_ms: u64) -> Op<'_> {
         lease,
         lease_ms: 60_000,
         wait_ms,
+        want: Want::Fill,
     })
 }
 

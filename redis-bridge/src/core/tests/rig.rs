@@ -7,7 +7,7 @@ use crate::model::ModelRedis;
 use crate::vault::{Form, Vault};
 use std::time::Duration;
 use tidegate::wire::frame::{self, Hello};
-use tidegate::wire::op::{CacheGet, CachePut, SessionGet, Take, TakeOptions, Touch};
+use tidegate::wire::op::{CacheGet, CachePut, SessionGet, Take, TakeOptions, Touch, Want};
 use tidegate::wire::resp::{self, Value as Wire};
 use tidegate::wire::{FromBridge, Op, PROTOCOL, ToBridge};
 
@@ -215,6 +215,7 @@ pub(super) fn cache_get(url: &[u8]) -> Op<'_> {
         lease: &LEASE,
         lease_ms: 10_000,
         wait_ms: 0,
+        want: Want::Fill,
     })
 }
 
@@ -226,6 +227,7 @@ pub(super) fn cache_put<'a>(url: &'a [u8], record: &'a [u8], tags: &[&'a [u8]]) 
         lease: &LEASE,
         asked: &[1; 16],
         age_ms: 0,
+        fresh_ms: 50_000,
         ttl_ms: 60_000,
         record,
         tags: tags.to_vec(),

@@ -66,6 +66,7 @@ impl World {
             self.requests[no].headers = headers.clone();
             let input = Input::ResponseHeaders {
                 headers,
+                sent: None,
                 end: false,
             };
             self.noted.clear();
@@ -135,6 +136,7 @@ impl World {
         headers.extend(reply.headers.clone());
         let input = Input::ResponseHeaders {
             headers: tidegate::http::Headers::from_lower(headers),
+            sent: None,
             end: reply.body.is_empty(),
         };
         let vm = self.requests[no].vm;

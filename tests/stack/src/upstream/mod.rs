@@ -9,6 +9,7 @@
 //! | `/session/…` | what an upstream may say about sessions, good and bad (`session.rs`) |
 //! | `/me`, `/echo`, `/admin/…`, anything else | the request as JSON |
 //! | `/slow?ms=` | after that long |
+//! | `/fill/…` | what takes its time (`fill.rs`) |
 //! | `/size?n=` | a body of n bytes |
 //! | `/status/{code}` | that status |
 //! | `/headers?name=value&…` | those response fields |
@@ -20,6 +21,7 @@
 
 mod answer;
 mod connection;
+mod fill;
 pub(crate) mod request;
 mod routes;
 mod session;

@@ -3,7 +3,7 @@
 use super::answer::{Answer, Then};
 use super::request::Request;
 use super::state::State;
-use super::{session, site};
+use super::{fill, session, site};
 use serde_json::json;
 
 /// Answers a request whose body has been read.
@@ -14,6 +14,9 @@ pub(super) fn answer(request: &Request, body: &[u8], state: &State) -> Answer {
     }
     state.count(path);
     if let Some(answer) = site::answer(request, body).or_else(|| session::answer(request)) {
+        return answer;
+    }
+    if let Some(answer) = fill::answer(request, state) {
         return answer;
     }
     let under = |prefix: &str| path.strip_prefix(prefix);

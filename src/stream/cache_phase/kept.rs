@@ -1,0 +1,70 @@
+//! A stored answer that is kept in memory while the origin is asked: it is validated, or stands in for a
+//! failure.
+
+use crate::cache::Record;
+use crate::cache::reuse::Age;
+use core::cell::Cell;
+use core::time::Duration;
+use std::rc::Rc;
+
+/// Bytes that are kept in one VM at once, at most. Beyond, the origin is asked as if nothing were stored.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Counts what is kept in a VM.
+#[derive(Debug, Default)]
+pub struct KeptBytes(Rc<Cell<usize>>);
+
+/// One record.
+#[derive(Debug)]
+pub(in crate::stream) struct Kept {
+    bytes: Vec<u8>,
+    born_us: u64,
+    now_us: u64,
+    /// When `now_us` was, by the worker's clock.
+    since: Duration,
+    total: Rc<Cell<usize>>,
+}
+
+impl KeptBytes {
+    /// Keeps a record that was found at `now_us` of Redis' clock; `None`: there is no room.
+    pub(super) fn keep(
+        &self,
+        bytes: &[u8],
+        (born_us, now_us): (u64, u64),
+        since: Duration,
+    ) -> Option<Kept> {
+        let total = self.0.get().saturating_add(bytes.len());
+        if total > MAX_BYTES {
+            return None;
+        }
+        self.0.set(total);
+        Some(Kept {
+            bytes: bytes.to_vec(),
+            born_us,
+            now_us,
+            since,
+            total: Rc::clone(&self.0),
+        })
+    }
+}
+
+impl Kept {
+    /// The record; it was one when it was kept.
+    pub(super) fn record(&self) -> Option<Record<'_>> {
+        Record::decode(&self.bytes).ok()
+    }
+
+    /// How old it is now.
+    pub(super) fn age(&self, record: &Record<'_>, now: Duration) -> Age {
+        let passed = now.saturating_sub(self.since).as_micros();
+        let passed_us = u64::try_from(passed).unwrap_or(u64::MAX);
+        Age::of(record, self.born_us, self.now_us.saturating_add(passed_us))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let total = self.total.get().saturating_sub(self.bytes.len());
+        self.total.set(total);
+    }
+}

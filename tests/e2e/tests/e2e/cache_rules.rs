@@ -1,0 +1,337 @@
+//! What the rules of RFC 9111 need of the proxy: validation, failures of the upstream, ranges, refreshing in the
+//! background, messages that only pass.
+
+use crate::cache_kit::{cache_status, is_hit};
+use crate::kit::{SOON, eventually};
+use crate::origin::{Act, Origin, answer, text};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use tidegate_e2e::{Lab, Request, Response};
+
+const POLICY: &str = "
+version: 1
+namespace: tg
+bridge: { timeout: 5s }
+caches:
+  rules: { max_body: 64KiB }
+  user: { key: ['header:x-tenant'], query: { ignore: [utm_*], sort: true }, ttl: 60s }
+policies:
+  rules: { cache: rules }
+  user: { cache: user }
+routes:
+  - { match: { path_prefix: /user }, policy: user }
+default_policy: rules
+";
+
+fn start() -> (Origin, Lab) {
+    let origin = Origin::start();
+    let upstream = origin.address.clone();
+    let lab = Lab::with(POLICY, |spec| spec.upstream = Some(upstream));
+    (origin, lab)
+}
+
+fn get(target: &str) -> Request {
+    Request::get(target).field("host", "rules.example")
+}
+
+fn ask(lab: &Lab, request: &Request) -> Response {
+    lab.client(0).timeout(SOON).send(request).unwrap()
+}
+
+/// Fills until the answer is stored, and then until it is no longer fresh.
+fn store(lab: &Lab, target: &str) {
+    eventually("a hit", true, || is_hit(&ask(lab, &get(target))));
+}
+
+/// The objects' freshness ends now: what Redis says of it counts.
+fn expire(lab: &Lab) {
+    let script = "for _, k in ipairs(redis.call('KEYS', 'tg:c:*')) do \
+                  for _, f in ipairs(redis.call('HKEYS', k)) do \
+                  if string.sub(f, 1, 2) == 'm:' then \
+                  local born, fresh, ends = string.match(redis.call('HGET', k, f), '^(%d+) (%d+) (%d+)$') \
+                  redis.call('HSET', k, f, born .. ' 0 ' .. ends) end end end return 1";
+    lab.redis_cache().call(&["EVAL", script, "0"]).unwrap();
+}
+
+#[test]
+fn rfc9111_4_3_the_upstream_validates_what_is_stored() {
+    let (origin, lab) = start();
+    origin.does(|_| {
+        answer(
+            200,
+            &["etag: \"v1\"", "cache-control: max-age=60", "x-a: 1"],
+            "first",
+        )
+    });
+    store(&lab, "/validated");
+    expire(&lab);
+    origin.take();
+    origin.does(|head| {
+        assert!(head.contains("if-none-match: \"v1\"\r\n"), "{head}");
+        answer(
+            304,
+            &["etag: \"v1\"", "cache-control: max-age=60", "x-a: 2"],
+            "",
+        )
+    });
+    let validated = ask(&lab, &get("/validated"));
+    assert_eq!(
+        (validated.status, validated.text().as_str()),
+        (200, "first")
+    );
+    assert_eq!(validated.get("x-a").as_deref(), Some("2"));
+    let status = cache_status(&validated);
+    assert!(
+        status.starts_with("tidegate; fwd=stale; fwd-status=304; ttl="),
+        "{status}"
+    );
+    assert!(status.ends_with("; stored"), "{status}");
+    eventually("freshened", true, || is_hit(&ask(&lab, &get("/validated"))));
+    let hit = ask(&lab, &get("/validated"));
+    assert_eq!(hit.get("x-a").as_deref(), Some("2"));
+    // The client's own condition is answered from what is stored, and does not reach the upstream.
+    expire(&lab);
+    origin.take();
+    let own = ask(&lab, &get("/validated").field("if-none-match", "\"other\""));
+    assert_eq!((own.status, own.text().as_str()), (200, "first"));
+    expire(&lab);
+    let own = ask(&lab, &get("/validated").field("if-none-match", "\"v1\""));
+    assert_eq!((own.status, own.body.len()), (304, 0));
+    assert!(origin.take().iter().all(|head| !head.contains("other")));
+    // Changed: the new answer goes to the client, and takes the place of the old one.
+    expire(&lab);
+    origin.does(|_| {
+        answer(
+            200,
+            &["etag: \"v2\"", "cache-control: max-age=60"],
+            "second",
+        )
+    });
+    assert_eq!(ask(&lab, &get("/validated")).text(), "second");
+    eventually("replaced", true, || {
+        let hit = ask(&lab, &get("/validated"));
+        is_hit(&hit) && hit.text() == "second"
+    });
+}
+
+#[test]
+fn rfc5861_4_a_failing_upstream_is_stood_in_for() {
+    let (origin, lab) = start();
+    let fields = ["cache-control: max-age=60, stale-if-error=600"];
+    origin.does(move |_| answer(200, &fields, "good"));
+    store(&lab, "/sie");
+    expire(&lab);
+    for status in [500, 502, 503, 504] {
+        origin.does(move |_| answer(status, &[], "bad"));
+        let stale = ask(&lab, &get("/sie"));
+        assert_eq!(
+            (stale.status, stale.text().as_str()),
+            (200, "good"),
+            "{status}"
+        );
+        let said = cache_status(&stale);
+        assert!(
+            said.contains(&format!("fwd-status={status}")) && said.contains("stale-if-error"),
+            "{said}"
+        );
+    }
+    origin.does(|_| Act::Drop);
+    for _ in 0..3 {
+        let stale = ask(&lab, &get("/sie"));
+        assert_eq!(
+            (stale.status, stale.text().as_str()),
+            (200, "good"),
+            "dropped"
+        );
+        let head = Request::new("HEAD", "/sie").field("host", "rules.example");
+        let head = ask(&lab, &head);
+        assert_eq!((head.status, head.body.len()), (200, 0), "dropped, HEAD");
+    }
+    // On one connection: the message is whole.
+    let mut client = lab.client(0).timeout(SOON);
+    for _ in 0..3 {
+        assert_eq!(client.send(&get("/sie")).unwrap().text(), "good");
+    }
+    // What forbids it, and what does not know of it, are not stood in for.
+    origin.does(|_| {
+        answer(
+            200,
+            &["cache-control: max-age=60, must-revalidate, stale-if-error=600"],
+            "x",
+        )
+    });
+    store(&lab, "/strict");
+    expire(&lab);
+    origin.does(|_| answer(503, &[], "bad"));
+    assert_eq!(ask(&lab, &get("/strict")).status, 503);
+    origin.does(|_| Act::Drop);
+    assert_eq!(ask(&lab, &get("/strict")).status, 503);
+}
+
+#[test]
+fn rfc5861_3_a_stale_answer_is_given_at_once_and_refreshed_once() {
+    let (origin, lab) = start();
+    let fields = [
+        "etag: \"v1\"",
+        "cache-control: max-age=60, stale-while-revalidate=600",
+    ];
+    origin.does(move |_| answer(200, &fields, "old"));
+    store(&lab, "/swr");
+    origin.take();
+    expire(&lab);
+    let fields = [
+        "etag: \"v2\"",
+        "cache-control: max-age=60, stale-while-revalidate=600",
+    ];
+    origin.does(move |_| {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        answer(200, &fields, "new")
+    });
+    for _ in 0..5 {
+        let stale = ask(&lab, &get("/swr"));
+        assert_eq!(stale.text(), "old");
+        assert!(
+            cache_status(&stale).starts_with("tidegate; hit; ttl="),
+            "{}",
+            cache_status(&stale)
+        );
+    }
+    eventually("refreshed", "new".to_owned(), || {
+        ask(&lab, &get("/swr")).text()
+    });
+    let asked = origin.take();
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    assert!(asked[0].contains("if-none-match: \"v1\""), "{}", asked[0]);
+    assert!(
+        asked[0].starts_with("get /swr http/1.1\r\n"),
+        "{}",
+        asked[0]
+    );
+}
+
+#[test]
+fn rfc9110_14_parts_of_a_stored_answer() {
+    let (origin, lab) = start();
+    origin.does(|_| {
+        answer(
+            200,
+            &[
+                "etag: \"v1\"",
+                "cache-control: max-age=60",
+                "content-type: text/x",
+            ],
+            "0123456789",
+        )
+    });
+    store(&lab, "/part");
+    origin.take();
+    let mut client = lab.client(0).timeout(SOON);
+    for (range, status, body, content_range) in [
+        ("bytes=2-4", 206, "234", "bytes 2-4/10"),
+        ("bytes=-2", 206, "89", "bytes 8-9/10"),
+        ("bytes=99-", 416, "", "bytes */10"),
+        ("bytes=0-", 206, "0123456789", "bytes 0-9/10"),
+    ] {
+        let part = client.send(&get("/part").field("range", range)).unwrap();
+        assert_eq!(
+            (part.status, part.text().as_str()),
+            (status, body),
+            "{range}"
+        );
+        assert_eq!(part.get("content-range").as_deref(), Some(content_range));
+        // The next request on the same connection is answered too.
+        assert_eq!(client.send(&get("/part")).unwrap().text(), "0123456789");
+    }
+    let other = get("/part")
+        .field("range", "bytes=0-1")
+        .field("if-range", "\"v0\"");
+    assert_eq!(client.send(&other).unwrap().status, 200);
+    assert!(origin.take().is_empty());
+}
+
+#[test]
+fn interim_answers_and_trailers_pass_and_break_nothing() {
+    let (origin, lab) = start();
+    origin.does(|_| {
+        let last = text(200, &["cache-control: max-age=60"], "body");
+        Act::Say(format!(
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nx-early: 1\r\n\r\n{last}"
+        ))
+    });
+    let address = lab.endpoints().unwrap().envoys[0]
+        .trim_start_matches("http://")
+        .to_owned();
+    let mut raw = TcpStream::connect(address).unwrap();
+    raw.set_read_timeout(Some(SOON)).unwrap();
+    raw.write_all(b"GET /early HTTP/1.1\r\nhost: rules.example\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut all = String::new();
+    raw.read_to_string(&mut all).unwrap();
+    assert!(
+        all.starts_with("HTTP/1.1 103 ") && all.contains("HTTP/1.1 200 ") && all.ends_with("body"),
+        "{all}"
+    );
+    store(&lab, "/early");
+    let hit = ask(&lab, &get("/early"));
+    assert_eq!((hit.text().as_str(), hit.get("x-early")), ("body", None));
+    // Trailers are no part of what can be stored.
+    origin.does(|_| {
+        Act::Say(
+            "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ntransfer-encoding: chunked\r\n\r\n\
+             4\r\nbody\r\n0\r\nx-trailer: 1\r\n\r\n"
+                .to_owned(),
+        )
+    });
+    for _ in 0..3 {
+        let passed = ask(&lab, &get("/trailers"));
+        assert_eq!(passed.text(), "body");
+        assert!(!is_hit(&passed), "{}", cache_status(&passed));
+    }
+}
+
+#[test]
+fn the_key_and_the_query_of_a_policy() {
+    let (origin, lab) = start();
+    origin.does(|head| {
+        let tenant = head
+            .lines()
+            .find(|line| line.starts_with("x-tenant:"))
+            .unwrap_or("none")
+            .to_owned();
+        answer(200, &[], &tenant)
+    });
+    for tenant in ["a", "b"] {
+        let request = get("/user?b=1&utm_source=x&a=2").field("x-tenant", tenant);
+        eventually("a hit", true, || is_hit(&ask(&lab, &request)));
+        assert_eq!(ask(&lab, &request).text(), format!("x-tenant: {tenant}"));
+        let same = get("/user?a=2&b=1&utm_campaign=y").field("x-tenant", tenant);
+        assert!(is_hit(&ask(&lab, &same)));
+    }
+    assert!(
+        !is_hit(&ask(&lab, &get("/user?a=2&b=1"))),
+        "without a tenant"
+    );
+    for head in origin.take() {
+        assert!(head.starts_with("get /user?a=2&b=1 http/1.1"), "{head}");
+    }
+}
+
+#[test]
+fn damaged_records_of_any_version_are_replaced() {
+    let (origin, lab) = start();
+    origin.does(|_| answer(200, &["cache-control: max-age=60"], "good"));
+    store(&lab, "/version");
+    for version in 0..5 {
+        let script = format!(
+            "for _, k in ipairs(redis.call('KEYS', 'tg:c:*')) do \
+             for _, f in ipairs(redis.call('HKEYS', k)) do if string.sub(f, 1, 2) == 'o:' then \
+             local r = redis.call('HGET', k, f) \
+             redis.call('HSET', k, f, string.char({version}) .. string.sub(r, 2, -2) .. '!') end end end return 1"
+        );
+        lab.redis_cache().call(&["EVAL", &script, "0"]).unwrap();
+        let passed = ask(&lab, &get("/version"));
+        assert_eq!((passed.status, passed.text().as_str()), (200, "good"));
+        assert!(!is_hit(&passed), "{version}");
+        store(&lab, "/version");
+    }
+}
