@@ -51,7 +51,7 @@ mod tests {
     fn the_operation_that_matters_most_decides() {
         let op = |verb: &'static [u8]| Wire::Array(vec![Wire::Bulk(verb)]);
         let (get, take, put) = (op(b"SESSION.GET"), op(b"LIMIT.TAKE"), op(b"CACHE.PUT"));
-        assert_eq!(Rank::of(&[put.clone()]), Rank::Cache);
+        assert_eq!(Rank::of(std::slice::from_ref(&put)), Rank::Cache);
         assert_eq!(Rank::of(&[put.clone(), take.clone()]), Rank::Limit);
         assert_eq!(Rank::of(&[take, get, put]), Rank::Session);
         assert_eq!(Rank::of(&[]), Rank::Session);
