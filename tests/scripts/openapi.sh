@@ -52,7 +52,12 @@ done
 # What it serves is what is in the repository.
 curl -sf -H "authorization: Bearer $token" "http://127.0.0.1:$port/v1/openapi.json" | cmp - redis-bridge/openapi.json
 
-"$venv/bin/schemathesis" run redis-bridge/openapi.json --url "http://127.0.0.1:$port" \
+# A head that is too large is refused before anybody looks at what is wrong with its fields.
+cat >"$dir/schemathesis.toml" <<'TOML'
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "409", "413", "414", "415", "431"]
+TOML
+"$venv/bin/schemathesis" --config-file "$dir/schemathesis.toml" run redis-bridge/openapi.json --url "http://127.0.0.1:$port" \
   --header "Authorization: Bearer $token" --max-examples "${EXAMPLES:-20}" --generation-database=none \
   --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,negative_data_rejection,unsupported_method,ignored_auth
 curl -sf "http://127.0.0.1:$port/readyz" >/dev/null

@@ -98,18 +98,36 @@ async fn what_is_being_read_is_bounded_over_all_connections() {
         io.write_all(&piece).await.unwrap();
         slow.push(io);
     }
-    let body = vec![b'x'; 3 << 20];
     eventually("refused", async || {
-        bridge.data("POST", "/v1/exchange", &[], &body).await.status == 503
+        upload(&bridge, 3 << 20).await == Some(503)
     })
     .await;
     let small = bridge.exchange(&[take(b"subject-overload", 1)]).await;
     assert!(small.starts_with(b"*3\r\n:1"));
     drop(slow);
     eventually("read again", async || {
-        bridge.data("POST", "/v1/exchange", &[], &body).await.status == 400
+        upload(&bridge, 3 << 20).await == Some(400)
     })
     .await;
+}
+
+/// The status of a body that is no exchange; who refuses it need not read it to its end.
+async fn upload(bridge: &Bridge, bytes: usize) -> Option<u16> {
+    let io = UnixStream::connect(bridge.socket()).await.ok()?;
+    let (mut read, mut write) = io.into_split();
+    let head = format!(
+        "POST /v1/exchange HTTP/1.1\r\nhost: b\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n"
+    );
+    let body = [head.into_bytes(), vec![b'x'; bytes]].concat();
+    let writing = tokio::spawn(async move {
+        let _refused_meanwhile = write.write_all(&body).await;
+        write
+    });
+    let mut answer = Vec::new();
+    let _closed = read.read_to_end(&mut answer).await;
+    writing.abort();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    answer.split(' ').nth(1)?.parse().ok()
 }
 
 /// E10: they get no place for long, and who has one keeps it.
@@ -156,11 +174,18 @@ sys.stdin.read()
     }
     // Silent ones lose their place after five seconds: another worker is greeted while they still wait.
     let other = async {
-        let mut other = bridge.stream().await;
+        let io = loop {
+            // The queue of those who wait for a place is full.
+            match UnixStream::connect(bridge.socket()).await {
+                Ok(io) => break io,
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        };
+        let mut other = Stream::open(io, &[]).await;
         other.greet().await;
         is_served(&mut other, 1).await;
     };
-    let greeted = tokio::time::timeout(Duration::from_secs(25), other).await;
+    let greeted = tokio::time::timeout(Duration::from_secs(60), other).await;
     greeted.expect("a place in time");
     let more = peak_mib(&bridge) - before;
     assert!(more < 64, "{more} MiB more than before");

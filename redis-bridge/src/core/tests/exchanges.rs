@@ -207,7 +207,8 @@ fn a_cancelled_request_is_dropped() {
 #[test]
 fn x4_over_a_bound_is_busy_at_once() {
     let mut config = CoreConfig::new("tg", "b");
-    config.bounds.pending_items = 2;
+    // Of which half is the cache's.
+    config.bounds.pending_items = 4;
     config.bounds.ops_per_exchange = 2;
     let mut rig = Rig::with(config);
     let conn = rig.open(1);
