@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 export STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER BACKEND
-.PHONY: help setup browser wasm programs run up down test e2e conformance bench lint fmt fuzz check
+.PHONY: help setup browser wasm programs run up down test e2e conformance bench lint fmt fuzz check openapi
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ lint: ## Formatting and clippy
 
 fmt: ## Format the sources
 	@cargo fmt --all
+
+openapi: setup ## Check the description of the admin API against a running bridge (schemathesis)
+	@tests/scripts/openapi.sh
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (10)
 	@tests/scripts/fuzz.sh

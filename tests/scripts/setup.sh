@@ -52,6 +52,13 @@ need_envoy() {
   is_ours target/venv/bin/envoy || fail "target/venv/bin/envoy does not run"
 }
 
+# Only the tests check alerts and the systemd unit, and make certificates.
+want_checkers() {
+  command -v promtool >/dev/null || apt_install prometheus || say "promtool is missing: tests of alerts will fail"
+  command -v systemd-analyze >/dev/null || apt_install systemd || say "systemd-analyze is missing: its test will fail"
+  command -v openssl >/dev/null || apt_install openssl || say "openssl is missing: tests of TLS will fail"
+}
+
 # Only the tests drive a browser. Without it the rest of them still tells something, so this fails nothing.
 want_browser() {
   command -v chromium >/dev/null && command -v chromedriver >/dev/null && return
@@ -70,4 +77,4 @@ fi
 need_rust
 need_redis
 need_envoy
-[ "${1:-}" != browser ] || want_browser
+[ "${1:-}" != browser ] || { want_browser; want_checkers; }

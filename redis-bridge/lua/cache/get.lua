@@ -3,12 +3,13 @@
 -- KEYS   objects of a URL.
 -- ARGV   url, field (hex), vary (the list the field was made for), lease to grant (hex), its life (ms), how
 --        long one request has the filling for itself (ms; 0: nobody is held), want: fill; wait: as fill, and
---        what is not fresh is of no use; refresh: as if nothing were fresh; read: fills nothing.
+--        what is not fresh is of no use; refresh: as if nothing were fresh; read: fills nothing, and may freshen
+--        what is not fresh.
 -- Answer [+hit born_us now_us record]; [+stale born_us now_us record lease claimed] of an object that is not
 --        fresh, claimed 1: refresh it, the others are told 0; [+vary list] when the objects were stored under another Vary list;
 --        [+fill now_us lease]: fill it, the others are held; [+held now_us lease left_us]: somebody else
 --        has that long; [+miss now_us lease|null]: nobody waits for anybody. null: another URL of the same
---        hash is here, or too many variants are under way.
+--        hash is here, too many variants are under way, or it only reads.
 -- Hash of one URL: u (the URL, compared: a hash alone is no identity, CVE-2026-2836), v (Vary list), and per
 --        variant m:field ("born_us fresh_until_us expires_us"), o:field (the record), l:field (the lease), p:field
 --        ("until_us renew_us": until then it is known that nobody may store it).
@@ -51,6 +52,9 @@ if h[4] or h[5] then
   end
 end
 if want == 'read' then
+  if not stale then
+    return { { ok = 'miss' }, now, false }
+  end
   turn_us = 0
 elseif stale and turn_us == 0 then
   turn_us = REFRESH_US

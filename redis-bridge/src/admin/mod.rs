@@ -10,6 +10,7 @@ mod streams;
 use crate::backend::{Backend, Health};
 use crate::core::{AdminOp, AdminReply, Failure};
 use crate::handle::Handle;
+use crate::listener::budget::Budget;
 use crate::listener::data::read_body;
 use crate::listener::problem::{Problem, respond};
 use crate::listener::serve::Service;
@@ -30,6 +31,9 @@ use tokio::sync::watch;
 
 /// Largest body, bytes.
 const MAX_BODY: usize = 64 << 10;
+
+/// This API, described in OpenAPI 3.1; checked against a running bridge by `make openapi`.
+pub const OPENAPI: &str = include_str!("../../openapi.json");
 
 /// Serves the admin listener.
 pub struct Admin {
@@ -81,6 +85,12 @@ impl Admin {
         let segments = query::segments(path)?;
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        if segments == ["v1", "openapi.json"] {
+            return match method {
+                Method::GET => Ok(respond(StatusCode::OK, "application/json", OPENAPI.into())),
+                _ => Err(Problem::method("GET")),
+            };
+        }
         let (status, json) = match (segments.as_slice(), method) {
             (["v1", "sessions"], Method::POST) => self.create_session(read(body).await?).await?,
             (["v1", "sessions"], _) => return Err(Problem::method("POST")),
@@ -196,7 +206,9 @@ fn unexpected() -> Problem {
 
 /// Reads a JSON body; unknown and doubled fields are refused by the types.
 async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Problem> {
-    let bytes = read_body(body, MAX_BODY).await?;
+    // At most so many connections times so little.
+    let mut held = Budget::new(MAX_BODY).hold();
+    let bytes = read_body(body, MAX_BODY, &mut held).await?;
     serde_json::from_slice(&bytes)
         .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("body: {e}")))
 }

@@ -50,8 +50,8 @@ pub struct Redis {
 }
 
 enum Links {
-    /// Everything but revocations, revocations.
-    Cluster([Link<ClusterConnection>; 2]),
+    /// Decisions, revocations, bulk.
+    Cluster(Box<[Link<ClusterConnection>; 3]>),
     /// Decisions, bulk, revocations. A revocation waits for replicas, and nobody else behind it.
     Three(Box<[Link<MultiplexedConnection>; 3]>),
 }
@@ -85,7 +85,7 @@ impl Redis {
         metrics: Metrics,
     ) -> Arc<Self> {
         let links = match url.target {
-            Target::Cluster(_) => Links::Cluster([Link::new(), Link::new()]),
+            Target::Cluster(_) => Links::Cluster(Box::new([Link::new(), Link::new(), Link::new()])),
             _ => Links::Three(Box::new([Link::new(), Link::new(), Link::new()])),
         };
         let redis = Arc::new(Self {
@@ -160,8 +160,15 @@ impl Redis {
     /// Not connected, broken or silent.
     pub async fn run(&self, commands: &[Command]) -> Replies {
         match &self.links {
-            Links::Cluster([link, _]) => {
-                let (_, connection) = link.get().ok_or(BackendError::Down)?;
+            Links::Cluster(links) => {
+                let [first, _, bulk] = &**links;
+                let order = if size(commands) > BULK {
+                    [bulk, first]
+                } else {
+                    [first, bulk]
+                };
+                let mut found = order.into_iter().filter_map(Link::get);
+                let (_, connection) = found.next().ok_or(BackendError::Down)?;
                 run_cluster(&connection, commands).await
             }
             Links::Three(links) => {
@@ -185,7 +192,7 @@ impl Redis {
     /// none. Without that connection they run on another one, and nobody can tell.
     pub async fn run_durable(&self, commands: &[Command]) -> (Replies, bool) {
         let (on, replies) = match &self.links {
-            Links::Cluster([_, link]) => match link.get() {
+            Links::Cluster(links) => match links[1].get() {
                 Some((_, connection)) => {
                     let replies = run_cluster(&connection, commands).await;
                     (Direct::Cluster(connection), replies)
@@ -213,7 +220,10 @@ impl Redis {
     /// A connection for other commands; `None` when there is none.
     pub fn direct(&self) -> Option<Direct> {
         match &self.links {
-            Links::Cluster([link, _]) => Some(Direct::Cluster(link.get()?.1)),
+            Links::Cluster(links) => {
+                let mut found = [&links[2], &links[0]].into_iter().filter_map(Link::get);
+                Some(Direct::Cluster(found.next()?.1))
+            }
             Links::Three(links) => {
                 let [first, second, _] = &**links;
                 let mut found = [second, first].into_iter().filter_map(Link::get);
@@ -260,6 +270,8 @@ impl Redis {
                 Ok((connection, facts)) => {
                     let generation = link.install(connection.clone());
                     if first {
+                        // Whoever is told that it is ready is told its time, too.
+                        self.ask_time(&mut connection.clone()).await;
                         self.learned(facts);
                         let mut direct = Direct::Single(connection.clone());
                         if let Ok(replication) = durable::look(&mut direct, b"").await {
@@ -398,6 +410,7 @@ impl Redis {
                     let facts = prepare_cluster(connection.clone()).await;
                     let mut generation = link.install(connection.clone());
                     if first {
+                        self.ask_time(&mut connection.clone()).await;
                         self.learned(facts);
                     }
                     let mut missed = 0;
@@ -445,6 +458,13 @@ impl Redis {
                 () = tokio::time::sleep(backoff.next(crate::random_u64())) => {}
                 Ok(()) = logins.changed() => {}
             }
+        }
+    }
+
+    async fn ask_time(&self, connection: &mut impl ConnectionLike) {
+        let sent = Instant::now();
+        if let Ok(time) = cmd("TIME").query_async::<(u64, u64)>(connection).await {
+            self.tick(time, sent.elapsed());
         }
     }
 

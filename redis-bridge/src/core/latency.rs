@@ -38,11 +38,11 @@ impl Latency {
         self.sum_us as f64 / 1e6
     }
 
-    /// Upper bound in seconds and count of each bucket, not cumulated; the last bound is the largest
-    /// number there is.
+    /// Upper bound in seconds and count of each bucket, not cumulated; the last bound is
+    /// infinite.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = (0..BOUNDED).map(|n| (FIRST_US << n) as f64 / 1e6);
-        bounds.chain([f64::MAX]).zip(self.counts)
+        bounds.chain([f64::INFINITY]).zip(self.counts)
     }
 }
 

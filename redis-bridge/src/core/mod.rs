@@ -16,6 +16,7 @@ pub mod keys;
 mod latency;
 mod outbox;
 mod plan;
+mod rank;
 mod redis_time;
 mod streams;
 mod tasks;
@@ -47,7 +48,8 @@ use exchanges::{Exchanges, Origin, Outcome};
 use fills::Fills;
 use holds::Holds;
 use outbox::Outbox;
-use plan::{Begun, Context};
+use plan::{Begun, Context, Round};
+use rank::Rank;
 use redis_time::RedisTime;
 use std::time::Duration;
 use streams::Streams;
@@ -57,6 +59,8 @@ use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge};
 use turns::Turns;
 use unshared::Unshared;
 
+/// Commands of a round that share a pipeline with decisions, bytes at most.
+const SMALL: usize = 4 << 10;
 /// How long an admin operation may take.
 const ADMIN_TIME: Duration = Duration::from_secs(5);
 /// How long the purge of a tag may take.
@@ -190,7 +194,7 @@ impl Core {
             AdminOp::PurgeTag { .. } => PURGE_TIME,
             _ => ADMIN_TIME,
         };
-        let busy = self.is_busy(0);
+        let busy = self.is_busy(0, Rank::Session);
         let id = self
             .exchanges
             .begin(Origin::Admin(request), 1, 0, now, now + time);
@@ -468,7 +472,7 @@ impl Core {
         let bytes = ops.iter().map(values::size).sum();
         let refusal = if ops.len() > bounds.ops_per_exchange {
             Some(Failure::Ops)
-        } else if self.is_busy(bytes) {
+        } else if self.is_busy(bytes, Rank::of(ops)) {
             self.counters.busy += 1;
             Some(Failure::Busy)
         } else if deadline_ms == 0 {
@@ -505,7 +509,7 @@ impl Core {
     fn begin(&mut self, exchange: u64, slot: usize, begun: Result<(Verb, Begun), Failure>) {
         match begun {
             Ok((verb, (plan, mut round))) => {
-                round.role = self.role(round.role);
+                round.role = self.role(&round);
                 let task = self
                     .tasks
                     .begin(exchange, slot, (verb, self.seen), plan, round);
@@ -529,16 +533,17 @@ impl Core {
         self.outbox.push(Transmit::Close { conn, reason });
     }
 
-    fn is_busy(&self, bytes: usize) -> bool {
+    fn is_busy(&self, bytes: usize, rank: Rank) -> bool {
         let bounds = &self.config.bounds;
-        self.exchanges.items() >= bounds.pending_items
-            || self.exchanges.bytes() + bytes > bounds.pending_bytes
+        self.exchanges.items() >= rank.share(bounds.pending_items)
+            || self.exchanges.bytes() + bytes > rank.share(bounds.pending_bytes)
     }
 
-    /// Where commands of a role go.
-    fn role(&self, role: Role) -> Role {
-        match role {
-            Role::Cache if self.config.shared => Role::State,
+    /// Where commands of a round go. With one Redis for both roles the cache's look-ups share the decisions'
+    /// pipelines, and its bodies do not: they would stand in front of them.
+    fn role(&self, round: &Round) -> Role {
+        match round.role {
+            Role::Cache if self.config.shared && round.bytes() <= SMALL => Role::State,
             role => role,
         }
     }

@@ -57,9 +57,9 @@ impl Decoder {
         Ok(Some(message))
     }
 
-    /// Whether a message was begun and not ended.
-    pub fn is_partial(&self) -> bool {
-        !self.partial.is_empty()
+    /// Bytes of a message that was begun and not ended.
+    pub fn partial(&self) -> usize {
+        self.partial.len()
     }
 
     /// Moves bytes from the chunk until `partial` has `want`.

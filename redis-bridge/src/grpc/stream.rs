@@ -3,24 +3,25 @@
 use super::{Code, Decoder, Outbox, Status};
 use crate::core::ConnId;
 use crate::handle::Handle;
+use crate::listener::budget::Held;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 /// Reads `body` to its end and tells the owner, who ends the response through `outbox`.
 ///
-/// The stream is over when its request is: a filter that has closed its side waits for nothing.
-pub async fn run(handle: Handle, body: Incoming, outbox: Outbox) {
+/// What of a message is not there yet counts in `held`. The stream is over when its request is: a filter that has closed its side waits for nothing.
+pub async fn run(handle: Handle, body: Incoming, outbox: Outbox, held: Held) {
     let Some(conn) = handle.open(outbox).await else {
         return;
     };
-    let status = read(&handle, conn, body).await;
+    let status = read(&handle, conn, body, held).await;
     if let Some((code, reason)) = &status {
         tracing::debug!(conn = conn.0, %code, %reason, "stream refused");
     }
     handle.close(conn, status).await;
 }
 
-async fn read(handle: &Handle, conn: ConnId, mut body: Incoming) -> Status {
+async fn read(handle: &Handle, conn: ConnId, mut body: Incoming, mut held: Held) -> Status {
     let mut decoder = Decoder::default();
     while let Some(frame) = body.frame().await {
         // Reset by the peer or connection lost: there is nobody to tell.
@@ -40,8 +41,12 @@ async fn read(handle: &Handle, conn: ConnId, mut body: Incoming) -> Status {
                 Err(error) => return Some((error.code(), error.to_string())),
             }
         }
+        if held.resize(decoder.partial()).is_err() {
+            let reason = "too much is being read".to_owned();
+            return Some((Code::ResourceExhausted, reason));
+        }
     }
-    if decoder.is_partial() {
+    if decoder.partial() > 0 {
         return Some((
             Code::InvalidArgument,
             "stream ends inside a message".to_owned(),

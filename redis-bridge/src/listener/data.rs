@@ -1,5 +1,6 @@
 //! The data listener: decision streams and `POST /v1/exchange`. No admin verb exists here.
 
+use super::budget::{Budget, Held};
 use super::guard;
 use super::problem::{Problem, respond};
 use super::serve::Service;
@@ -7,14 +8,16 @@ use super::{ReplyBody, Response};
 use crate::grpc;
 use crate::handle::{ExchangeError, Handle};
 use crate::secrets::Credential;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 
 /// Largest body of an exchange, bytes.
 pub const MAX_BODY: usize = 8 << 20;
+/// Bytes of all bodies and messages that are being read; the core counts what it has taken itself.
+pub const MAX_READING: usize = 64 << 20;
 /// Deadline of an exchange that names none, milliseconds.
 const DEFAULT_TIMEOUT_MS: u32 = 1000;
 /// Longest deadline, milliseconds.
@@ -28,6 +31,7 @@ pub struct Data {
     handle: Handle,
     credential: Option<Credential>,
     namespace: String,
+    reading: Budget,
 }
 
 impl Data {
@@ -37,6 +41,7 @@ impl Data {
             handle,
             credential,
             namespace,
+            reading: Budget::new(MAX_READING),
         }
     }
 
@@ -82,6 +87,7 @@ impl Data {
             self.handle.clone(),
             request.into_body(),
             outbox,
+            self.reading.hold(),
         ));
         let mut response = http::Response::new(ReplyBody::Stream(body));
         response.headers_mut().insert(
@@ -93,7 +99,9 @@ impl Data {
 
     async fn exchange(&self, request: Request<Incoming>) -> Result<Response, Problem> {
         let deadline_ms = timeout_ms(request.headers())?;
-        let body = read_body(request.into_body(), MAX_BODY).await?;
+        // Held until it is answered: the body waits for the core as the core's own copy does for Redis.
+        let mut held = self.reading.hold();
+        let body = read_body(request.into_body(), MAX_BODY, &mut held).await?;
         match self.handle.exchange(body, deadline_ms).await {
             Ok(answer) => Ok(respond(StatusCode::OK, RESP, answer.into())),
             Err(ExchangeError::Rejected(reason)) => {
@@ -121,8 +129,8 @@ impl Service for Data {
 ///
 /// # Errors
 ///
-/// 413, or 400 when the body breaks off.
-pub async fn read_body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
+/// 413; 503 when all bodies together are too much; 400 when it breaks off.
+pub async fn read_body(mut body: Incoming, max: usize, held: &mut Held) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -132,11 +140,22 @@ pub async fn read_body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > max as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, max).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body broke off")),
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let bytes = read.len() + data.len();
+        if bytes > max {
+            return Err(too_large());
+        }
+        held.resize(bytes)
+            .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too much is being read"))?;
+        read.extend_from_slice(&data);
     }
+    Ok(read.freeze())
 }
 
 fn timeout_ms(headers: &HeaderMap) -> Result<u32, Problem> {

@@ -34,6 +34,8 @@ const MAX_PENDING_RESETS: usize = 32;
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// ... and is gone when it does not answer within this.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time to send a first byte: who is silent from the start would hold its place for ever.
+const FIRST_BYTE: Duration = Duration::from_secs(5);
 /// Time to send a request's head over HTTP/1.1.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause when the process is out of descriptors: accepting again at once would only spin.
@@ -110,10 +112,20 @@ pub async fn serve<S: Service>(
             Ok(Io::Tcp(io)) => {
                 // Replies are small and waited for; Nagle's delay would be added to each.
                 let _ = io.set_nodelay(true);
-                tokio::spawn(connection(io, Arc::clone(&service), stop.clone(), slot));
+                let (service, stop) = (Arc::clone(&service), stop.clone());
+                tokio::spawn(async move {
+                    if speaks(io.readable(), stop.clone()).await {
+                        connection(io, service, stop, slot).await;
+                    }
+                });
             }
             Ok(Io::Unix(io)) => {
-                tokio::spawn(connection(io, Arc::clone(&service), stop.clone(), slot));
+                let (service, stop) = (Arc::clone(&service), stop.clone());
+                tokio::spawn(async move {
+                    if speaks(io.readable(), stop.clone()).await {
+                        connection(io, service, stop, slot).await;
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
@@ -136,6 +148,17 @@ async fn accept(listener: &Listener) -> io::Result<Io> {
     match listener {
         Listener::Tcp(listener) => listener.accept().await.map(|(io, _)| Io::Tcp(io)),
         Listener::Unix(listener, _) => listener.accept().await.map(|(io, _)| Io::Unix(io)),
+    }
+}
+
+/// Whether a peer sends anything in time, and before the listener stops.
+async fn speaks(
+    readable: impl Future<Output = io::Result<()>>,
+    mut stop: watch::Receiver<bool>,
+) -> bool {
+    tokio::select! {
+        spoken = tokio::time::timeout(FIRST_BYTE, readable) => matches!(spoken, Ok(Ok(()))),
+        () = stopped(&mut stop) => false,
     }
 }
 

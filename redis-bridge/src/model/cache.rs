@@ -46,6 +46,9 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
     }
 
     if want == b"read" {
+        if stale.is_none() {
+            return Ok(answer("miss", call, &[Value::Null]));
+        }
         turn_us = 0;
     } else if stale.is_some() && turn_us == 0 {
         turn_us = REFRESH_US;

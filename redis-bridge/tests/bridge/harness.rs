@@ -203,6 +203,10 @@ impl Bridge {
         panic!("the bridge did not exit: {}", self.log());
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
     pub(crate) fn terminate(&self) {
         self.process.signal("-TERM");
     }

@@ -10,6 +10,7 @@ mod harness;
 mod life;
 mod limits;
 mod monitoring;
+mod overload;
 mod pubsub;
 mod refusals;
 mod stream;

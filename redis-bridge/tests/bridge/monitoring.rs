@@ -155,3 +155,33 @@ fn the_alerts_fire_when_they_should_and_the_configuration_is_right() {
         assert!(output.status.success(), "{args:?}: {output:?}");
     }
 }
+
+/// As far as a machine can tell that does not run it.
+#[test]
+fn the_systemd_unit_is_right_and_gives_the_bridge_little() {
+    let unit = std::fs::read_to_string(shipped("systemd/redis-bridge@.service")).unwrap();
+    let installed = "/usr/local/bin/redis-bridge";
+    assert!(unit.contains(installed));
+    let unit = unit.replace(installed, env!("CARGO_BIN_EXE_redis-bridge"));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redis-bridge@0.service");
+    std::fs::write(&path, unit).unwrap();
+    let verify = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&path)
+        .output();
+    let verify = verify.expect("systemd-analyze is installed (Debian: systemd)");
+    assert!(verify.status.success(), "{verify:?}");
+    assert!(verify.stderr.is_empty(), "{verify:?}");
+    // 0 is nothing, 10 is everything; above 2.0 it fails.
+    let exposure = Command::new("systemd-analyze")
+        .args(["security", "--offline=yes", "--threshold=20"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(
+        exposure.status.success(),
+        "{}",
+        String::from_utf8_lossy(&exposure.stdout)
+    );
+}

@@ -319,6 +319,11 @@ async fn a_user_is_rotated_under_load_without_a_failed_exchange() {
                 let _: String = redis
                     .query(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])
                     .await;
+                eventually("the cluster is whole", async || {
+                    let info: String = redis.query(&["CLUSTER", "INFO"]).await;
+                    info.contains("cluster_state:ok")
+                })
+                .await;
                 (redis, Some(port))
             }
         };

@@ -37,6 +37,14 @@ pub(super) struct Round {
     pub(super) must_run: bool,
 }
 
+impl Round {
+    /// Bytes of the arguments of its commands.
+    pub(super) fn bytes(&self) -> usize {
+        let args = self.commands.iter().flat_map(|command| &command.args);
+        args.map(Vec::len).sum()
+    }
+}
+
 /// What comes after a round.
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {

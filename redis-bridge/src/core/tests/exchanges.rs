@@ -207,7 +207,8 @@ fn a_cancelled_request_is_dropped() {
 #[test]
 fn x4_over_a_bound_is_busy_at_once() {
     let mut config = CoreConfig::new("tg", "b");
-    config.bounds.pending_items = 2;
+    // Of which half is the cache's.
+    config.bounds.pending_items = 4;
     config.bounds.ops_per_exchange = 2;
     let mut rig = Rig::with(config);
     let conn = rig.open(1);
@@ -231,7 +232,8 @@ fn x4_over_a_bound_is_busy_at_once() {
 #[test]
 fn x4_bytes_are_bounded_and_given_back() {
     let mut config = CoreConfig::new("tg", "b");
-    config.bounds.pending_bytes = 5000;
+    // Half of it is the cache's.
+    config.bounds.pending_bytes = 10_000;
     let mut rig = Rig::with(config);
     let conn = rig.open(1);
     let record = [7; 4000];
@@ -412,4 +414,50 @@ fn too_large_for_a_stream_is_said_and_a_post_gets_it() {
     assert!(values[1].as_array().is_some());
     let hit = rig.post(&[cache_get(URL)]);
     assert_eq!(hit[0].as_array().unwrap()[3], Value::Bulk(record));
+}
+
+fn limited(subject: &[u8; 16]) -> Op<'_> {
+    Op::LimitTake(vec![take(subject, b"limit-id", 10)])
+}
+
+/// Sessions and limits are asked for while the cache is refused already.
+#[test]
+fn what_matters_more_is_taken_when_the_cache_is_refused() {
+    let mut config = CoreConfig::new("tg", "b");
+    config.bounds.pending_items = 8;
+    let mut rig = Rig::with(config);
+    let conn = rig.open(1);
+    for id in 0..6 {
+        rig.exchange(conn, id, 100, &[cache_get(URL)]);
+    }
+    let refused = replies(&rig.collect());
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    let subject = *b"subject-overload";
+    for id in 10..15 {
+        rig.exchange(conn, id, 100, &[limited(&subject)]);
+    }
+    let refused = replies(&rig.collect());
+    assert_eq!(refused.len(), 2, "seven of eight: {refused:?}");
+    rig.exchange(conn, 20, 100, &[session_get(&[1; 12], &[7; 18])]);
+    assert_eq!(replies(&rig.collect()), []);
+    rig.exchange(conn, 21, 100, &[session_get(&[1; 12], &[7; 18])]);
+    assert_eq!(replies(&rig.collect()).len(), 1);
+    assert_eq!(rig.core.counters().busy, 5);
+}
+
+/// With one Redis for both roles a stored body is in no pipeline with decisions, and leaves after them.
+#[test]
+fn bodies_do_not_stand_in_front_of_decisions() {
+    let mut config = CoreConfig::new("tg", "b");
+    config.shared = true;
+    let mut rig = Rig::with(config);
+    let conn = rig.open(1);
+    let record = vec![7; 200 << 10];
+    rig.exchange(conn, 1, 100, &[cache_put(URL, &record, &[])]);
+    rig.exchange(conn, 2, 100, &[cache_get(URL)]);
+    rig.exchange(conn, 3, 100, &[limited(b"subject-overload")]);
+    let first = rig.core.poll_batch(rig.now).unwrap();
+    assert_eq!((first.role, first.commands.len()), (Role::State, 2));
+    let second = rig.core.poll_batch(rig.now).unwrap();
+    assert_eq!((second.role, second.commands.len()), (Role::Cache, 1));
 }

@@ -19,7 +19,7 @@ fn decode(chunks: impl IntoIterator<Item = Bytes>) -> Result<(Vec<Vec<u8>>, bool
             messages.push(message.to_vec());
         }
     }
-    Ok((messages, decoder.is_partial()))
+    Ok((messages, decoder.partial() > 0))
 }
 
 proptest! {

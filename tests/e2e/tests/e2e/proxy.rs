@@ -94,4 +94,19 @@ fn names_become_labels_in_prometheus() {
     ] {
         assert!(text.contains(label), "{label}");
     }
+    // What the shipped alerts and dashboard ask Envoy for.
+    let labels = ["tidegate_limit", "tidegate_session", "tidegate_cache"];
+    let mut named = 0;
+    for file in ["prometheus/rules.yaml", "grafana/tidegate.json"] {
+        let path = tidegate_stack::spec::root().join("envoy").join(file);
+        let shipped = std::fs::read_to_string(path).unwrap();
+        let words = shipped.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let ours = words.filter(|w| w.starts_with("tidegate_") && !labels.contains(w));
+        for name in ours.filter(|w| !w.starts_with("tidegate_bridge_")) {
+            let line = format!("# TYPE {name} counter\n");
+            assert!(text.contains(&line), "{name} of {file}");
+            named += 1;
+        }
+    }
+    assert!(named > 10, "{named}");
 }
