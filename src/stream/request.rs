@@ -184,11 +184,6 @@ pub(super) enum Why {
 }
 
 impl Request {
-    /// It was looked up.
-    pub(super) fn cached(&self) -> bool {
-        matches!(&self.cache, Cached::Lookup(lookup) if lookup.why != Why::Failed)
-    }
-
     /// Its answer may be stored.
     pub(super) fn fills(&self) -> bool {
         matches!(&self.cache, Cached::Lookup(lookup) if lookup.lease.is_some())

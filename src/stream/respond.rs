@@ -79,8 +79,8 @@ pub(super) fn finish(
     let policy = config.policies.get(request.policy);
 
     if let Some((policy, index)) = policy.and_then(|policy| Some((policy, policy.cache?))) {
-        // A cache that fails changes nothing (invariant C11).
-        if request.cached() {
+        // As it is stored. A cache that fails grants no lease, and changes nothing (invariant C11).
+        if request.fills() {
             edited |= tidy(&mut headers);
         }
         // Judged on what the upstream sent, before anything of ours is added or taken away.

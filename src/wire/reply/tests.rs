@@ -109,7 +109,8 @@ proptest! {
 
     /// S4: garbage is never "absent" and never "valid".
     #[test]
-    fn x6_any_value_returns(value in owned_value(), count in 0_usize..4) {
+    fn x6_any_value_returns(value in owned_value(), count in 1_usize..4) {
+        // Nobody asks for no limits: their answer would be two numbers.
         let value = value.value();
         prop_assert!(LimitReply::parse(&value, count).is_err());
         prop_assert!(SessionReply::parse(&value).is_err());
