@@ -17,8 +17,9 @@ fn the_policies_of_the_readme_are_right() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(root.join("README.md")).unwrap();
     let blocks = blocks(&text);
-    assert_eq!(blocks.len(), 3);
-    let (whole, limits, sessions) = (blocks[0], blocks[1], blocks[2]);
+    let [whole, limits, caches, sessions] = blocks[..] else {
+        panic!("{} policies are shown", blocks.len());
+    };
     let checked = check::read(whole, "README.md").unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(checked.found[0].config.warnings, Vec::<String>::new());
 
@@ -35,6 +36,10 @@ fn the_policies_of_the_readme_are_right() {
     shown.sort_unstable();
     shown.dedup();
     assert_eq!(shown.len(), 6, "an example of each algorithm: {shown:?}");
+
+    let policy = format!("version: 1\n{caches}");
+    let checked = check::read(&policy, "README.md").unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(!checked.found[0].config.caches.is_empty());
 
     // Beside the realm and the limit that the whole one shows.
     let policy = format!(

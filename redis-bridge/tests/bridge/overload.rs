@@ -185,7 +185,7 @@ sys.stdin.read()
         other.greet().await;
         is_served(&mut other, 1).await;
     };
-    let greeted = tokio::time::timeout(Duration::from_secs(60), other).await;
+    let greeted = tokio::time::timeout(Duration::from_secs(150), other).await;
     greeted.expect("a place in time");
     let more = peak_mib(&bridge) - before;
     assert!(more < 64, "{more} MiB more than before");

@@ -59,7 +59,7 @@ async fn a_message_on_either_redis_evicts_also_after_a_reconnect() {
 
 async fn subscribed(redis: &Redis) {
     eventually("subscribed", async || {
-        redis.query::<i64>(&["PUBSUB", "NUMPAT"]).await == 2
+        redis.query::<i64>(&["PUBSUB", "NUMPAT"]).await == 3
     })
     .await;
 }

@@ -66,12 +66,14 @@ async fn what_is_no_exchange_is_refused_and_nothing_reaches_redis() {
 
 fn cache_put_with_ttl(ttl: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let args: [&[u8]; 8] = [
+    let args: [&[u8]; 10] = [
         b"CACHE.PUT",
         b"http://a/b",
         b"field-of-16-byte",
         b"",
         b"lease-of-16-byte",
+        b"field-of-16-byte",
+        b"0",
         b"0",
         ttl,
         b"x",

@@ -143,11 +143,14 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, Stop> {
 fn again(call: &mut Call<'_>, key: &[u8], epoch_key: &[u8]) -> Result<Value, Stop> {
     let stored = call.store.hash(key)?;
     let field = |name: &[u8]| stored.get(name);
-    let same = field(b"v").is_some_and(|value| value == call.arg(0).unwrap_or_default());
-    let epoch = call.store.get(epoch_key)?;
+    let alike = field(b"v").is_some_and(|value| value == call.arg(0).unwrap_or_default());
+    let same = match field(b"e").filter(|_| alike) {
+        Some(epoch) => call.store.get(epoch_key)?.as_ref() == Some(epoch),
+        None => false,
+    };
     let deadline = field(b"d").and_then(|deadline| integer(deadline));
     Ok(match deadline.filter(|deadline| call.now_us < *deadline) {
-        Some(deadline) if same && epoch.is_some() && epoch.as_ref() == field(b"e") => {
+        Some(deadline) if same => {
             Value::Array(vec![Value::simple("created"), int(deadline), call.now()])
         }
         _ => Value::Array(vec![Value::simple("exists"), call.now()]),
