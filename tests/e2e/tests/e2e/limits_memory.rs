@@ -149,7 +149,7 @@ fn a_lease_spares_exchanges_and_admits_nearly_all_and_never_more() {
     let lab = Lab::with(POLICY, |spec| spec.envoys = 2);
     early_in_the_window(&lab.redis(), DAY);
     let load = Load::start(&proxies(&lab), 32, |_, _| Request::get("/hot"));
-    wait::until("the limit is used up", Duration::from_secs(60), || {
+    wait::until("the limit is used up", Duration::from_secs(120), || {
         let denied = lab.stat("tidegate.limit.hot.denied").unwrap();
         if denied > 0 {
             Ok(())
