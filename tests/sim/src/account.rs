@@ -89,11 +89,14 @@ impl World {
 
     /// Its answer reaches the filter, which asks Redis now: what may end from here on.
     pub fn change_asked(&mut self, no: usize, act: Act, token: Credential) {
-        let SessionTold::Valid(uid) = self.requests[no].session.clone() else {
-            return;
-        };
         let Credential::Token(own) = token else {
             return;
+        };
+        let uid = match (act, &self.requests[no].session) {
+            (_, SessionTold::Valid(uid)) => uid.clone(),
+            // A login ends what was shown with it, whatever is known of that.
+            (Act::LogIn(_), _) => self.sessions.all[own].uid.clone(),
+            _ => return,
         };
         let family = self.sessions.all[own].family;
         let (now, all) = (self.now, &mut self.sessions.all);
@@ -111,6 +114,9 @@ impl World {
                 Act::Rotate => (related && at != own, false),
                 Act::Update => (false, false),
             };
+            if may && related && act != Act::Rotate {
+                self.sessions.families_ended.insert(family);
+            }
             if may {
                 session.revoke_asked = session.revoke_asked.or(Some(now));
             }
@@ -203,6 +209,9 @@ impl World {
         };
         let hash = token::key_hash(&token.secret);
         let key = Keys::new("tg").session(&token.user, &hash);
+        let family = family.unwrap_or(self.sessions.all.len());
+        // Whoever ended a token of it meanwhile ended this one too.
+        let ended = self.sessions.families_ended.contains(&family);
         let entry = self.redis.model.store.entries.get(&key);
         let exact = entry.and_then(|entry| match &entry.data {
             Data::Hash(fields) => fields.get(&b"d"[..]),
@@ -215,10 +224,10 @@ impl World {
             key,
             created: self.requests[no].invoked,
             deadline_us: exact.unwrap_or(token.deadline_s * 1_000_000 + 999_999),
-            revoke_asked: None,
+            revoke_asked: ended.then_some(self.now),
             revoked: None,
             uid,
-            family: family.unwrap_or(self.sessions.all.len()),
+            family,
             successor: None,
         });
     }

@@ -190,6 +190,7 @@ impl World {
             self.sessions.all[at].handle.clone(),
         );
         // Whoever ends one token of a session ends both.
+        self.sessions.families_ended.insert(family);
         for session in self.sessions.all.iter_mut().filter(|s| s.family == family) {
             session.revoke_asked = session.revoke_asked.or(Some(self.now));
         }

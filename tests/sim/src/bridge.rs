@@ -168,7 +168,8 @@ impl World {
         }
         let swap = self.options.mutant == Some(Mutant::SwapReplies) && ids.len() > 1;
         let absent = self.options.mutant == Some(Mutant::UnknownIsAbsent);
-        if !swap && !absent {
+        let wins = self.options.mutant == Some(Mutant::UpdateLastWins);
+        if !swap && !absent && !wins {
             return message;
         }
         let mut changed = Vec::new();
@@ -185,10 +186,19 @@ impl World {
                             tidegate::wire::Value::Error(_) if absent => {
                                 tidegate::wire::reply::SessionReply::Absent.encode(1, &mut body);
                             }
+                            tidegate::wire::Value::Array(items) if wins => {
+                                let mut items = items.clone();
+                                if let Some(word @ tidegate::wire::Value::Simple(b"conflict")) =
+                                    items.first_mut()
+                                {
+                                    *word = tidegate::wire::Value::Simple(b"updated");
+                                }
+                                tidegate::wire::Value::Array(items).encode(&mut body);
+                            }
                             value => value.encode(&mut body),
                         }
                     }
-                    if absent {
+                    if absent || wins {
                         let values = tidegate::wire::resp::decode_all(&body).unwrap_or_default();
                         self.said.insert((conn, id), check::exchange::hash(&values));
                     }

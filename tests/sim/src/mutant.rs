@@ -44,9 +44,6 @@ impl World {
             (Some(Mutant::SuccessorForgotten), Script::SessionRead | Script::SessionRotate) => {
                 self.forget_changes(command, &[b"s", b"m"]);
             }
-            (Some(Mutant::UpdateLastWins), Script::SessionUpdate) => {
-                self.based_on(command);
-            }
             (Some(Mutant::StoreWithoutLease), Script::CachePut) => self.grant(command, now_us),
             (Some(Mutant::SessionsNeverEnd), Script::SessionGet) => self.keep(command),
             _ => {}
@@ -128,18 +125,10 @@ impl World {
         let entry = entries.entry(command.keys[0].clone()).or_insert_with(fresh);
         if let Data::Hash(fields) = &mut entry.data {
             let id = String::from_utf8_lossy(&command.args[3]).into_owned();
-            let lease = format!("{id} {} {now_us}", now_us + 60_000_000);
+            let lease = format!("{id} {} {now_us} 0 0", now_us + 60_000_000);
+            let field = [b"l:", &command.args[10][..]].concat();
             fields.insert(b"u".to_vec(), command.args[0].clone());
-            fields.insert(b"l".to_vec(), lease.into_bytes());
-        }
-    }
-
-    /// The mutant's session is of the version that a change is based on.
-    fn based_on(&mut self, command: &Command) {
-        use redis_bridge::model::Data;
-        let entry = self.redis.model.store.entries.get_mut(&command.keys[0]);
-        if let Some(Data::Hash(fields)) = entry.map(|entry| &mut entry.data) {
-            fields.insert(b"n".to_vec(), command.args[0].clone());
+            fields.insert(field, lease.into_bytes());
         }
     }
 

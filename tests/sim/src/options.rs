@@ -108,7 +108,7 @@ pub enum Mutant {
     SuccessorForgotten,
     /// A look-up brings back what has ended (S3).
     TouchCreates,
-    /// Of two changes the last one wins (S8).
+    /// Of two changes of one version both are acknowledged (S8).
     UpdateLastWins,
 }
 

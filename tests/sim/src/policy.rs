@@ -12,6 +12,8 @@ pub const IDLE_MS: u64 = 1_500;
 pub const ABSOLUTE_MS: u64 = 4_000;
 /// The longest wait for a paced request's turn, milliseconds.
 pub const MAX_DELAY_MS: u64 = 150;
+/// The longest wait for an object that somebody else fills, milliseconds.
+pub const COLLAPSE_MS: u64 = 300;
 /// What a metered request pays before it goes upstream.
 pub const METERED_RESERVE: u64 = 3;
 /// What it costs when the upstream does not say, or nonsense.
@@ -74,7 +76,7 @@ pub fn config(variant: u64, on_error: &str, workers: usize) -> Result<Config, Er
     "user": {{"algorithm": "fixed_window", "limit": {many}, "window": "1s",
               "key": ["session.user"], "on_error": {on_error}}}
   }},
-  "caches": {{"pages": {{"ttl": "3s", "tags_header": "surrogate-key"}}}},
+  "caches": {{"pages": {{"ttl": "3s", "tags_header": "surrogate-key", "collapse_timeout": "{COLLAPSE_MS}ms"}}}},
   "policies": {{
     "fixed": {{"limits": ["fixed"]}},
     "bucket": {{"limits": ["bucket"]}},

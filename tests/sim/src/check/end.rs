@@ -1,6 +1,6 @@
 //! L1, L2 and what must hold when nothing is left to do.
 
-use crate::policy::{MAX_DELAY_MS, TIMEOUT_MS};
+use crate::policy::{COLLAPSE_MS, MAX_DELAY_MS, TIMEOUT_MS};
 use crate::request::Kind;
 use crate::rng::MS;
 use crate::world::World;
@@ -10,14 +10,18 @@ use crate::world::World;
 pub(super) const RECOVERY: u64 = 2_500 * MS;
 
 impl World {
-    /// L1: nobody waits longer than the deadline, its turn, one tick and its lateness.
+    /// L1: nobody waits longer than the deadline, its policy's wait, one tick and its lateness.
     pub fn check_paused(&mut self) {
         let tick = (10 + self.options.tick_jitter_ms) * MS;
         let bound = TIMEOUT_MS * MS + tick + MS;
         let late = self.paused.iter().copied().find(|no| {
             let request = &self.requests[*no];
-            let paced = matches!(request.kind, Kind::Limited { path: "/paced", .. });
-            let turn = if paced { MAX_DELAY_MS * MS } else { 0 };
+            let turn = match request.kind {
+                Kind::Limited { path: "/paced", .. } => MAX_DELAY_MS * MS,
+                // Being held is told within the deadline; then there is that wait, and a deadline for its end.
+                Kind::Get { .. } => (COLLAPSE_MS + TIMEOUT_MS) * MS + tick,
+                _ => 0,
+            };
             let since = request.paused.map(|(since, _)| since);
             since.is_some_and(|since| self.now - since > bound + turn)
         });

@@ -41,6 +41,8 @@ pub struct Sessions {
     /// Users whose sessions were asked to end: by which operation, and when it was acknowledged. One
     /// that was not may still be carried out.
     pub users_ended: BTreeMap<RequestId, (String, Option<u64>)>,
+    /// Sessions of which one token was asked to end.
+    pub families_ended: BTreeSet<usize>,
     /// Changes that were acknowledged: of which session, based on which version.
     pub updated: BTreeSet<(usize, u64)>,
 }

@@ -4,12 +4,14 @@ use super::{Callback, Post};
 use crate::check::exchange::Carrier;
 use crate::net;
 use crate::options::Mutant;
+use crate::policy::TIMEOUT_MS;
 use crate::queue::{Event, VmId};
 use crate::rng::MS;
 use crate::world::World;
 use redis_bridge::core::{ConnId, RequestId};
 use tidegate::exchange::{Answer, CallError, CallId, Owner, Transmit};
 use tidegate::stream::Input;
+use tidegate::wire::FromBridge;
 
 impl World {
     /// A message reaches the worker.
@@ -26,6 +28,13 @@ impl World {
         else {
             return;
         };
+        for (call, ms) in held(message) {
+            if let Some(call) = slot.calls.get_mut(&call) {
+                // It is answered when that wait is over, at the latest.
+                let until = self.now + (u64::from(ms) + TIMEOUT_MS) * MS;
+                call.deadline = call.deadline.max(until);
+            }
+        }
         let late = slot.vm.client.counters().late;
         let answers = slot.vm.client.handle_message(link, message, now);
         slot.linked |= slot.vm.client.is_linked();
@@ -217,4 +226,14 @@ impl World {
             }
         }
     }
+}
+
+/// Calls that a message says are held, and for how long, milliseconds.
+fn held(message: &[u8]) -> Vec<(CallId, u32)> {
+    let frames = FromBridge::decode_all(message).unwrap_or_default();
+    let held = frames.into_iter().filter_map(|frame| match frame {
+        FromBridge::Held { id, ms } => Some((CallId(id), ms)),
+        _ => None,
+    });
+    held.collect()
 }

@@ -152,6 +152,9 @@ impl World {
         let Some(slot) = self.vms.get_mut(&vm) else {
             return;
         };
+        let wanted = slot.vm.wants_entropy();
+        let random: Vec<u8> = (0..wanted).map(|_| self.rng.word() as u8).collect();
+        slot.vm.entropy.refill(&random);
         let Some(stream) = slot.streams.get_mut(&no) else {
             return;
         };
@@ -223,6 +226,13 @@ impl World {
                 request.paused = None;
                 self.paused.remove(&no);
                 self.queue.at(now + MS / 20, Event::Response(no));
+            }
+            // In place of the upstream's answer: of its headers nothing has gone to the client yet.
+            (Verdict::Reply(reply), Callback::ResponseHeaders)
+                if matches!(request.kind, Kind::Account { .. } | Kind::Get { .. }) =>
+            {
+                request.reply = Some(reply);
+                request.paused = None;
             }
             (Verdict::Reply(_), _) => {
                 self.violated(format!(
