@@ -56,3 +56,8 @@ pub fn link_error(error: &RedisError) -> BackendError {
 pub fn is_noscript(value: &redis::Value) -> bool {
     matches!(value, redis::Value::ServerError(e) if e.kind() == Some(ServerErrorKind::NoScript))
 }
+
+/// Whether a server that has become a replica refused it.
+pub fn is_readonly(value: &Value) -> bool {
+    matches!(value, Value::Error(line) if line.starts_with(b"READONLY"))
+}

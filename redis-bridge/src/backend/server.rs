@@ -242,7 +242,7 @@ impl Redis {
         match pipeline::run(&mut connection, commands).await {
             Ok(Ran { values, broken }) => {
                 // A primary that became a replica: the sentinels know the new one.
-                if broken || values.iter().any(is_readonly) {
+                if broken || values.iter().any(convert::is_readonly) {
                     link.retire(generation);
                 }
                 Ok(values)
@@ -589,10 +589,6 @@ async fn prepare_cluster(mut connection: ClusterConnection) -> Facts {
 
 fn is_reply(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
-}
-
-fn is_readonly(value: &Value) -> bool {
-    matches!(value, Value::Error(line) if line.starts_with(b"READONLY"))
 }
 
 fn size(commands: &[Command]) -> usize {

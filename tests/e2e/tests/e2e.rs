@@ -76,6 +76,8 @@ mod session_life;
 mod session_login;
 #[path = "e2e/session_paths.rs"]
 mod session_paths;
+#[path = "e2e/session_races.rs"]
+mod session_races;
 #[path = "e2e/session_readable.rs"]
 mod session_readable;
 #[path = "e2e/session_restore.rs"]
