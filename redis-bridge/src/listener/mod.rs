@@ -4,6 +4,7 @@ pub mod address;
 pub mod body;
 pub mod budget;
 pub mod data;
+pub mod first_byte;
 pub mod guard;
 pub mod problem;
 pub mod serve;

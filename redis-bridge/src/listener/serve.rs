@@ -1,6 +1,7 @@
 //! Accepts connections and serves HTTP/1.1 and HTTP/2 (prior knowledge) on them, within bounds.
 
 use super::address::{Address, bind_unix};
+use super::first_byte::FirstByte;
 use super::{ReplyBody, Response};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -114,17 +115,13 @@ pub async fn serve<S: Service>(
                 let _ = io.set_nodelay(true);
                 let (service, stop) = (Arc::clone(&service), stop.clone());
                 tokio::spawn(async move {
-                    if speaks(io.readable(), stop.clone()).await {
-                        connection(io, service, stop, slot).await;
-                    }
+                    connection(io, service, stop, slot).await;
                 });
             }
             Ok(Io::Unix(io)) => {
                 let (service, stop) = (Arc::clone(&service), stop.clone());
                 tokio::spawn(async move {
-                    if speaks(io.readable(), stop.clone()).await {
-                        connection(io, service, stop, slot).await;
-                    }
+                    connection(io, service, stop, slot).await;
                 });
             }
             Err(error) => {
@@ -151,17 +148,6 @@ async fn accept(listener: &Listener) -> io::Result<Io> {
     }
 }
 
-/// Whether a peer sends anything in time, and before the listener stops.
-async fn speaks(
-    readable: impl Future<Output = io::Result<()>>,
-    mut stop: watch::Receiver<bool>,
-) -> bool {
-    tokio::select! {
-        spoken = tokio::time::timeout(FIRST_BYTE, readable) => matches!(spoken, Ok(Ok(()))),
-        () = stopped(&mut stop) => false,
-    }
-}
-
 /// Until `stop` turns true, or nobody can turn it any more.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
@@ -178,7 +164,8 @@ async fn connection<S: Service>(
         async move { Ok::<http::Response<ReplyBody>, Infallible>(service.call(request).await) }
     });
     let builder = builder();
-    let mut served = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut served =
+        pin!(builder.serve_connection(TokioIo::new(FirstByte::new(io, FIRST_BYTE)), service));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
         () = stopped(&mut stop) => {

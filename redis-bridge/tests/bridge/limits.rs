@@ -118,7 +118,7 @@ async fn a_reset_reaches_every_worker_of_every_bridge() {
     }
     eventually("subscribed", async || {
         let clients: String = redis.query(&["CLIENT", "LIST", "TYPE", "pubsub"]).await;
-        clients.matches("psub=2").count() == 2
+        clients.matches("psub=3").count() == 2
     })
     .await;
     let path = "/v1/limits/per-ip?key=1.2.3.4";
