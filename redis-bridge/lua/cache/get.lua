@@ -9,7 +9,8 @@
 --        fresh, claimed 1: refresh it, the others are told 0; [+vary list] when the objects were stored under another Vary list;
 --        [+fill now_us lease]: fill it, the others are held; [+held now_us lease left_us]: somebody else
 --        has that long; [+miss now_us lease|null]: nobody waits for anybody. null: another URL of the same
---        hash is here, too many variants are under way, or it only reads.
+--        hash is here, too many variants are under way, or it only reads. A fourth item: nobody may store it,
+--        known for so long, microseconds.
 -- Hash of one URL: u (the URL, compared: a hash alone is no identity, CVE-2026-2836), v (Vary list), and per
 --        variant m:field ("born_us fresh_until_us expires_us"), o:field (the record), l:field (the lease), p:field
 --        ("until_us renew_us": until then it is known that nobody may store it).
@@ -60,16 +61,16 @@ elseif stale and turn_us == 0 then
   turn_us = REFRESH_US
 end
 
+local passes, renew = match(h[6] or '', '^(%d+) (%d+)$')
+passes, renew = integer(passes), integer(renew)
+local passing = passes and renew and now < passes
 local function found(word, lease)
   if stale then
     return { { ok = 'stale' }, stale, now, h[5], lease.id, word == 'fill' and 1 or 0 }
   end
-  return { { ok = word }, now, lease.id }
+  return { { ok = word }, now, lease.id, word == 'miss' and passing and passes - now or nil }
 end
 
-local passes, renew = match(h[6] or '', '^(%d+) (%d+)$')
-passes, renew = integer(passes), integer(renew)
-local passing = passes and renew and now < passes
 local lease = lease_of(h[3])
 local fresh = not lease or now >= lease.ends
 if fresh then

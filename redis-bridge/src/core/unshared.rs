@@ -49,6 +49,14 @@ impl Unshared {
         }
     }
 
+    /// Redis knows it of this URL, by an answer that went through another bridge.
+    pub(super) fn heard(&mut self, url: &[u8], lasting: Duration, now: Duration) {
+        let [path, _] = names(url);
+        if self.0.get(&path).is_none_or(|entry| entry.until <= now) {
+            self.passed(url, lasting, now);
+        }
+    }
+
     /// An answer that was stored.
     pub(super) fn stored(&mut self, url: &[u8], now: Duration) {
         self.make_room(now);
@@ -123,6 +131,19 @@ mod tests {
         assert!(!known.knows(b"http://a/x/1", NOW));
         assert!(!known.knows(b"http://a/x/new", NOW));
         assert!(known.knows(b"http://a/x/2", NOW), "of itself it is known");
+    }
+
+    #[test]
+    fn what_another_bridge_learnt_counts_once() {
+        let mut known = Unshared::default();
+        for _ in 0..2 * FOLDER {
+            known.heard(b"http://a/cart/1?x=1", LONG, NOW);
+        }
+        assert!(known.knows(b"http://a/cart/1?x=2", NOW));
+        assert!(!known.knows(b"http://a/cart/2", NOW));
+        known.stored(b"http://a/cart/1", NOW);
+        known.heard(b"http://a/cart/1", LONG, NOW);
+        assert!(!known.knows(b"http://a/cart/1", NOW), "seen stored here");
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
     }
     let mark = stored.get(&lease::mark_of(variant)).and_then(|m| pair(m));
     let mark = mark.filter(|(until, _)| now < *until);
+    let known = mark.map(|(until, _)| until - now);
     let held = stored
         .get(&lease::of(variant))
         .and_then(|l| Lease::parse(l));
@@ -78,19 +79,31 @@ pub(super) fn get(call: &mut Call<'_>) -> Result<Value, Stop> {
         return Ok(answer("held", call, &[Value::bulk(lease.id), left]));
     } else if !fresh && (lease.ends - now) * 2 > lease_ms * 1000 {
         repair(call, key, lease_ms);
-        return Ok(found(word, stale, lease.id, call));
+        return Ok(found(word, stale, lease.id, known, call));
     }
     lease.ends = lease.ends.max(now + lease_ms * 1000);
     call.store.hset(key, b"u", url.to_vec())?;
     call.store.hset(key, &lease::of(variant), lease.text())?;
     call.store.extend(key, lease_ms);
-    Ok(found(word, stale, lease.id, call))
+    Ok(found(word, stale, lease.id, known, call))
 }
 
-/// What is said of a lease, with what is stored and not fresh.
-fn found(word: &str, stale: Option<Vec<Value>>, lease: Vec<u8>, call: &Call<'_>) -> Value {
+/// What is said of a lease, with what is stored and not fresh, or for how long it is `known` that nobody
+/// may store it.
+fn found(
+    word: &str,
+    stale: Option<Vec<Value>>,
+    lease: Vec<u8>,
+    known: Option<u64>,
+    call: &Call<'_>,
+) -> Value {
     let Some(found) = stale else {
-        return answer(word, call, &[Value::bulk(lease)]);
+        let known = known.filter(|_| word == "miss").map(int);
+        let rest: Vec<Value> = [Some(Value::bulk(lease)), known]
+            .into_iter()
+            .flatten()
+            .collect();
+        return answer(word, call, &rest);
     };
     let rest = vec![Value::bulk(lease), int((word == "fill").into())];
     Value::Array([vec![Value::simple("stale")], found, rest].concat())

@@ -139,7 +139,7 @@ impl Get {
         }
     }
 
-    fn read(&mut self, value: &Value) -> Option<Next> {
+    fn read(&mut self, value: &Value, cx: &mut Context<'_>) -> Option<Next> {
         let mut out = Vec::new();
         let items = value.as_array()?;
         match items {
@@ -194,7 +194,11 @@ impl Get {
                 self.lease = Some(unhex(lease.as_bytes()?)?);
                 return Some(Next::Wait(Duration::from_micros(left.as_u64()?)));
             }
-            [Value::Simple(word), now, lease] if word == b"miss" => {
+            [Value::Simple(word), now, lease, known @ ..] if word == b"miss" => {
+                if let [known] = known {
+                    let known = Duration::from_micros(known.as_u64()?);
+                    cx.unshared.heard(&self.fill.url, known, cx.now);
+                }
                 let lease = match lease {
                     Value::Null => None,
                     lease => Some(unhex::<16>(lease.as_bytes()?)?),
@@ -211,9 +215,9 @@ impl Get {
 }
 
 impl Plan for Get {
-    fn next(&mut self, answers: Vec<Answer>, _cx: &mut Context<'_>) -> Next {
+    fn next(&mut self, answers: Vec<Answer>, cx: &mut Context<'_>) -> Next {
         only(answers)
-            .and_then(|value| self.read(&value).ok_or(Failure::Shape))
+            .and_then(|value| self.read(&value, cx).ok_or(Failure::Shape))
             .unwrap_or_else(Next::failed)
     }
 

@@ -1,6 +1,7 @@
 //! One fill per URL: look-ups that are held while another request fills what they look for.
 
 use super::rig::*;
+use crate::core::unshared::Unshared;
 use crate::core::{ConnId, RequestId, Value};
 use std::time::Duration;
 use tidegate::wire::op::{CacheGet, CachePass, Want};
@@ -128,6 +129,20 @@ fn c10_an_answer_that_nobody_may_share_releases_all_at_once() {
     let answers = words(&mut rig);
     assert_eq!(answers, said(&[(300, "fill"), (301, "miss")]), "known here");
     assert_eq!(rig.core.counters().unheld, 1);
+}
+
+#[test]
+fn what_another_bridge_learnt_is_learnt_from_redis() {
+    let mut rig = Rig::new();
+    let conn = crowd(&mut rig, 0);
+    rig.exchange(conn, 100, 1000, &[pass(&[1; 16], 120_000)]);
+    rig.run();
+    words(&mut rig);
+    rig.core.unshared = Unshared::default();
+    rig.exchange(conn, 200, 100, &[look(&[9; 16], 2000)]);
+    rig.run();
+    assert_eq!(words(&mut rig), said(&[(200, "miss")]));
+    assert!(rig.core.unshared.knows(URL, rig.now));
 }
 
 #[test]

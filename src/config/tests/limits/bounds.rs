@@ -251,5 +251,6 @@ fn what_compiles_is_within_what_the_wire_takes() {
         Ok(())
     });
     result.unwrap();
-    assert!(compiled.get() > 200, "{} compiled", compiled.get());
+    // About 225 of 4,096.
+    assert!(compiled.get() > 100, "{} compiled", compiled.get());
 }

@@ -97,11 +97,14 @@ fn rfc9111_4_3_the_upstream_validates_what_is_stored() {
     origin.take();
     let own = ask(&lab, &get("/validated").field("if-none-match", "\"other\""));
     assert_eq!((own.status, own.text().as_str()), (200, "first"));
+    // What the answer before freshened is stored behind it: were it to land afterwards, all would be fresh.
+    store(&lab, "/validated");
     expire(&lab);
     let own = ask(&lab, &get("/validated").field("if-none-match", "\"v1\""));
     assert_eq!((own.status, own.body.len()), (304, 0));
     assert!(origin.take().iter().all(|head| !head.contains("other")));
     // Changed: the new answer goes to the client, and takes the place of the old one.
+    store(&lab, "/validated");
     expire(&lab);
     origin.does(|_| {
         answer(
