@@ -18,7 +18,8 @@ const LAST: u16 = 32_000;
 #[derive(Debug)]
 pub struct Lab {
     stack: Stack,
-    policy: PathBuf,
+    /// After the stack: a Redis whose directory is gone cannot save, and refuses to end.
+    files: Files,
     /// Says to other test programs on this machine that the block is taken.
     _claim: TcpListener,
 }
@@ -59,9 +60,14 @@ impl Lab {
             .map_err(Error::io("create target/stack"))?;
         files::replace(&policy_file, policy.as_bytes())?;
         let stack = Stack::start(spec)?;
+        let files = Files {
+            policy: policy_file,
+            dir: stack.files().dir().to_owned(),
+            over: false,
+        };
         let lab = Self {
             stack,
-            policy: policy_file,
+            files,
             _claim: claim,
         };
         if lab.spec().running_bridges() > 0 {
@@ -95,8 +101,8 @@ impl Lab {
     /// # Errors
     /// As [`Stack::apply_policy`].
     pub fn swap(&mut self, policy: &str) -> Result<()> {
-        files::replace(&self.policy, policy.as_bytes())?;
-        self.stack.apply_policy(&self.policy)
+        files::replace(&self.files.policy, policy.as_bytes())?;
+        self.stack.apply_policy(&self.files.policy)
     }
 
     /// Creates a session through the admin API; the token.
@@ -140,9 +146,24 @@ impl Drop for Lab {
                 "{complaints:#?}, logs in {}",
                 self.files().logs().display()
             );
+            self.files.over = true;
+        }
+    }
+}
+
+/// The files of a stack: they stay when its test fails.
+#[derive(Debug)]
+struct Files {
+    policy: PathBuf,
+    dir: PathBuf,
+    over: bool,
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if self.over {
             let _policy = std::fs::remove_file(&self.policy);
-            // The stack ends after this; its processes hold their logs open, which is no hindrance.
-            let _files = std::fs::remove_dir_all(self.stack.files().dir());
+            let _files = std::fs::remove_dir_all(&self.dir);
         }
     }
 }
