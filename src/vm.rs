@@ -3,7 +3,8 @@
 mod entropy;
 mod work;
 
-use crate::exchange::{CallError, Client, ClientConfig, SplitMix64};
+use crate::cache::l1::L1;
+use crate::exchange::{CallError, Client, ClientConfig, Invalid, SplitMix64};
 use crate::http::Headers;
 use crate::limit::lease::GiveBack;
 use crate::limit::{DeniedKeys, Leases, LocalLimits};
@@ -50,6 +51,7 @@ pub struct Vm {
     pub(crate) calendars: Rc<[Option<String>]>,
     pub(crate) vary: VaryMemo,
     pub(crate) kept: KeptBytes,
+    pub(crate) l1: L1,
     /// Requests of our own can reach upstreams; the host says when they cannot.
     pub refreshes: bool,
     pub(crate) rng: SplitMix64,
@@ -79,6 +81,8 @@ impl Vm {
     /// A VM that knows nothing yet but its policy.
     pub fn new(config: Config, keys: Option<Keys>, seed: VmSeed) -> Self {
         let mut rng = SplitMix64::new(seed.random);
+        let l1 = L1::new(config.caches.iter().map(|cache| cache.l1_bytes));
+        let window = Duration::from_millis(u64::from(config.bridge.l1_sync_ms));
         let client = ClientConfig {
             timeout: Duration::from_millis(u64::from(config.bridge.timeout_ms)),
             max_pending: MAX_PENDING,
@@ -88,6 +92,7 @@ impl Vm {
             node: seed.node,
             worker: seed.worker,
             digest: config.digest.clone(),
+            l1_sync: l1.is_used().then_some(window),
         };
         Self {
             client: Client::new(client, rng.next_u64()),
@@ -108,6 +113,7 @@ impl Vm {
                 .collect(),
             vary: VaryMemo::new(),
             kept: KeptBytes::default(),
+            l1,
             refreshes: true,
             rng,
             entropy: Entropy::default(),
@@ -208,10 +214,18 @@ impl Vm {
         any
     }
 
-    /// What bridges say of subjects whose limits were reset or overridden is heeded: nothing remembered
-    /// of them holds any more. Costs nothing when there is no such word; called before anything that is
-    /// remembered is used.
+    /// What bridges say of subjects whose limits were reset or overridden is heeded, and of objects that were
+    /// invalidated: nothing remembered of them holds any more. Costs nothing when there is no such word; called
+    /// before anything that is remembered is used.
     pub fn heed(&mut self, now: Duration) {
+        if self.client.has_invalid() {
+            for invalid in self.client.take_invalid() {
+                match invalid {
+                    Invalid::All => self.l1.clear(),
+                    Invalid::Url(name) => self.l1.invalidate(&name),
+                }
+            }
+        }
         if self.client.has_forget() {
             for subject in self.client.take_forget() {
                 self.denied.forget(&subject, now);

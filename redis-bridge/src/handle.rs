@@ -41,6 +41,10 @@ pub enum Event {
     Message(ConnId, Bytes),
     /// A new stream.
     Open(ConnId, Outbox),
+    /// Bridges are listened to from now on.
+    Subscribed,
+    /// A bridge told all bridges something.
+    Told(Vec<u8>),
     /// Who is connected?
     Streams(oneshot::Sender<Vec<StreamInfo>>),
 }
@@ -90,6 +94,18 @@ impl Handle {
     pub async fn filled(&self, hash: Vec<u8>) {
         // The owner is gone, and whoever it held with it.
         let _ = self.events.send(Event::Filled(hash)).await;
+    }
+
+    /// Bridges are listened to from now on.
+    pub async fn subscribed(&self) {
+        // The owner is gone, and the streams with it.
+        let _ = self.events.send(Event::Subscribed).await;
+    }
+
+    /// A bridge told all bridges something.
+    pub async fn told(&self, message: Vec<u8>) {
+        // The same.
+        let _ = self.events.send(Event::Told(message)).await;
     }
 
     /// What workers remember of a subject's limits no longer holds.

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub pending: Gauge,
     /// Answers held until a paced request's turn.
     pub held: Gauge,
+    /// Workers that may answer from their own memory.
+    pub remembering: Gauge,
     /// Revocations that no replica has yet.
     pub revocations_pending: Gauge,
     /// Revocations that no replica had when they were given up.
@@ -89,6 +91,11 @@ impl Metrics {
             streams: add(r, "streams", "Decision streams open"),
             pending: add(r, "pending", "Unary exchanges and admin operations open"),
             held: add(r, "held", "Answers held until a paced request's turn"),
+            remembering: add(
+                r,
+                "workers_remembering",
+                "Workers that may answer from their own memory",
+            ),
             revocations_pending: add(
                 r,
                 "revocations_pending",

@@ -128,12 +128,14 @@ impl Owner {
 
     /// Hands the core everything that is ready, then carries out everything it wants.
     fn turn(&mut self, ready: &mut Vec<Event>) {
-        let now = self.started.elapsed();
         while ready.len() < TURN
             && let Ok(event) = self.events.try_recv()
         {
             ready.push(event);
         }
+        // Not before: until when a worker may use its memory is counted from when it asked, and whatever is
+        // handled now came no later than this.
+        let now = self.started.elapsed();
         for event in ready.drain(..) {
             self.handle(event, now);
         }
@@ -169,6 +171,10 @@ impl Owner {
             tracing::info!(target: "tidegate_bridge::audit", "{audit}");
         }
         self.metrics.held.set(self.core.held().cast_signed() as i64);
+        let remembering = self.core.remembering(now);
+        self.metrics
+            .remembering
+            .set(remembering.cast_signed() as i64);
         self.metrics.publish(&self.core);
     }
 
@@ -211,6 +217,8 @@ impl Owner {
                 self.streams.insert(conn, outbox);
                 self.core.handle_open(conn);
             }
+            Event::Subscribed => self.core.handle_subscribed(now),
+            Event::Told(message) => self.core.handle_told(&message, now),
             Event::Streams(answer) => {
                 // The caller hung up.
                 let _ = answer.send(self.core.streams().cloned().collect());

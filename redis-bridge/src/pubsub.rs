@@ -1,7 +1,8 @@
 //! What is told in Redis: invalidations from outside, `PUBLISH {namespace}:cache:invalidate:{url}` or
 //! `...:tag:{tag}`; and `{namespace}:limit:forget:{subject}`, by which the scripts that reset a limit or
 //! give a key a limit of its own reach every bridge, hence every worker. And `{namespace}:fleet:…`, by which
-//! bridges tell each other: `filled:{hash}`, something has become of an object that requests are held for.
+//! bridges tell each other: `filled:{hash}`, something has become of an object that requests are held for; and
+//! `told`, everything about what workers have in memory.
 //!
 //! Such a message has no receipt. What is published while no bridge is subscribed is lost, and the
 //! object lives to the end of its TTL, or a worker remembers a denial to its end; two bridges are seldom gone together, and whoever needs a receipt
@@ -35,11 +36,20 @@ pub struct Subscriber {
     channel: String,
     forget: Vec<u8>,
     fleet: Vec<u8>,
+    /// Bridges tell each other things by this Redis.
+    tells: bool,
 }
 
 impl Subscriber {
-    /// For the channels of `namespace`, `[a-z][a-z0-9-]*`: no character of it is special in a pattern.
-    pub fn new(redis: Arc<Redis>, purger: Purger, handle: Handle, namespace: &str) -> Self {
+    /// For the channels of `namespace`, `[a-z][a-z0-9-]*`: no character of it is special in a pattern. `tells`:
+    /// bridges tell each other by this Redis, the cache's, what workers have to forget.
+    pub fn new(
+        redis: Arc<Redis>,
+        purger: Purger,
+        handle: Handle,
+        namespace: &str,
+        tells: bool,
+    ) -> Self {
         Self {
             redis,
             purger,
@@ -47,6 +57,7 @@ impl Subscriber {
             channel: format!("{namespace}:cache:invalidate:"),
             forget: Keys::new(namespace).forget_channel(),
             fleet: Keys::new(namespace).fleet_channel(),
+            tells,
         }
     }
 
@@ -80,6 +91,9 @@ impl Subscriber {
             tracing::warn!(redis = %self.redis.target(), %error, "fleet: not subscribed");
         }
         backoff.reset();
+        if self.tells {
+            self.handle.subscribed().await;
+        }
         tracing::info!(redis = %self.redis.target(), "invalidations: subscribed");
         let work = messages.for_each_concurrent(CONCURRENT, |message| self.told(message));
         let alive = async {
@@ -110,6 +124,11 @@ impl Subscriber {
         if let Some(what) = channel.strip_prefix(self.fleet.as_slice()) {
             return match what.strip_prefix(b"filled:") {
                 Some(hash) => self.handle.filled(hash.to_vec()).await,
+                None if what == b"told" => {
+                    if self.tells {
+                        self.handle.told(message.get_payload_bytes().to_vec()).await;
+                    }
+                }
                 None => drop(self.handle.metrics().pubsub_ignored.inc()),
             };
         }

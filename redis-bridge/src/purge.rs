@@ -67,7 +67,9 @@ impl Purger {
                 let (answer, answered) = oneshot::channel();
                 let sent = self.scans.send((matcher, answer)).await;
                 sent.map_err(|_| leaving())?;
-                answered.await.unwrap_or_else(|_| Err(leaving()))?
+                let removed = answered.await.unwrap_or_else(|_| Err(leaving()))?;
+                self.ask(AdminOp::Forget).await?;
+                removed
             }
             Purge::Tag(tag) => self.ask(AdminOp::PurgeTag { tag }).await?,
             Purge::Url(url) => self.ask(AdminOp::PurgeUrl { url }).await?,

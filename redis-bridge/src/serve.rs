@@ -2,7 +2,7 @@
 
 use crate::admin::Admin;
 use crate::backend::{Backend, Health, LoginError, Refusal, Source, Url};
-use crate::core::{Core, CoreConfig};
+use crate::core::{Core, CoreConfig, Role};
 use crate::handle::Handle;
 use crate::listener::data::Data;
 use crate::listener::{self, Address, Listener};
@@ -125,7 +125,9 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let purger = Purger::start(handle.clone(), backend.clone(), namespace.clone());
     for redis in backend.each() {
         let (redis, purger) = (Arc::clone(redis), purger.clone());
-        tokio::spawn(Subscriber::new(redis, purger, handle.clone(), &namespace).run());
+        let tells = Arc::ptr_eq(&redis, backend.role(Role::Cache));
+        let subscriber = Subscriber::new(redis, purger, handle.clone(), &namespace, tells);
+        tokio::spawn(subscriber.run());
     }
 
     tracing::info!(

@@ -23,6 +23,7 @@
 //! | [`stale`] | how long may it be used after its freshness? | RFC 9111, 4.2.4; RFC 5861 |
 //! | [`validate`] | is it still good? | RFC 9111, 4.3 |
 //! | [`invalidate`] [`groups`] | what does this answer to an unsafe request make invalid? | RFC 9111, 4.4; RFC 9875 |
+//! | [`l1`] | what does this worker remember itself? | |
 //! | [`query`] | what of the query counts? | |
 //! | [`status`] | what is said about it | RFC 9211 |
 //!
@@ -43,6 +44,7 @@ pub mod freshness;
 pub mod groups;
 pub mod invalidate;
 pub mod key;
+pub mod l1;
 pub mod query;
 pub mod record;
 pub mod request;

@@ -17,6 +17,11 @@ pub enum Status {
         /// Freshness left, seconds; below 0 when it is stale.
         ttl_s: i64,
     },
+    /// Answered from this worker's copy of what is stored.
+    Remembered {
+        /// Freshness left, seconds.
+        ttl_s: i64,
+    },
     /// Forwarded: the method is not answered from store. Its answer may invalidate what is stored.
     Method,
     /// Forwarded: Redis or the bridge could not be asked.
@@ -86,6 +91,7 @@ impl fmt::Display for Status {
             Self::Bypass(why) => write!(f, "fwd=bypass; detail={}", why.name()),
             Self::Forwarded(forwarded) => forwarded.fmt(f),
             Self::Hit { ttl_s } => write!(f, "hit; ttl={ttl_s}"),
+            Self::Remembered { ttl_s } => write!(f, "hit; ttl={ttl_s}; detail=l1"),
             Self::Method => f.write_str("fwd=method"),
             Self::Unavailable => f.write_str("fwd=bypass; detail=unavailable"),
         }

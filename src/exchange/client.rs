@@ -1,13 +1,15 @@
 //! The client: see the module's documentation for its contract.
 
+mod memory;
 mod streams;
 
 use super::allowance::{Dials, Fallback};
 use super::calls::{Calls, Pending, Place};
 use super::link::{Link, PING_EVERY, Wish};
+use super::sync::Sync;
 use super::{
-    Answer, BULK, Breaker, CallError, CallId, ClientConfig, Counters, LINKS, Owner, SplitMix64,
-    Transmit,
+    Answer, BULK, Breaker, CallError, CallId, ClientConfig, Counters, Invalid, LINKS, Owner,
+    SplitMix64, Transmit,
 };
 use crate::wire::frame::{self, Hello};
 use crate::wire::op::{MAX_HOLD_MS, MAX_URL};
@@ -44,6 +46,8 @@ pub struct Client {
     last_tick: Duration,
     refusal: Option<String>,
     forget: Vec<[u8; 16]>,
+    sync: Option<Sync>,
+    invalid: Vec<Invalid>,
     /// Redis' clock minus our monotonic one, microseconds, as last heard.
     fleet_offset_us: Option<u64>,
 }
@@ -52,6 +56,7 @@ impl Client {
     /// A client without streams; the first tick dials them. `seed` is for jitter.
     pub fn new(config: ClientConfig, seed: u64) -> Self {
         let fallback = Fallback::new(config.fallback_per_second);
+        let sync = config.l1_sync.map(Sync::new);
         Self {
             config,
             links: core::array::from_fn(|_| Link::new()),
@@ -67,6 +72,8 @@ impl Client {
             last_tick: Duration::ZERO,
             refusal: None,
             forget: Vec::new(),
+            sync,
+            invalid: Vec::new(),
             fleet_offset_us: None,
         }
     }
@@ -243,6 +250,10 @@ impl Client {
                     let here = Place::Link { link, generation };
                     self.held(CallId(id), here, ms, now);
                 }
+                FromBridge::Invalidate { seq, urls } => {
+                    self.invalidated((link, generation), seq, &urls);
+                }
+                FromBridge::Synced { seq } => self.synced((link, generation), seq),
                 FromBridge::Pong { time_us, .. } => self.learn_time(time_us, now),
                 FromBridge::Welcome { bridge, time_us } => {
                     if !self.links.get(link).is_some_and(Link::is_opening) {
@@ -356,6 +367,7 @@ impl Client {
                 }
             }
         }
+        self.ask_for_sync(now);
         answers
     }
 

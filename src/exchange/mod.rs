@@ -18,6 +18,8 @@
 //!   deadline (X8). A retry may charge twice, never too little.
 //! * Each call ends within its deadline plus one tick (X3, L1).
 //! * Pending calls and their bytes are bounded (X4).
+//! * [`Client::remembers`] is true only while everything that was invalidated in the fleet more than a window
+//!   ago was said by [`Client::take_invalid`] (C1, C2).
 //! * A fresh client's calls wait for its first stream, so that a swap of policy or module fails none
 //!   (L8); when none of the first streams can be opened, they end at once.
 
@@ -27,6 +29,7 @@ mod calls;
 mod client;
 mod link;
 mod rng;
+mod sync;
 
 use crate::wire::Value;
 use core::fmt;
@@ -66,6 +69,18 @@ pub struct ClientConfig {
     pub worker: u64,
     /// Digest of the live policy.
     pub digest: String,
+    /// How long after a bridge was asked for the last time what is in memory may be used; `None`: nothing is
+    /// kept in memory, and nobody is asked.
+    pub l1_sync: Option<Duration>,
+}
+
+/// What is in memory and no longer true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invalid {
+    /// Everything: something may have gone unheard.
+    All,
+    /// All of this URL, named as by [`crate::cache::l1::name`].
+    Url([u8; 16]),
 }
 
 /// What the host shall do.

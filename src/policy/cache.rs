@@ -50,6 +50,8 @@ pub struct Cache {
     pub store_set_cookie: bool,
     /// How long a look-up is held while another one fills the object, milliseconds; 0: never.
     pub collapse_ms: u64,
+    /// Bytes of each worker's memory for copies of what is stored; 0: none.
+    pub l1_bytes: usize,
 }
 
 /// What becomes of a query before it is looked up and forwarded.

@@ -57,6 +57,8 @@ pub struct Bridge {
     pub cluster: String,
     /// Deadline of one exchange, milliseconds, 1..=60000. (Envoy reads 0 as "none".)
     pub timeout_ms: u32,
+    /// How long a worker that hears from no bridge may use what is in its memory, milliseconds, 50..=500.
+    pub l1_sync_ms: u32,
 }
 
 /// How a client's address is found and grouped.

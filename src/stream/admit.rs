@@ -98,7 +98,7 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
     let calendars = Rc::clone(&ctx.vm.calendars);
     limit_phase::aside(&mut request, ctx);
     limit_phase::spend(&mut request, ctx);
-    let question = cache_phase::question(&mut request, &config, ctx.now);
+    let question = cache_phase::question(&mut request, &config, ctx);
     let mut ops: Vec<Op<'_>> = Vec::new();
     let mut asked = Vec::new();
     if let Some(op) = session_phase::op(&request, &config) {

@@ -4,6 +4,7 @@
 mod capture;
 mod found;
 mod kept;
+mod memory;
 mod origin;
 mod refresh;
 
@@ -15,7 +16,6 @@ use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Cache, Config, Credential, KeyPart, Policy};
 use crate::wire::Op;
 use crate::wire::op::{CacheGet, Want};
-use core::time::Duration;
 
 pub(super) use capture::Capture;
 pub(super) use found::{Found, answered};
@@ -76,6 +76,9 @@ pub(super) fn prepare(
                     (false, false) => Want::Read,
                 },
                 asked,
+                memory: None,
+                past_memory: false,
+                told: None,
                 asked_again: false,
                 early: false,
                 why: Why::Miss,
@@ -119,9 +122,13 @@ pub(super) struct Question {
     wait_ms: u64,
 }
 
-/// Prepares the look-up's variable parts.
-pub(super) fn question(request: &mut Request, config: &Config, now: Duration) -> Option<Question> {
-    let wait_ms = fill::wait_ms(request, config, now);
+/// Prepares the look-up's variable parts; `None`: there is none, or nobody needs to be asked.
+pub(super) fn question(
+    request: &mut Request,
+    config: &Config,
+    ctx: &mut Ctx<'_>,
+) -> Option<Question> {
+    let wait_ms = fill::wait_ms(request, config, ctx.now);
     let policy = config.policies.get(request.policy)?;
     let Cached::Lookup(lookup) = &mut request.cache else {
         return None;
@@ -129,6 +136,12 @@ pub(super) fn question(request: &mut Request, config: &Config, now: Duration) ->
     lookup.field = lookup
         .vary
         .field(&policy.name, &request.headers, &lookup.extras);
+    if let Some(cache) = policy.cache {
+        memory::recall(lookup, cache, ctx);
+        if lookup.memory.is_some() {
+            return None;
+        }
+    }
     Some(Question {
         vary: lookup.vary.to_wire(),
         wait_ms,

@@ -32,7 +32,7 @@ pub(super) fn decide(
         limit_phase::withdraw(&request, ctx);
         return State::Answered;
     }
-    if asked.contains(&Asked::Cache) {
+    if asked.contains(&Asked::Cache) || request.remembers() {
         match cache_phase::answered(value_of(Asked::Cache), &mut request, ctx) {
             cache_phase::Found::AskAgain => return admit::ask(request, ctx, output),
             cache_phase::Found::Hit {

@@ -3,6 +3,7 @@
 use super::cache_phase::Kept;
 use super::{LocalReply, Output, Property, Verdict};
 use crate::cache::control::RequestControl;
+use crate::cache::l1::Remembered;
 use crate::cache::request::Bypass;
 use crate::cache::{Url, Vary};
 use crate::http::Headers;
@@ -150,6 +151,12 @@ pub(super) struct Lookup {
     pub(super) want: Want,
     /// The request's own directives, where they are honoured.
     pub(super) asked: Option<RequestControl>,
+    /// What this worker remembers of it, to be judged with the rest.
+    pub(super) memory: Option<Remembered>,
+    /// What is remembered was no good: Redis is asked.
+    pub(super) past_memory: bool,
+    /// What is found may be remembered if nothing was invalidated since then.
+    pub(super) told: Option<u64>,
     /// The bridge named another list already: it is not asked a third time.
     pub(super) asked_again: bool,
     /// It asked to refresh, ahead of time, what it may use.
@@ -187,6 +194,11 @@ impl Request {
     /// Its answer may be stored.
     pub(super) fn fills(&self) -> bool {
         matches!(&self.cache, Cached::Lookup(lookup) if lookup.lease.is_some())
+    }
+
+    /// There is something in memory that may answer it.
+    pub(super) fn remembers(&self) -> bool {
+        matches!(&self.cache, Cached::Lookup(lookup) if lookup.memory.is_some())
     }
 
     /// How its policy uses a session, and which realm's; `None`: it uses none.

@@ -8,6 +8,7 @@ mod run;
 mod cache_down;
 mod cache_fill;
 mod cache_hit;
+mod cache_l1;
 mod cache_stale;
 mod costs;
 mod denials;

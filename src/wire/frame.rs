@@ -9,6 +9,11 @@ use core::fmt;
 /// A frame from a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToBridge<'a> {
+    /// What [`FromBridge::Invalidate`] of this number named is used no more. `ACK seq`
+    Ack {
+        /// The invalidation's number.
+        seq: u64,
+    },
     /// Operations to carry out: `X id deadline [op*]`.
     Exchange {
         /// Chosen by the filter, unique among those pending on this stream.
@@ -25,7 +30,23 @@ pub enum ToBridge<'a> {
         /// Grows by one with each ping of a stream.
         seq: u64,
     },
+    /// Objects are kept in memory here: asks for the word that all which was invalidated before is known
+    /// here too, [`FromBridge::Synced`]. From the first one on a stream gets every invalidation.
+    /// `SYNC seq window`
+    Sync {
+        /// Grows by one with each of a stream.
+        seq: u64,
+        /// For how long after this was sent what is in memory will be used, milliseconds; at most
+        /// [`MAX_SYNC_MS`].
+        window_ms: u32,
+    },
 }
+
+/// The longest window of a [`ToBridge::Sync`], milliseconds: how long an invalidation waits for a worker
+/// that nobody has heard of.
+pub const MAX_SYNC_MS: u32 = 500;
+/// URLs named in one [`FromBridge::Invalidate`], at most.
+pub const MAX_NAMED: usize = 128;
 
 /// Who opened a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +83,24 @@ pub enum FromBridge<'a> {
         /// Milliseconds.
         ms: u32,
     },
+    /// These objects are not what Redis has any more, answered by [`ToBridge::Ack`].
+    /// `INVALIDATE seq [hash*]`
+    Invalidate {
+        /// Grows by one with each of a stream.
+        seq: u64,
+        /// The first 16 bytes of SHA-256 of each URL; none: everything.
+        urls: Vec<&'a [u8; 16]>,
+    },
     /// The bridge will not serve this stream, and why.
     Refused {
         /// One line for the log.
         reason: &'a [u8],
+    },
+    /// All that was invalidated in the fleet before the bridge got the SYNC of this number was said on this
+    /// stream before this. `SYNCED seq`
+    Synced {
+        /// The number.
+        seq: u64,
     },
     /// Answer to a HELLO.
     Welcome {
@@ -139,6 +174,11 @@ impl<'a> ToBridge<'a> {
     /// Appends the frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
+            Self::Ack { seq } => {
+                resp::array(out, 2);
+                resp::simple(out, b"ACK");
+                int(out, *seq);
+            }
             Self::Exchange {
                 id,
                 deadline_ms,
@@ -164,6 +204,12 @@ impl<'a> ToBridge<'a> {
                 resp::array(out, 2);
                 resp::simple(out, b"PING");
                 int(out, *seq);
+            }
+            Self::Sync { seq, window_ms } => {
+                resp::array(out, 3);
+                resp::simple(out, b"SYNC");
+                int(out, *seq);
+                int(out, u64::from(*window_ms));
             }
         }
     }
@@ -192,6 +238,15 @@ impl<'a> ToBridge<'a> {
                 }))
             }
             (b"PING", [seq]) => Some(Self::Ping {
+                seq: unsigned(seq)?,
+            }),
+            (b"SYNC", [seq, window]) => Some(Self::Sync {
+                seq: unsigned(seq)?,
+                window_ms: u32::try_from(unsigned(window)?)
+                    .ok()
+                    .filter(|ms| *ms <= MAX_SYNC_MS)?,
+            }),
+            (b"ACK", [seq]) => Some(Self::Ack {
                 seq: unsigned(seq)?,
             }),
             _ => None,
@@ -232,6 +287,20 @@ impl<'a> FromBridge<'a> {
                 resp::simple(out, b"HELD");
                 int(out, *id);
                 int(out, u64::from(*ms));
+            }
+            Self::Invalidate { seq, urls } => {
+                resp::array(out, 3);
+                resp::simple(out, b"INVALIDATE");
+                int(out, *seq);
+                resp::array(out, urls.len());
+                for url in urls {
+                    resp::bulk(out, *url);
+                }
+            }
+            Self::Synced { seq } => {
+                resp::array(out, 2);
+                resp::simple(out, b"SYNCED");
+                int(out, *seq);
             }
             Self::Refused { reason } => {
                 resp::array(out, 2);
@@ -278,6 +347,17 @@ impl<'a> FromBridge<'a> {
             (b"HELD", [id, ms]) => Some(Self::Held {
                 id: unsigned(id)?,
                 ms: u32::try_from(unsigned(ms)?).ok()?,
+            }),
+            (b"INVALIDATE", [seq, Value::Array(urls)]) => Some(Self::Invalidate {
+                seq: unsigned(seq)?,
+                urls: urls
+                    .iter()
+                    .map(|url| url.as_bytes()?.try_into().ok())
+                    .collect::<Option<_>>()
+                    .filter(|urls: &Vec<_>| urls.len() <= MAX_NAMED)?,
+            }),
+            (b"SYNCED", [seq]) => Some(Self::Synced {
+                seq: unsigned(seq)?,
             }),
             (b"REFUSED", [reason]) => Some(Self::Refused {
                 reason: reason.as_bytes()?,

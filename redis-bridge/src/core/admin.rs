@@ -11,6 +11,8 @@ use tidegate::wire::reply::LimitReply;
 pub enum AdminOp {
     /// Creates a session. Answer: [`AdminReply::Created`].
     CreateSession(NewSession),
+    /// Makes all workers forget every object they have in memory. Answer: [`AdminReply::Count`], 0.
+    Forget,
     /// Reads a limit without charging it. Answer: [`AdminReply::Limit`].
     LimitPeek(Limit),
     /// Forgets what a limit has counted. Answer: [`AdminReply::Count`].

@@ -59,6 +59,7 @@ impl Core {
                 }
                 self.settle(id, exchange, slot, outcome);
             }
+            Next::Final(outcome, drop) => self.hold_until_final(id, outcome, drop, now),
             Next::Turn(outcome) => self.turn(id, outcome, now),
             Next::Wait(left) => self.hold_for_fill(id, left, now),
         }

@@ -91,15 +91,15 @@ impl Core {
     pub(super) fn take_turns_back(&mut self, conn: ConnId) {
         for round in self.turns.take(conn, self.seen) {
             self.counters.turns_returned += 1;
-            self.own(Box::new(Last), round);
+            self.own(Verb::CachePass, Box::new(Last), round);
         }
     }
 
     /// Starts something that nobody waits for.
-    fn own(&mut self, plan: Box<dyn Plan>, round: Round) {
+    pub(super) fn own(&mut self, verb: Verb, plan: Box<dyn Plan>, round: Round) {
         let until = self.seen + OWN_TIME;
         let id = self.exchanges.begin(Origin::Own, 1, 0, self.seen, until);
-        self.begin(id, 0, Ok((Verb::CachePass, (plan, round))));
+        self.begin(id, 0, Ok((verb, (plan, round))));
     }
 
     /// Everything that is due of what is held.
@@ -137,7 +137,7 @@ impl Core {
 }
 
 /// The last thing that was to be done.
-struct Last;
+pub(super) struct Last;
 
 impl Plan for Last {
     fn next(&mut self, _answers: Vec<Answer>, _cx: &mut Context<'_>) -> Next {

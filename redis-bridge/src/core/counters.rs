@@ -50,6 +50,16 @@ pub struct Counters {
     pub forgotten: u64,
     /// Batches of revocations that no replica had in time.
     pub unreplicated: u64,
+    /// Invalidations said to workers.
+    pub drops: u64,
+    /// Of those, the ones some worker of this bridge did not acknowledge while it could use its memory.
+    pub drops_unacked: u64,
+    /// Invalidations begun here that time made final, because not every bridge said so.
+    pub drops_late: u64,
+    /// Times something that bridges told may have gone unheard.
+    pub fleet_gaps: u64,
+    /// Messages between bridges that no bridge sends.
+    pub fleet_malformed: u64,
     /// Streams closed because of what they sent.
     pub streams_refused: u64,
     /// Batch replies for a batch the core does not know, or of the wrong number: a bug of the shell.

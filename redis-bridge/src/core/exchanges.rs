@@ -212,6 +212,12 @@ impl Exchanges {
         self.all.len()
     }
 
+    /// Whether none is waited for by anybody but the bridge itself.
+    pub(super) fn none_waited_for(&self) -> bool {
+        let own = |exchange: &Exchange| matches!(exchange.origin, Origin::Own);
+        self.all.values().all(own)
+    }
+
     /// Bytes of their messages.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -89,6 +89,18 @@ impl Keys {
         channel
     }
 
+    /// The number of what bridges told each other last: `ns:f:{told}`.
+    pub fn fleet_number(&self) -> Vec<u8> {
+        self.tagged("f", b"told", b"")
+    }
+
+    /// Where they tell it: `ns:fleet:told`.
+    pub fn fleet_told(&self) -> Vec<u8> {
+        let mut channel = self.fleet_channel();
+        channel.extend(b"told");
+        channel
+    }
+
     /// What the channels start with by which bridges tell each other something: `ns:fleet:`.
     pub fn fleet_channel(&self) -> Vec<u8> {
         format!("{}:fleet:", self.namespace).into_bytes()

@@ -61,6 +61,8 @@ pub enum Verb {
     CachePurge,
     /// `CACHE.PUT`
     CachePut,
+    /// What bridges tell each other.
+    Fleet,
     /// `LIMIT.RETURN`
     LimitReturn,
     /// `LIMIT.TAKE`
@@ -79,13 +81,14 @@ pub enum Verb {
 
 impl Verb {
     /// All of them, in the order of the enum.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Admin,
         Self::CacheGet,
         Self::CacheInvalidate,
         Self::CachePass,
         Self::CachePurge,
         Self::CachePut,
+        Self::Fleet,
         Self::LimitReturn,
         Self::LimitTake,
         Self::SessionCreate,
@@ -121,6 +124,7 @@ impl Verb {
             Self::CachePass => "CACHE.PASS",
             Self::CachePurge => "CACHE.PURGE",
             Self::CachePut => "CACHE.PUT",
+            Self::Fleet => "fleet",
             Self::LimitReturn => "LIMIT.RETURN",
             Self::LimitTake => "LIMIT.TAKE",
             Self::SessionCreate => "SESSION.CREATE",

@@ -11,6 +11,7 @@ mod counters;
 mod exchanges;
 mod failure;
 mod fills;
+mod fleet;
 mod holds;
 pub mod keys;
 mod latency;
@@ -44,8 +45,10 @@ pub use value::Value;
 use crate::vault::Vault;
 use audit::Audits;
 use calendar::Calendars;
+use collapse::Last;
 use exchanges::{Exchanges, Origin, Outcome};
 use fills::Fills;
+use fleet::Fleet;
 use holds::Holds;
 use outbox::Outbox;
 use plan::{Begun, Context, Round};
@@ -85,6 +88,7 @@ pub struct Core {
     fills: Fills,
     turns: Turns,
     unshared: Unshared,
+    fleet: Fleet,
     /// Keys of objects whose fill has ended since the last look.
     filled: Vec<Vec<u8>>,
     calendars: Calendars,
@@ -106,6 +110,7 @@ impl Core {
     pub fn new(config: CoreConfig, vault: Vault) -> Self {
         Self {
             keys: Keys::new(&config.namespace),
+            fleet: Fleet::new(&config.bridge_id),
             config,
             vault,
             streams: Streams::default(),
@@ -137,6 +142,7 @@ impl Core {
     /// A stream is gone. What it waits for ends unanswered, and what is not yet with Redis is dropped.
     pub fn handle_close(&mut self, conn: ConnId) {
         self.outbox.forget(conn);
+        self.unsync(conn);
         if let Some(stream) = self.streams.close(conn) {
             for id in stream.pending.into_values() {
                 self.end(id);
@@ -290,6 +296,7 @@ impl Core {
             self.settle_task(task, outcome);
         }
         self.look_again(now);
+        self.fleet_due(now);
         while let Some(id) = self.exchanges.expired(now) {
             let tasks = self.exchanges.tasks(id);
             for task in tasks {
@@ -311,6 +318,7 @@ impl Core {
             self.exchanges.next_deadline(),
             self.holds.next(),
             self.fills.next(),
+            self.fleet.next(),
         ];
         next.into_iter().flatten().min()
     }
@@ -401,14 +409,19 @@ impl Core {
         (self.tasks.waiting(), self.tasks.in_flight())
     }
 
+    /// Workers here that may answer from their own memory now.
+    pub fn remembering(&self, now: Duration) -> usize {
+        self.fleet.remember(now)
+    }
+
     /// Answers held: until a paced request's turn, or while somebody fills an object.
     pub fn held(&self) -> usize {
         self.holds.len() + self.fills.len()
     }
 
-    /// True when nothing is pending: a draining process may exit once all is transmitted.
+    /// True when nobody waits for anything: a draining process may exit once all is transmitted.
     pub fn is_idle(&self) -> bool {
-        self.exchanges.items() == 0
+        self.exchanges.none_waited_for()
     }
 
     /// Names of Redis keys, for what the shell does itself (purge by prefix).
@@ -449,6 +462,11 @@ impl Core {
                 let pong = FromBridge::Pong { seq, time_us };
                 self.outbox.frame(conn, |out| pong.encode(out));
             }
+            (ToBridge::Sync { seq, window_ms }, true) => {
+                let window = Duration::from_millis(window_ms.into());
+                self.sync(conn, seq, window, now);
+            }
+            (ToBridge::Ack { seq }, true) => self.acked(conn, seq),
             (
                 ToBridge::Exchange {
                     id,
@@ -525,6 +543,7 @@ impl Core {
     /// Ends a stream because of what it sent.
     fn refuse(&mut self, conn: ConnId, reason: String) {
         self.counters.streams_refused += 1;
+        self.unsync(conn);
         if let Some(stream) = self.streams.close(conn) {
             for id in stream.pending.into_values() {
                 self.end(id);
@@ -563,6 +582,7 @@ impl Core {
             now,
             filled: &mut self.filled,
             unshared: &mut self.unshared,
+            fleet: &mut self.fleet,
         }
     }
 }

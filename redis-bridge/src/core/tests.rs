@@ -7,7 +7,7 @@ mod holds;
 mod limits;
 mod options;
 mod props;
-mod rig;
+pub(super) mod rig;
 mod session_durable;
 mod session_masters;
 mod session_verbs;

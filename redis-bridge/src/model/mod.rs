@@ -4,6 +4,7 @@
 //! commands on a real Redis. Time is an argument; expiry works as Redis' does, in milliseconds.
 
 mod cache;
+mod fleet;
 mod lease;
 mod limit;
 mod session;
@@ -54,6 +55,7 @@ impl ModelRedis {
             Script::CacheInvalidate => cache::invalidate(&mut call),
             Script::CachePass => cache::pass(&mut call),
             Script::CachePut => cache::put(&mut call),
+            Script::FleetTell => fleet::tell(&mut call),
             Script::LimitOwn => limit::own(&mut call),
             Script::LimitReset => limit::reset(&mut call),
             Script::LimitReturn => limit::give_back(&mut call),

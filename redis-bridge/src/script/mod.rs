@@ -80,6 +80,8 @@ pub enum Script {
     CachePass,
     /// `cache/put.lua`
     CachePut,
+    /// `fleet/tell.lua`
+    FleetTell,
     /// `limit/own.lua`
     LimitOwn,
     /// `limit/reset.lua`
@@ -123,11 +125,12 @@ static SHA1: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
 
 impl Script {
     /// All scripts, in the order of the enum.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::CacheGet,
         Self::CacheInvalidate,
         Self::CachePass,
         Self::CachePut,
+        Self::FleetTell,
         Self::LimitOwn,
         Self::LimitReset,
         Self::LimitReturn,
@@ -153,6 +156,7 @@ impl Script {
             Self::CacheInvalidate => "cache_invalidate",
             Self::CachePass => "cache_pass",
             Self::CachePut => "cache_put",
+            Self::FleetTell => "fleet_tell",
             Self::LimitOwn => "limit_own",
             Self::LimitReset => "limit_reset",
             Self::LimitReturn => "limit_return",
@@ -184,6 +188,7 @@ impl Script {
             Self::CacheInvalidate => leases!("cache/invalidate.lua"),
             Self::CachePass => leases!("cache/pass.lua"),
             Self::CachePut => leases!("cache/put.lua"),
+            Self::FleetTell => prelude!("fleet/tell.lua"),
             Self::LimitOwn => prelude!("limit/own.lua"),
             Self::LimitReset => prelude!("limit/reset.lua"),
             Self::LimitReturn => limits!("limit/return.lua"),

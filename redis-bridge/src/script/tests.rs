@@ -12,6 +12,10 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
         "159420523939e9a9792f12b82857d22925bc5830",
     ),
     (Script::CachePut, "5a58cc4d11c8237c46f47788722bb63a25de0f4e"),
+    (
+        Script::FleetTell,
+        "4fae8346efe6ae02c6b8b94bf12c58cf5f1eb741",
+    ),
     (Script::LimitOwn, "f9f9d3f10ca0edb01dde37b80237963b02f46488"),
     (
         Script::LimitReset,

@@ -208,3 +208,25 @@ fn tags_agree() {
         1 => garbage().prop_map(|text| Step::Plant(b"p".to_vec(), Data::Text(text), None)),
     ]);
 }
+
+#[test]
+fn what_bridges_tell_agrees() {
+    let tell = select(vec!["beat b 1 200", ""]).prop_map(|message| {
+        Step::Call(Command {
+            script: Script::FleetTell,
+            keys: vec![b"n".to_vec()],
+            args: vec![
+                b"channel".to_vec(),
+                message.as_bytes().to_vec(),
+                text(86_400_000),
+            ],
+        })
+    });
+    check(prop_oneof![
+        6 => tell,
+        3 => clock(),
+        1 => persisted(vec!["n"]),
+        1 => planted(vec!["n"], vec!["a"]),
+        1 => garbage().prop_map(|text| Step::Plant(b"n".to_vec(), Data::Text(text), None)),
+    ]);
+}

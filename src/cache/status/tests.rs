@@ -9,6 +9,10 @@ fn rfc9211_2_members() {
     let cases = [
         (Status::Hit { ttl_s: 59 }, "tidegate; hit; ttl=59"),
         (
+            Status::Remembered { ttl_s: 59 },
+            "tidegate; hit; ttl=59; detail=l1",
+        ),
+        (
             forwarded(Forward::Miss, Ok(())),
             "tidegate; fwd=miss; stored",
         ),

@@ -17,6 +17,8 @@ const MAX_BODY: usize = 256 << 10;
 /// Largest `max_body`, bytes: an answer is stored and read in one message, fields and all
 /// ([`crate::wire::MAX_MESSAGE`]).
 const MAX_MAX_BODY: u64 = 3 << 20;
+/// A worker's memory for one cache, bytes.
+const L1_BYTES: (u64, u64) = (64 << 10, 256 << 20);
 /// Half of a lifetime, in parts of 10,000.
 const MAX_JITTER: u32 = 5_000;
 
@@ -73,6 +75,8 @@ pub(super) fn cache(name: &str, raw: &raw::Cache, at: &At<'_>) -> Option<Cache> 
         collapse_ms(timeout, &at.key("collapse_timeout"))
     });
 
+    let l1_bytes = raw.l1.value(0, |size| l1_bytes(size, &at.key("l1")));
+
     let (ttl_ms, ttl_max_ms) = (ttl_ms?, ttl_max_ms?.unwrap_or(TTL_MAX_MS));
     let force_ttl_ms = force_ttl_ms?;
     for (name, field, ms) in [
@@ -110,7 +114,16 @@ pub(super) fn cache(name: &str, raw: &raw::Cache, at: &At<'_>) -> Option<Cache> 
         shared: flag(&raw.shared)?,
         store_set_cookie: flag(&raw.store_set_cookie)?,
         collapse_ms: collapse_ms?,
+        l1_bytes: l1_bytes?,
     })
+}
+
+fn l1_bytes(size: &Size, at: &At<'_>) -> Option<usize> {
+    let (least, most) = L1_BYTES;
+    if size.bytes < least || size.bytes > most {
+        return at.fail(format!("must be 64KiB to 256MiB, got {}", size.text));
+    }
+    usize::try_from(size.bytes).ok()
 }
 
 fn max_body(size: &Size, at: &At<'_>) -> Option<usize> {

@@ -18,6 +18,7 @@ use super::at::At;
 use super::field::Field;
 use super::raw;
 use crate::policy::{Bridge, ClientIp, Config};
+use crate::wire::frame::MAX_SYNC_MS;
 use name::Names;
 use value::{text, within};
 
@@ -112,9 +113,18 @@ fn bridge(raw: &raw::Config, at: &At<'_>) -> Option<Bridge> {
         }
         u32::try_from(timeout.us / 1_000).ok()
     });
+    let l1_sync_ms = raw.l1_sync.value(200, |window| {
+        if window.us < 50_000 || window.us > u64::from(MAX_SYNC_MS) * 1_000 {
+            return at
+                .key("l1_sync")
+                .fail(format!("must be 50ms to 500ms, got {}", window.text));
+        }
+        u32::try_from(window.us / 1_000).ok()
+    });
     Some(Bridge {
         cluster: cluster?,
         timeout_ms: timeout_ms?,
+        l1_sync_ms: l1_sync_ms?,
     })
 }
 

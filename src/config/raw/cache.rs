@@ -68,6 +68,9 @@ pub struct Cache {
     pub collapse_timeout: Field<Duration>,
     /// Store answers with `Set-Cookie`, that field included. Default false.
     pub store_set_cookie: Field<bool>,
+    /// Memory of each worker for copies of what is stored, 64KiB to 256MiB: what is in it is answered
+    /// without an exchange. Default none.
+    pub l1: Field<Size>,
 }
 
 /// What becomes of the query of requests that use the cache.
@@ -107,6 +110,7 @@ fields!(
     shared,
     store_set_cookie,
     collapse_timeout,
+    l1,
 );
 
 fields!(Query: ignore, sort);

@@ -75,6 +75,9 @@ pub struct Bridge {
     pub cluster: Field<String>,
     /// How long one exchange may take, 1ms to 60s. Default `100ms`.
     pub timeout: Field<Duration>,
+    /// How long a worker that hears from no bridge goes on answering from its own memory (`l1` of a cache),
+    /// 50ms to 500ms. It is also how long a purge waits for such a worker. Default `200ms`.
+    pub l1_sync: Field<Duration>,
 }
 
 /// How a client's address is found and grouped.
@@ -109,7 +112,7 @@ fields!(
     routes,
     default_policy,
 );
-fields!(Bridge: cluster, timeout);
+fields!(Bridge: cluster, timeout, l1_sync);
 fields!(ClientIp: prefix_v4, prefix_v6, trusted_hops);
 
 #[cfg(feature = "schema")]

@@ -156,6 +156,7 @@ impl Client {
         let generation = link.generation();
         let bridge = link.bridge().map(<[u8]>::to_vec);
         link.closed(now, &mut self.rng);
+        self.unsynced((index, generation));
         // Not handed to the host yet: a call that moves is sent there, one that ends is not sent at all.
         self.out
             .retain(|transmit| !matches!(transmit, Transmit::Send { link, .. } if *link == index));

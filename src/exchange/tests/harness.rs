@@ -65,6 +65,7 @@ pub(super) fn config() -> ClientConfig {
         node: "node-1".to_owned(),
         worker: u64::MAX,
         digest: "abc".to_owned(),
+        l1_sync: None,
     }
 }
 
@@ -279,6 +280,7 @@ impl Harness {
         let bridge = &self.bridges[stream.bridge];
         for frame in ToBridge::decode_all(&message).expect("frames") {
             match frame {
+                ToBridge::Ack { .. } | ToBridge::Sync { .. } => {}
                 ToBridge::Exchange { id, ops, .. } => {
                     let text = ops[0].as_array().expect("an operation")[1].as_bytes();
                     let text = text.expect("a text");

@@ -3,7 +3,7 @@
 use super::super::request::{Cached, Lookup, Request, Session, Why};
 use super::super::{Ctx, LocalReply, fill};
 use super::refresh::{self, Refresh};
-use super::{carries_session, meta, remove, reply};
+use super::{carries_session, memory, meta, remove, reply};
 use crate::cache::record::RecordError;
 use crate::cache::reuse::{self, Age, Reuse};
 use crate::cache::status::{Forwarded, Status};
@@ -31,13 +31,15 @@ pub(in crate::stream) enum Found {
 }
 
 /// A record as it came.
-struct Stored<'a> {
-    born_us: u64,
-    now_us: u64,
-    bytes: &'a [u8],
+pub(super) struct Stored<'a> {
+    pub(super) born_us: u64,
+    pub(super) now_us: u64,
+    pub(super) bytes: &'a [u8],
     /// Redis says it is not fresh, or was told to take it for that; whether this request is the one to
     /// refresh it.
     stale: Option<bool>,
+    /// What it counts as when it is used fresh.
+    event: CacheEvent,
 }
 
 /// Takes the look-up's answer; `None`: there was none. Whatever is wrong with it, the request goes
@@ -74,7 +76,15 @@ pub(in crate::stream) fn answered(
         lookup.why = Why::Failed;
         return Found::Nothing;
     }
+    let remembered = lookup.memory.take();
     let stored = match value.map(CacheReply::parse) {
+        None if let Some(remembered) = &remembered => Stored {
+            born_us: remembered.born_us,
+            now_us: remembered.now_us(ctx.now),
+            bytes: &remembered.record,
+            stale: None,
+            event: CacheEvent::HitL1,
+        },
         Some(Ok(
             ref said @ (CacheReply::Hit {
                 born_us,
@@ -95,6 +105,7 @@ pub(in crate::stream) fn answered(
                 now_us,
                 bytes: record,
                 stale: None,
+                event: CacheEvent::HitL2,
             }
         }
         Some(Ok(CacheReply::Stale {
@@ -110,6 +121,7 @@ pub(in crate::stream) fn answered(
                 now_us,
                 bytes: record,
                 stale: Some(claimed),
+                event: CacheEvent::HitL2,
             }
         }
         Some(Ok(CacheReply::Fill { lease })) => {
@@ -151,6 +163,10 @@ pub(in crate::stream) fn answered(
         let reuse = reuse::check(&record, times.0, times.1, &meta, lookup.asked.as_ref());
         (record, reuse)
     });
+    if remembered.is_some() && !matches!(found, Ok((_, Reuse::Fresh(_)))) {
+        memory::discard(lookup, index, ctx);
+        return Found::AskAgain;
+    }
     let (record, reuse) = match found {
         Ok((_, Reuse::Mismatch)) => return unusable(true, index, lookup, ctx),
         // Written by a newer filter of this fleet: it is good for those.
@@ -159,6 +175,10 @@ pub(in crate::stream) fn answered(
         Err(_) => return unusable(true, index, lookup, ctx),
         Ok(found) => found,
     };
+    let fresh = matches!(reuse, Reuse::Fresh(_)) && stored.stale.is_none();
+    if fresh && remembered.is_none() {
+        memory::learn(lookup, index, &stored, ctx);
+    }
     let next = decide(&record, reuse, &stored, lookup, (cache, waits), ctx);
     let (age, refreshes, event) = match next {
         Next::AskAgain => return Found::AskAgain,
@@ -175,7 +195,11 @@ pub(in crate::stream) fn answered(
         } => (age, refresh, event),
     };
     let meta = meta(policy, &config, lookup, headers, session);
-    let status = Status::Hit { ttl_s: age.ttl_s() };
+    let ttl_s = age.ttl_s();
+    let status = match remembered {
+        Some(_) => Status::Remembered { ttl_s },
+        None => Status::Hit { ttl_s },
+    };
     let answer = reply(reuse::answer(&record, &meta, age, status), limit_fields);
     let background = refreshes
         .then(|| refresh::of(&record, &stored_times(&stored), request, ctx))
@@ -221,7 +245,7 @@ fn decide(
     let hit = |age, refresh| Next::Answer {
         age,
         refresh,
-        event: CacheEvent::HitL2,
+        event: stored.event,
     };
     match (reuse, stored.stale) {
         // Purged softly: what the record says of its freshness holds no more.

@@ -56,6 +56,9 @@ pub(super) struct Rig {
     drawn: u64,
     /// The host has no randomness.
     pub(super) starved: bool,
+    /// What was asked to be confirmed, and which invalidations were acknowledged: link and number.
+    pub(super) syncs: Vec<(usize, u64)>,
+    pub(super) acks: Vec<(usize, u64)>,
 }
 
 impl Rig {
@@ -101,6 +104,8 @@ impl Rig {
             next: 1,
             drawn: 1,
             starved: false,
+            syncs: Vec::new(),
+            acks: Vec::new(),
         }
     }
 
@@ -226,6 +231,14 @@ impl Rig {
         self.late.pop_front()
     }
 
+    /// A bridge says something on a link.
+    pub(super) fn say(&mut self, link: usize, frame: &FromBridge<'_>) {
+        let mut message = Vec::new();
+        frame.encode(&mut message);
+        self.vm.client.handle_message(link, &message, self.now);
+        self.pump();
+    }
+
     /// Delivers encoded values for an exchange.
     pub(super) fn deliver(&mut self, sent: &Sent, values: &[u8]) -> Option<(u32, Output)> {
         let mut message = Vec::new();
@@ -332,8 +345,11 @@ impl Rig {
                 Transmit::Open { .. } | Transmit::Reset { .. } => {}
                 Transmit::Send { link, message } => {
                     for frame in ToBridge::decode_all(&message).expect("frames") {
-                        if let ToBridge::Exchange { id, ops, .. } = frame {
-                            self.went(Some(link), id, &ops);
+                        match frame {
+                            ToBridge::Exchange { id, ops, .. } => self.went(Some(link), id, &ops),
+                            ToBridge::Sync { seq, .. } => self.syncs.push((link, seq)),
+                            ToBridge::Ack { seq } => self.acks.push((link, seq)),
+                            _ => {}
                         }
                     }
                 }

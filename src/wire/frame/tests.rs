@@ -32,6 +32,8 @@ enum OwnedTo {
     Exchange(u64, u32, Vec<Owned>),
     Hello(OwnedHello),
     Ping(u64),
+    Sync(u64, u32),
+    Ack(u64),
 }
 
 impl OwnedTo {
@@ -44,6 +46,11 @@ impl OwnedTo {
             },
             Self::Hello(hello) => ToBridge::Hello(hello.hello()),
             Self::Ping(seq) => ToBridge::Ping { seq: *seq },
+            Self::Sync(seq, ms) => ToBridge::Sync {
+                seq: *seq,
+                window_ms: *ms,
+            },
+            Self::Ack(seq) => ToBridge::Ack { seq: *seq },
         }
     }
 }
@@ -52,6 +59,8 @@ impl OwnedTo {
 enum OwnedFrom {
     Bye,
     Held(u64, u32),
+    Invalidate(u64, Vec<[u8; 16]>),
+    Synced(u64),
     Refused(Vec<u8>),
     Welcome(Vec<u8>, u64),
     Pong(u64, u64),
@@ -63,6 +72,11 @@ impl OwnedFrom {
         match self {
             Self::Bye => FromBridge::Bye,
             Self::Held(id, ms) => FromBridge::Held { id: *id, ms: *ms },
+            Self::Invalidate(seq, urls) => FromBridge::Invalidate {
+                seq: *seq,
+                urls: urls.iter().collect(),
+            },
+            Self::Synced(seq) => FromBridge::Synced { seq: *seq },
             Self::Refused(reason) => FromBridge::Refused { reason },
             Self::Welcome(bridge, time_us) => FromBridge::Welcome {
                 bridge,
@@ -94,6 +108,8 @@ fn to_bridge() -> impl Strategy<Value = OwnedTo> {
             .prop_map(|(id, deadline, ops)| OwnedTo::Exchange(id, deadline, ops)),
         hello.prop_map(OwnedTo::Hello),
         (0..=MAX).prop_map(OwnedTo::Ping),
+        (0..=MAX, 0..=MAX_SYNC_MS).prop_map(|(seq, ms)| OwnedTo::Sync(seq, ms)),
+        (0..=MAX).prop_map(OwnedTo::Ack),
     ]
 }
 
@@ -102,6 +118,9 @@ fn from_bridge() -> impl Strategy<Value = OwnedFrom> {
     prop_oneof![
         Just(OwnedFrom::Bye),
         (0..=MAX, any::<u32>()).prop_map(|(id, ms)| OwnedFrom::Held(id, ms)),
+        (0..=MAX, vec(any::<[u8; 16]>(), 0..4))
+            .prop_map(|(seq, urls)| OwnedFrom::Invalidate(seq, urls)),
+        (0..=MAX).prop_map(OwnedFrom::Synced),
         text().prop_map(OwnedFrom::Refused),
         (text(), 0..=MAX).prop_map(|(bridge, time)| OwnedFrom::Welcome(bridge, time)),
         (0..=MAX, 0..=MAX).prop_map(|(seq, time)| OwnedFrom::Pong(seq, time)),
@@ -180,6 +199,9 @@ fn what_is_no_frame_is_refused() {
         b"*3\r\n+R\r\n:1\r\n:1\r\n",
         b"*3\r\n+PONG\r\n:1\r\n:-1\r\n",
         b"*2\r\n+BYE\r\n:1\r\n",
+        b"*3\r\n+SYNC\r\n:1\r\n:501\r\n",
+        b"*3\r\n+INVALIDATE\r\n:1\r\n*1\r\n$1\r\na\r\n",
+        b"*2\r\n+ACK\r\n:-1\r\n",
     ];
     for shape in shapes {
         let shown = String::from_utf8_lossy(shape);

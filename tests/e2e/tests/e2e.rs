@@ -28,6 +28,8 @@ mod garbage;
 mod invalidation;
 #[path = "e2e/kit.rs"]
 mod kit;
+#[path = "e2e/l1.rs"]
+mod l1;
 #[path = "e2e/liar.rs"]
 mod liar;
 #[path = "e2e/limits.rs"]

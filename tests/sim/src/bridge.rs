@@ -39,6 +39,12 @@ pub struct Bridge {
     pub reply_last: u64,
     /// When the last word of a reset arrives.
     pub told_last: u64,
+    /// It hears nothing of what bridges tell until then.
+    pub deaf_until: u64,
+    /// Its subscription: grows with each new one.
+    pub subscription: u64,
+    /// Messages a mutant let it hear.
+    pub heard: u64,
     timer: Option<u64>,
 }
 
@@ -60,6 +66,9 @@ impl Bridge {
             redis_last: 0,
             reply_last: 0,
             told_last: 0,
+            deaf_until: 0,
+            subscription: 0,
+            heard: 0,
             timer: None,
         }
     }
@@ -169,7 +178,8 @@ impl World {
         let swap = self.options.mutant == Some(Mutant::SwapReplies) && ids.len() > 1;
         let absent = self.options.mutant == Some(Mutant::UnknownIsAbsent);
         let wins = self.options.mutant == Some(Mutant::UpdateLastWins);
-        if !swap && !absent && !wins {
+        let unsaid = frames.iter().any(|frame| self.unsaid(frame));
+        if !swap && !absent && !wins && !unsaid {
             return message;
         }
         let mut changed = Vec::new();
@@ -204,6 +214,7 @@ impl World {
                     }
                     frame::reply(&mut changed, id, values.len(), &body);
                 }
+                frame if self.unsaid(&frame) => {}
                 other => other.encode(&mut changed),
             }
         }
@@ -290,8 +301,12 @@ impl World {
 
     /// Kills the process; another one comes after `down` nanoseconds.
     pub fn crash_bridge(&mut self, bridge: usize, down: u64) {
-        self.bridges[bridge].up = false;
-        self.bridges[bridge].incarnation += 1;
+        let at = &mut self.bridges[bridge];
+        at.up = false;
+        at.incarnation += 1;
+        // Redis' answers to it are nobody's, least of all the next process'.
+        at.redis_conn += 1;
+        at.in_flight.clear();
         let conns: Vec<ConnId> = (0..self.conns.len() as u64)
             .map(ConnId)
             .filter(|conn| {
@@ -328,6 +343,7 @@ impl World {
         let mut new = Bridge::new(bridge, incarnation, self.options.cluster, origin);
         new.redis_conn = conn;
         self.bridges[bridge] = new;
+        self.unsubscribe(bridge);
     }
 
     fn bridge_end(&self, conn: ConnId) -> (usize, bool) {

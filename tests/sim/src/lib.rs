@@ -33,6 +33,7 @@ pub mod queue;
 pub mod redis;
 pub mod request;
 pub mod rng;
+pub mod told;
 pub mod trace;
 pub mod world;
 

@@ -110,11 +110,15 @@ pub enum Mutant {
     TouchCreates,
     /// Of two changes of one version both are acknowledged (S8).
     UpdateLastWins,
+    /// Workers are not told what they have to forget (C1).
+    InvalidationsUnsaid,
+    /// What a bridge has missed leaves no gap in the numbers (C2).
+    GapsUnseen,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::AckRevokeUndone,
         Self::AckInvalidateUndone,
         Self::BridgeClock,
@@ -145,6 +149,8 @@ impl Mutant {
         Self::SuccessorForgotten,
         Self::TouchCreates,
         Self::UpdateLastWins,
+        Self::InvalidationsUnsaid,
+        Self::GapsUnseen,
     ];
 }
 

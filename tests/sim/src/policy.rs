@@ -76,7 +76,7 @@ pub fn config(variant: u64, on_error: &str, workers: usize) -> Result<Config, Er
     "user": {{"algorithm": "fixed_window", "limit": {many}, "window": "1s",
               "key": ["session.user"], "on_error": {on_error}}}
   }},
-  "caches": {{"pages": {{"ttl": "3s", "tags_header": "surrogate-key", "collapse_timeout": "{COLLAPSE_MS}ms"}}}},
+  "caches": {{"pages": {{"ttl": "3s", "tags_header": "surrogate-key", "collapse_timeout": "{COLLAPSE_MS}ms", "l1": "64KiB"}}}},
   "policies": {{
     "fixed": {{"limits": ["fixed"]}},
     "bucket": {{"limits": ["bucket"]}},

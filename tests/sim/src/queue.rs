@@ -49,8 +49,12 @@ pub enum Event {
     RedisTimeIs(usize, u64, u64),
     /// The next part of an upstream's answer reaches Envoy.
     Response(usize),
+    /// A bridge's process listens to the others again.
+    Subscribed(usize, u64, u64),
     /// A VM's tick.
     Tick(VmId),
+    /// What a bridge told all bridges reaches one's process, by one of its subscriptions.
+    Told(usize, u64, u64, Vec<u8>),
     /// A message reaches the bridge.
     ToBridge(ConnId, Vec<u8>),
     /// A message reaches the worker.

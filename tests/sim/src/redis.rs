@@ -88,6 +88,8 @@ impl World {
         at.redis_last = 0;
         at.reply_last = 0;
         let incarnation = at.incarnation;
+        self.unsubscribe(bridge);
+        let at = &mut self.bridges[bridge];
         let lost: Vec<_> = std::mem::take(&mut at.in_flight).into_iter().collect();
         for batch in lost {
             self.bridges[bridge].in_flight.insert(batch);
@@ -128,6 +130,9 @@ impl World {
         self.check_grown(command, &before, &reply);
         if resets && self.options.mutant != Some(Mutant::WordsLost) {
             self.publish(command);
+        }
+        if command.script == Script::FleetTell {
+            self.publish_told(command, &reply);
         }
         if self.options.mutant == Some(Mutant::WithoutTtl) && self.rng.chance(20) {
             for key in &command.keys {

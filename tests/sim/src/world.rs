@@ -175,6 +175,7 @@ impl World {
             let bridge = Bridge::new(index, 0, world.options.cluster, origin);
             world.bridges.push(bridge);
             world.queue.at(MS, Event::RedisTime(index));
+            world.unsubscribe(index);
         }
         for worker in 0..world.options.workers {
             let origin = world.clock_origin();
@@ -300,7 +301,14 @@ impl World {
                 }
             }
             Event::Response(no) => self.response(no),
+            Event::Subscribed(bridge, incarnation, subscription) => {
+                self.subscribed(bridge, incarnation, subscription);
+            }
             Event::Tick(vm) => self.tick(vm),
+            Event::Told(bridge, incarnation, subscription, message) => {
+                self.trace.all.add(&message);
+                self.told(bridge, incarnation, subscription, &message);
+            }
             Event::ToBridge(conn, message) => {
                 self.trace.all.add(&message);
                 self.message_at_bridge(conn, &message);
@@ -321,7 +329,9 @@ impl World {
             | Event::Forget(bridge, ..)
             | Event::Replies(bridge, ..)
             | Event::RedisTime(bridge)
-            | Event::RedisTimeIs(bridge, ..) => Some(*bridge),
+            | Event::RedisTimeIs(bridge, ..)
+            | Event::Subscribed(bridge, ..)
+            | Event::Told(bridge, ..) => Some(*bridge),
             Event::CloseAtBridge(conn) | Event::Open(conn) | Event::ToBridge(conn, _) => {
                 Some(self.conns[net::index(*conn)].bridge)
             }

@@ -11,6 +11,7 @@ use tidegate::wire::op::{MAX_EXACT, MAX_TTL_MS, Take, TakeOptions};
 pub(super) fn begin(op: &AdminOp, cx: &mut Context<'_>) -> Result<Begun, Failure> {
     match op {
         AdminOp::CreateSession(new) => session::Create::begin(new, None, session::Asked::Admin, cx),
+        AdminOp::Forget => Ok(purge::Forget::begin(cx)),
         AdminOp::LimitPeek(limit) => peek(limit, cx),
         AdminOp::LimitReset(limit) => Ok(reset(limit, cx)),
         AdminOp::OverrideGet(at) => Ok(limit::Own::get(at, cx)),

@@ -14,6 +14,7 @@ use super::config::CoreConfig;
 use super::counters::Counters;
 use super::exchanges::Outcome;
 use super::failure::Failure;
+use super::fleet::Fleet;
 use super::keys::Keys;
 use super::types::{Command, Role};
 use super::unshared::Unshared;
@@ -55,6 +56,8 @@ pub(super) enum Next {
     /// Whoever asked waits for this round half of the time that is left, and is told this when it is not
     /// over by then: [`Plan::late`].
     RunWithin(Round, Outcome),
+    /// Done: whoever asked waits until this invalidation is final.
+    Final(Outcome, u64),
     /// Done: whoever asked fills the object, and keeps others waiting until it has.
     Turn(Outcome),
     /// Somebody else fills the object, and has so long for it before another one may.
@@ -82,6 +85,7 @@ pub(super) struct Context<'a> {
     /// Keys of objects whose fill has ended, one way or another.
     pub(super) filled: &'a mut Vec<Vec<u8>>,
     pub(super) unshared: &'a mut Unshared,
+    pub(super) fleet: &'a mut Fleet,
 }
 
 /// One operation under way.

@@ -4,16 +4,20 @@ use super::{Answer as Reply, Begun, Context, Next, Plan, Round, number, only};
 use crate::core::admin::AdminReply;
 use crate::core::exchanges::Outcome;
 use crate::core::failure::Failure;
+use crate::core::fleet::Names;
 use crate::core::keys::{Keys, hash16};
 use crate::core::types::{Command, Role};
 use crate::core::value::Value;
 use crate::script::Script;
 use tidegate::wire::OpError;
+use tidegate::wire::frame::MAX_NAMED;
 use tidegate::wire::op::{MAX_TAG, MAX_URL};
 use tidegate::wire::resp;
 
-/// Members of a tag taken in one step.
-const STEP: u64 = 128;
+/// Members of a tag taken in one step, as many as can be named in one message.
+const STEP: u64 = MAX_NAMED as u64;
+/// Members of a tag that workers are told one by one; beyond, they forget everything.
+const MANY: usize = 4 * MAX_NAMED;
 /// How long a purge refuses stores under older leases: the longest lease and then some, milliseconds.
 const PURGED_MS: u64 = 600_000;
 
@@ -37,16 +41,66 @@ impl Answer {
     }
 }
 
+/// How an invalidation ends: all bridges are told, and whoever asked waits until no worker can use what was
+/// removed. First removed, then told: a worker that looks after it was told finds nothing older.
+struct Last {
+    drop: u64,
+    outcome: Outcome,
+}
+
+impl Last {
+    /// Tells all bridges.
+    fn begin(names: Names, outcome: Outcome, cx: &mut Context<'_>) -> (Self, Round) {
+        let (drop, round) = cx.fleet.drop(names, cx.keys, cx.now);
+        (Self { drop, outcome }, round)
+    }
+
+    /// They were told, or could not be: then workers may use what was removed.
+    fn told(self, answers: Vec<Reply>) -> Next {
+        match only(answers) {
+            Ok(_) => Next::Final(self.outcome, self.drop),
+            Err(failure) => Next::failed(failure),
+        }
+    }
+}
+
+/// Makes all workers forget everything.
+pub(super) struct Forget(Option<Last>);
+
+impl Forget {
+    pub(super) fn begin(cx: &mut Context<'_>) -> Begun {
+        let (last, round) = Last::begin(Names::All, Answer::Admin.count(0), cx);
+        (Box::new(Self(Some(last))), round)
+    }
+}
+
+impl Plan for Forget {
+    fn next(&mut self, answers: Vec<Reply>, _cx: &mut Context<'_>) -> Next {
+        match self.0.take() {
+            Some(last) => last.told(answers),
+            None => Next::failed(Failure::Shape),
+        }
+    }
+}
+
 /// Removes what is stored for some URLs.
 pub(super) struct Urls {
     answer: Answer,
+    hashes: Vec<Vec<u8>>,
+    last: Option<Last>,
 }
 
 impl Urls {
     pub(super) fn begin(urls: &[&[u8]], cx: &Context<'_>, answer: Answer) -> Begun {
-        let commands = urls.iter().map(|url| invalidate(cx.keys, &hash16(url)));
+        let hashes: Vec<Vec<u8>> = urls.iter().map(|url| hash16(url)).collect();
+        let commands = hashes.iter().map(|hash| invalidate(cx.keys, hash));
         let round = Round::new(Role::Cache, commands.collect());
-        (Box::new(Self { answer }), round)
+        let plan = Self {
+            answer,
+            hashes,
+            last: None,
+        };
+        (Box::new(plan), round)
     }
 
     /// One URL, as the admin API gives it.
@@ -59,17 +113,35 @@ impl Urls {
 }
 
 impl Plan for Urls {
-    fn next(&mut self, answers: Vec<Reply>, _cx: &mut Context<'_>) -> Next {
-        Next::from(removed(answers).map(|n| self.answer.count(n)))
+    fn next(&mut self, answers: Vec<Reply>, cx: &mut Context<'_>) -> Next {
+        if let Some(last) = self.last.take() {
+            return last.told(answers);
+        }
+        let removed = match removed(answers) {
+            Ok(removed) => removed,
+            Err(failure) => return Next::failed(failure),
+        };
+        let names = Names::of(Vec::new()).and(self.hashes.iter().map(Vec::as_slice));
+        if names.is_none() {
+            return Next::Done(self.answer.count(removed));
+        }
+        let (last, round) = Last::begin(names, self.answer.count(removed), cx);
+        self.last = Some(last);
+        Next::Run(round)
     }
 }
 
 /// Removes all objects of a tag: first the time of the purge, then its members in bounded steps. A
-/// member leaves the index only after its object is gone, and only if it was not added again since.
+/// member leaves the index only after its object is gone and all bridges were told so, and only if it was not
+/// added again since: a purge that failed on the way is done by the next one.
 pub(super) struct Tag {
     tag: Vec<u8>,
     step: Step,
     removed: u64,
+    /// Members told of so far.
+    told: usize,
+    /// The last thing that was told: when that is final, so is everything before it.
+    last: Option<u64>,
     answer: Answer,
 }
 
@@ -78,6 +150,8 @@ enum Step {
     Take,
     /// Waiting for the removal of these members; each with its score.
     Remove(Vec<Vec<u8>>),
+    /// Waiting for all bridges to be told.
+    Tell(Vec<Vec<u8>>),
 }
 
 impl Tag {
@@ -90,6 +164,8 @@ impl Tag {
             tag: tag.to_vec(),
             step: Step::Take,
             removed: 0,
+            told: 0,
+            last: None,
             answer,
         };
         Ok((Box::new(plan), round))
@@ -103,7 +179,11 @@ impl Tag {
             .collect();
         let members = members.ok_or(Failure::Shape)?;
         if members.is_empty() {
-            return Ok(Next::Done(self.answer.count(self.removed)));
+            let outcome = self.answer.count(self.removed);
+            return Ok(match self.last {
+                Some(drop) => Next::Final(outcome, drop),
+                None => Next::Done(outcome),
+            });
         }
         let (pairs, rest) = members.as_chunks::<2>();
         if !rest.is_empty() {
@@ -113,6 +193,17 @@ impl Tag {
         let round = Round::new(Role::Cache, pairs.iter().map(remove).collect());
         self.step = Step::Remove(members);
         Ok(Next::Run(round))
+    }
+
+    /// What was removed in a step; after many of them it is quicker to forget everything.
+    fn names(&mut self, members: &[Vec<u8>]) -> Names {
+        let (pairs, _) = members.as_chunks::<2>();
+        self.told += pairs.len();
+        if self.told > MANY {
+            return Names::All;
+        }
+        let hashes = pairs.iter().map(|[hash, _]| hash.as_slice());
+        Names::of(Vec::new()).and(hashes)
     }
 }
 
@@ -126,8 +217,15 @@ impl Plan for Tag {
                 Err(failure) => Next::failed(failure),
                 Ok(n) => {
                     self.removed += n;
-                    Next::Run(take(cx.keys, &self.tag, false, members))
+                    let (drop, round) = cx.fleet.drop(self.names(&members), cx.keys, cx.now);
+                    self.last = Some(drop);
+                    self.step = Step::Tell(members);
+                    Next::Run(round)
                 }
+            },
+            Step::Tell(members) => match only(answers) {
+                Err(failure) => Next::failed(failure),
+                Ok(_) => Next::Run(take(cx.keys, &self.tag, false, members)),
             },
         }
     }

@@ -1,9 +1,11 @@
 //! A core, a model Redis, a clock, and the few operations tests speak.
 
 use crate::core::{
-    AdminOp, AdminReply, Batch, ConnId, Core, CoreConfig, NewSession, RequestId, Transmit, Value,
+    AdminOp, AdminReply, Batch, Command, ConnId, Core, CoreConfig, NewSession, RequestId, Transmit,
+    Value,
 };
 use crate::model::ModelRedis;
+use crate::script::Script;
 use crate::vault::{Form, Vault};
 use std::time::Duration;
 use tidegate::wire::frame::{self, Hello};
@@ -11,26 +13,28 @@ use tidegate::wire::op::{CacheGet, CachePut, SessionGet, Take, TakeOptions, Touc
 use tidegate::wire::resp::{self, Value as Wire};
 use tidegate::wire::{FromBridge, Op, PROTOCOL, ToBridge};
 
-pub(super) const URL: &[u8] = b"http://a.example/1";
-pub(super) const LEASE: [u8; 16] = [0xab; 16];
+pub(in crate::core) const URL: &[u8] = b"http://a.example/1";
+pub(in crate::core) const LEASE: [u8; 16] = [0xab; 16];
 
-pub(super) struct Rig {
-    pub(super) core: Core,
-    pub(super) redis: ModelRedis,
-    pub(super) now: Duration,
+pub(in crate::core) struct Rig {
+    pub(in crate::core) core: Core,
+    pub(in crate::core) redis: ModelRedis,
+    pub(in crate::core) now: Duration,
     /// Redis' clock when `now` is 0, microseconds.
-    pub(super) epoch_us: u64,
+    pub(in crate::core) epoch_us: u64,
     requests: u64,
 }
 
 impl Rig {
-    pub(super) fn new() -> Self {
+    pub(in crate::core) fn new() -> Self {
         Self::with(CoreConfig::new("tg", "bridge-1"))
     }
 
-    pub(super) fn with(config: CoreConfig) -> Self {
+    pub(in crate::core) fn with(config: CoreConfig) -> Self {
+        let mut core = Core::new(config, Vault::new(&[7; 32]));
+        core.fleet.hears_from(0);
         Self {
-            core: Core::new(config, Vault::new(&[7; 32])),
+            core,
             redis: ModelRedis::default(),
             now: Duration::from_secs(1),
             epoch_us: 1_795_219_200_000_000,
@@ -38,18 +42,18 @@ impl Rig {
         }
     }
 
-    pub(super) fn cluster() -> Self {
+    pub(in crate::core) fn cluster() -> Self {
         let mut config = CoreConfig::new("tg", "bridge-1");
         config.cluster = true;
         Self::with(config)
     }
 
-    pub(super) fn redis_us(&self) -> u64 {
+    pub(in crate::core) fn redis_us(&self) -> u64 {
         self.epoch_us + u64::try_from(self.now.as_micros()).unwrap()
     }
 
     /// Opens a stream and says HELLO; its WELCOME is taken.
-    pub(super) fn open(&mut self, conn: u64) -> ConnId {
+    pub(in crate::core) fn open(&mut self, conn: u64) -> ConnId {
         let conn = ConnId(conn);
         self.core.handle_open(conn);
         self.message(conn, &hello(b"tg", PROTOCOL));
@@ -58,11 +62,17 @@ impl Rig {
         conn
     }
 
-    pub(super) fn message(&mut self, conn: ConnId, message: &[u8]) {
+    pub(in crate::core) fn message(&mut self, conn: ConnId, message: &[u8]) {
         self.core.handle_message(conn, message, self.now);
     }
 
-    pub(super) fn exchange(&mut self, conn: ConnId, id: u64, deadline_ms: u32, ops: &[Op<'_>]) {
+    pub(in crate::core) fn exchange(
+        &mut self,
+        conn: ConnId,
+        id: u64,
+        deadline_ms: u32,
+        ops: &[Op<'_>],
+    ) {
         let mut body = Vec::new();
         ops.iter().for_each(|op| op.encode(&mut body));
         let mut message = Vec::new();
@@ -71,7 +81,7 @@ impl Rig {
     }
 
     /// What Redis makes of a batch now.
-    pub(super) fn execute(&mut self, batch: &Batch) -> Vec<Value> {
+    pub(in crate::core) fn execute(&mut self, batch: &Batch) -> Vec<Value> {
         let now = self.redis_us();
         let commands = batch.commands.iter();
         commands
@@ -80,28 +90,37 @@ impl Rig {
     }
 
     /// Answers batches until there are none; how many commands each had.
-    pub(super) fn run(&mut self) -> Vec<usize> {
+    pub(in crate::core) fn run(&mut self) -> Vec<usize> {
         let mut batches = Vec::new();
         while let Some(batch) = self.core.poll_batch(self.now) {
             batches.push(batch.commands.len());
             let replies = self.execute(&batch);
+            let told: Vec<Vec<u8>> = batch
+                .commands
+                .iter()
+                .zip(&replies)
+                .filter_map(told)
+                .collect();
             self.core.handle_replies(batch.id, Ok(replies), self.now);
+            for message in told {
+                self.core.handle_told(&message, self.now);
+            }
         }
         batches
     }
 
-    pub(super) fn collect(&mut self) -> Vec<Transmit> {
+    pub(in crate::core) fn collect(&mut self) -> Vec<Transmit> {
         std::iter::from_fn(|| self.core.poll_transmit()).collect()
     }
 
     /// Runs the operations as one `POST` and returns the lines of the answer.
-    pub(super) fn post(&mut self, ops: &[Op<'_>]) -> Vec<Value> {
+    pub(in crate::core) fn post(&mut self, ops: &[Op<'_>]) -> Vec<Value> {
         let mut body = Vec::new();
         ops.iter().for_each(|op| op.encode(&mut body));
         self.post_bytes(&body)
     }
 
-    pub(super) fn post_bytes(&mut self, body: &[u8]) -> Vec<Value> {
+    pub(in crate::core) fn post_bytes(&mut self, body: &[u8]) -> Vec<Value> {
         self.requests += 1;
         let request = RequestId(self.requests);
         self.core.handle_request(request, body, 1000, self.now);
@@ -112,7 +131,7 @@ impl Rig {
         }
     }
 
-    pub(super) fn admin(&mut self, op: &AdminOp) -> AdminReply {
+    pub(in crate::core) fn admin(&mut self, op: &AdminOp) -> AdminReply {
         self.requests += 1;
         let request = RequestId(self.requests);
         self.core.handle_admin(request, op, self.now);
@@ -127,7 +146,14 @@ impl Rig {
     }
 }
 
-pub(super) fn hello(namespace: &[u8], protocol: i64) -> Vec<u8> {
+/// What a command makes Redis tell all bridges.
+pub(in crate::core) fn told((command, reply): (&Command, &Value)) -> Option<Vec<u8>> {
+    (command.script == Script::FleetTell).then_some(())?;
+    let number = reply.as_u64()?.to_string().into_bytes();
+    Some([&number[..], b" ", &command.args[1]].concat())
+}
+
+pub(in crate::core) fn hello(namespace: &[u8], protocol: i64) -> Vec<u8> {
     let mut out = Vec::new();
     let hello = Hello {
         protocol,
@@ -141,11 +167,11 @@ pub(super) fn hello(namespace: &[u8], protocol: i64) -> Vec<u8> {
     out
 }
 
-pub(super) fn values(body: &[u8]) -> Vec<Value> {
+pub(in crate::core) fn values(body: &[u8]) -> Vec<Value> {
     resp::decode_all(body).unwrap().iter().map(owned).collect()
 }
 
-pub(super) fn owned(value: &Wire<'_>) -> Value {
+pub(in crate::core) fn owned(value: &Wire<'_>) -> Value {
     match value {
         Wire::Array(items) => Value::Array(items.iter().map(owned).collect()),
         Wire::Bulk(bytes) => Value::Bulk(bytes.to_vec()),
@@ -157,7 +183,7 @@ pub(super) fn owned(value: &Wire<'_>) -> Value {
 }
 
 /// The replies in what was sent: stream, id, values.
-pub(super) fn replies(sent: &[Transmit]) -> Vec<(ConnId, u64, Vec<Value>)> {
+pub(in crate::core) fn replies(sent: &[Transmit]) -> Vec<(ConnId, u64, Vec<Value>)> {
     let mut replies = Vec::new();
     for transmit in sent {
         if let Transmit::Stream { conn, message } = transmit {
@@ -171,11 +197,11 @@ pub(super) fn replies(sent: &[Transmit]) -> Vec<(ConnId, u64, Vec<Value>)> {
     replies
 }
 
-pub(super) fn error(line: &str) -> Value {
+pub(in crate::core) fn error(line: &str) -> Value {
     Value::error(line)
 }
 
-pub(super) fn take<'a>(subject: &'a [u8; 16], id: &'a [u8; 8], limit: u64) -> Take<'a> {
+pub(in crate::core) fn take<'a>(subject: &'a [u8; 16], id: &'a [u8; 8], limit: u64) -> Take<'a> {
     Take {
         algorithm: b"fixed_window",
         subject,
@@ -189,14 +215,14 @@ pub(super) fn take<'a>(subject: &'a [u8; 16], id: &'a [u8; 8], limit: u64) -> Ta
 }
 
 /// How many ended.
-pub(super) fn revoked(reply: AdminReply) -> u64 {
+pub(in crate::core) fn revoked(reply: AdminReply) -> u64 {
     match reply {
         AdminReply::Revoked { sessions, .. } => sessions,
         other => panic!("{other:?}"),
     }
 }
 
-pub(super) fn session_get<'a>(user: &'a [u8; 12], secret: &'a [u8; 18]) -> Op<'a> {
+pub(in crate::core) fn session_get<'a>(user: &'a [u8; 12], secret: &'a [u8; 18]) -> Op<'a> {
     Op::SessionGet(SessionGet {
         realm: b"web",
         user,
@@ -207,7 +233,7 @@ pub(super) fn session_get<'a>(user: &'a [u8; 12], secret: &'a [u8; 18]) -> Op<'a
     })
 }
 
-pub(super) fn cache_get(url: &[u8]) -> Op<'_> {
+pub(in crate::core) fn cache_get(url: &[u8]) -> Op<'_> {
     Op::CacheGet(CacheGet {
         url,
         field: &[1; 16],
@@ -219,7 +245,7 @@ pub(super) fn cache_get(url: &[u8]) -> Op<'_> {
     })
 }
 
-pub(super) fn cache_put<'a>(url: &'a [u8], record: &'a [u8], tags: &[&'a [u8]]) -> Op<'a> {
+pub(in crate::core) fn cache_put<'a>(url: &'a [u8], record: &'a [u8], tags: &[&'a [u8]]) -> Op<'a> {
     Op::CachePut(CachePut {
         url,
         field: &[1; 16],
@@ -234,7 +260,7 @@ pub(super) fn cache_put<'a>(url: &'a [u8], record: &'a [u8], tags: &[&'a [u8]]) 
     })
 }
 
-pub(super) fn new_session(uid: &str, secret: u8) -> NewSession {
+pub(in crate::core) fn new_session(uid: &str, secret: u8) -> NewSession {
     NewSession {
         realm: "web".to_owned(),
         uid: uid.to_owned(),

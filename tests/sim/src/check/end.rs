@@ -9,6 +9,9 @@ use crate::world::World;
 /// and probes of a breaker).
 pub(super) const RECOVERY: u64 = 2_500 * MS;
 
+/// An invalidation is final after this, whatever happens: the longest window and what clocks differ by.
+const FINAL_MS: u64 = 510;
+
 impl World {
     /// L1: nobody waits longer than the deadline, its policy's wait, one tick and its lateness.
     pub fn check_paused(&mut self) {
@@ -18,8 +21,11 @@ impl World {
             let request = &self.requests[*no];
             let turn = match request.kind {
                 Kind::Limited { path: "/paced", .. } => MAX_DELAY_MS * MS,
-                // Being held is told within the deadline; then there is that wait, and a deadline for its end.
-                Kind::Get { .. } => (COLLAPSE_MS + TIMEOUT_MS) * MS + tick,
+                // Being held is told within the deadline; then there is that wait, and a deadline for its end; and
+                // all of it once more when its stream closes meanwhile.
+                Kind::Get { .. } => 2 * (COLLAPSE_MS + TIMEOUT_MS) * MS + tick,
+                // The same, until no worker uses what it changes.
+                Kind::Put { .. } => 2 * (FINAL_MS + TIMEOUT_MS) * MS + tick,
                 _ => 0,
             };
             let since = request.paused.map(|(since, _)| since);
@@ -27,7 +33,8 @@ impl World {
         });
         if let Some(no) = late {
             self.violated(format!(
-                "L1: request {no} is paused for more than {bound} ns"
+                "L1: request {no} ({:?}) is paused for more than {bound} ns",
+                self.requests[no].kind
             ));
         }
     }
@@ -57,11 +64,21 @@ impl World {
         }
         for bridge in 0..self.bridges.len() {
             let core = &self.bridges[bridge].core;
-            if !core.is_idle() || core.queued() != (0, 0) || core.pending().1 != 0 {
+            // Workers go on asking, so a beat may be under way.
+            let (waiting, in_flight) = core.queued();
+            if !core.is_idle() || waiting + in_flight > 1 || core.pending().1 != 0 {
                 let (pending, queued) = (core.pending(), core.queued());
                 let text = format!("bridge {bridge} still holds {pending:?}, {queued:?}");
                 return self.violated(text);
             }
+        }
+        for bridge in 0..self.bridges.len() {
+            let counted = self.bridges[bridge].core.counters().clone();
+            self.marks.add("fleet_gap", counted.fleet_gaps);
+            self.marks
+                .add("invalidation_final_by_time", counted.drops_late);
+            self.marks
+                .add("invalidation_unacknowledged", counted.drops_unacked);
         }
         let ids: Vec<_> = self.vms.keys().copied().collect();
         for id in ids {
@@ -70,11 +87,19 @@ impl World {
             };
             let names = slot.vm.metrics.names().to_vec();
             let mut bugs = 0;
+            let mut l1_hits = 0;
             slot.vm.metrics.drain(|index, n| {
                 if names.get(index).is_some_and(|name| name == "tidegate.bug") {
                     bugs += n;
                 }
+                if names
+                    .get(index)
+                    .is_some_and(|name| name.ends_with(".hit_l1"))
+                {
+                    l1_hits += n;
+                }
             });
+            self.marks.add("l1_hit", l1_hits);
             let (pending, linked) = (slot.vm.client.pending(), slot.vm.client.is_linked());
             if bugs > 0 || pending > 0 || !linked {
                 let text = format!("vm {id}: {bugs} bugs, {pending} pending, linked: {linked}");

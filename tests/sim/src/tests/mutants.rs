@@ -4,7 +4,7 @@ use super::story;
 use crate::{Mutant, Options, run};
 
 /// Seeds a mutant may survive.
-const WITHIN: u64 = 20;
+const WITHIN: u64 = 40;
 
 fn caught(mutant: Mutant, by: &[&str]) {
     let mut others = Vec::new();
@@ -143,6 +143,16 @@ fn s4_unknown_told_as_absent() {
 #[test]
 fn c1_an_invalidation_acknowledged_undone() {
     caught(Mutant::AckInvalidateUndone, &["C1"]);
+}
+
+#[test]
+fn c1_invalidations_that_workers_are_not_told() {
+    caught(Mutant::InvalidationsUnsaid, &["C1"]);
+}
+
+#[test]
+fn c2_gaps_that_nobody_sees() {
+    caught(Mutant::GapsUnseen, &["C1"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ms`, `first_ms` | how long an answer takes; the first one of this path |
 //! | `control` | its `Cache-Control`; `max-age=60` |
+//! | `tag` | its `Surrogate-Key` |
 //! | `cookie=each` | each answer sets another cookie |
 //! | `status` | its status |
 
@@ -31,6 +32,10 @@ pub(super) fn answer(request: &Request, state: &State) -> Option<Answer> {
     };
     // One more head must not be smuggled in by a line break.
     let answer = answer.field("cache-control", control.replace(['\r', '\n'], ""));
+    let answer = match request.parameter("tag") {
+        Some(tag) => answer.field("surrogate-key", tag.replace(['\r', '\n'], "")),
+        None => answer,
+    };
     Some(match request.parameter("cookie").as_deref() {
         Some("each") => answer.field("set-cookie", format!("each={serial}; Path=/")),
         _ => answer,
