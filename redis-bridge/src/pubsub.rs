@@ -113,14 +113,7 @@ impl Subscriber {
     }
 
     async fn told(&self, message: Msg) {
-        self.handle.metrics().pubsub_messages.inc();
         let channel: Vec<u8> = message.get_channel().unwrap_or_default();
-        if let Some(subject) = channel.strip_prefix(self.forget.as_slice()) {
-            return match unhex(subject) {
-                Some(subject) => self.handle.forget(subject).await,
-                None => drop(self.handle.metrics().pubsub_ignored.inc()),
-            };
-        }
         if let Some(what) = channel.strip_prefix(self.fleet.as_slice()) {
             return match what.strip_prefix(b"filled:") {
                 Some(hash) => self.handle.filled(hash.to_vec()).await,
@@ -129,6 +122,13 @@ impl Subscriber {
                         self.handle.told(message.get_payload_bytes().to_vec()).await;
                     }
                 }
+                None => drop(self.handle.metrics().pubsub_ignored.inc()),
+            };
+        }
+        self.handle.metrics().pubsub_messages.inc();
+        if let Some(subject) = channel.strip_prefix(self.forget.as_slice()) {
+            return match unhex(subject) {
+                Some(subject) => self.handle.forget(subject).await,
                 None => drop(self.handle.metrics().pubsub_ignored.inc()),
             };
         }

@@ -53,8 +53,9 @@ fn members(headers: &Headers, name: &str) -> Vec<Vec<u8>> {
     groups.into_iter().take(MAX_GROUPS).collect()
 }
 
-/// An origin can be long: then its hash stands for it.
-fn tag(url: &Url, group: &[u8]) -> Option<Vec<u8>> {
+/// The tag of a group of the URL's origin; `None`: its name is too long. An origin can be long: its hash stands
+/// for it.
+pub fn tag(url: &Url, group: &[u8]) -> Option<Vec<u8>> {
     let origin = Sha256::digest(url.origin());
     let origin = origin.get(..16)?;
     let tag = [b"\0", origin, b"\0", group].concat();

@@ -5,6 +5,7 @@ use crate::backend::scan::Matcher;
 use crate::listener::problem::Problem;
 use crate::purge::Purge;
 use serde::Deserialize;
+use tidegate::cache::groups;
 use tidegate::cache::key::{Target, Url};
 
 /// Its body: exactly one field.
@@ -14,6 +15,16 @@ pub(super) struct Body {
     url: Option<String>,
     tag: Option<String>,
     prefix: Option<String>,
+    group: Option<Group>,
+    all: Option<bool>,
+}
+
+/// A group of one origin (RFC 9875).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    origin: String,
+    name: String,
 }
 
 impl Admin {
@@ -30,18 +41,31 @@ impl Admin {
 
 impl Body {
     fn into_purge(self) -> Result<Purge, String> {
-        match (self.url, self.tag, self.prefix) {
-            (Some(url), None, None) => {
+        match (self.url, self.tag, self.prefix, self.group, self.all) {
+            (Some(url), None, None, None, None) => {
                 let target = Target::parse(url.as_bytes()).map_err(|e| e.to_string())?;
                 Ok(Purge::from(target))
             }
-            (None, Some(tag), None) if (1..=256).contains(&tag.len()) => {
+            (None, Some(tag), None, None, None) if (1..=256).contains(&tag.len()) => {
                 Ok(Purge::Tag(tag.into_bytes()))
             }
-            (None, Some(_), None) => Err("tag: 1..=256 bytes".to_owned()),
-            (None, None, Some(prefix)) => prefix_matcher(&prefix).map(Purge::Scan),
-            _ => Err("want exactly one of url, tag, prefix".to_owned()),
+            (None, Some(_), None, None, None) => Err("tag: 1..=256 bytes".to_owned()),
+            (None, None, Some(prefix), None, None) => prefix_matcher(&prefix).map(Purge::Scan),
+            (None, None, None, Some(group), None) => group.into_purge(),
+            (None, None, None, None, Some(true)) => {
+                Ok(Purge::Scan(Matcher::PathPrefix(b"/".to_vec())))
+            }
+            _ => Err("want exactly one of url, tag, prefix, group, all: true".to_owned()),
         }
+    }
+}
+
+impl Group {
+    fn into_purge(self) -> Result<Purge, String> {
+        let url = Url::parse(self.origin.as_bytes()).map_err(|e| format!("group.origin: {e}"))?;
+        groups::tag(&url, self.name.as_bytes())
+            .map(Purge::Tag)
+            .ok_or_else(|| "group.name: too long".to_owned())
     }
 }
 

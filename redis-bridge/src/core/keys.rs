@@ -89,9 +89,9 @@ impl Keys {
         channel
     }
 
-    /// The number of what bridges told each other last: `ns:f:{told}`.
+    /// The number of what bridges told each other last: `ns:f:{0}`, one for all.
     pub fn fleet_number(&self) -> Vec<u8> {
-        self.tagged("f", b"told", b"")
+        self.tagged("f", b"0", b"")
     }
 
     /// Where they tell it: `ns:fleet:told`.

@@ -159,7 +159,7 @@ fn a_publish_on_one_redis_alone_is_enough() {
 fn the_admin_api_purges_by_url_by_tag_and_by_prefix() {
     let lab = LAB.turn();
     let targets = ["/api/products/a1", "/api/products/a2", "/api/products/a2?x"];
-    let ways: [(Value, usize); 6] = [
+    let ways: [(Value, usize); 8] = [
         (
             json!({ "url": format!("http://{HOST}/api/products/a1") }),
             1,
@@ -167,6 +167,11 @@ fn the_admin_api_purges_by_url_by_tag_and_by_prefix() {
         (json!({ "url": "/api/products/a2?x" }), 1),
         (json!({ "tag": "product-a2" }), 2),
         (json!({ "tag": "products" }), 3),
+        (json!({ "all": true }), 3),
+        (
+            json!({ "group": { "origin": format!("http://{HOST}/"), "name": "a" } }),
+            0,
+        ),
         (json!({ "prefix": "/api/products/a" }), 3),
         (
             json!({ "prefix": format!("http://{HOST}/api/products/a2") }),
@@ -197,7 +202,9 @@ fn the_admin_api_purges_by_url_by_tag_and_by_prefix() {
         json!({ "url": "" }),
         json!({ "tag": "" }),
         json!({ "url": "/a", "tag": "b" }),
-        json!({ "all": true }),
+        json!({ "all": false }),
+        json!({ "all": true, "tag": "b" }),
+        json!({ "group": { "origin": "nowhere", "name": "a" } }),
     ] {
         assert_eq!(
             lab.admin().post("/v1/cache/purge", &bad).unwrap().status,
@@ -206,6 +213,25 @@ fn the_admin_api_purges_by_url_by_tag_and_by_prefix() {
         );
     }
     gone_everywhere(&lab, "/api/products/never-asked");
+}
+
+#[test]
+fn rfc9875_the_admin_api_purges_a_group_of_one_origin() {
+    let lab = LAB.turn();
+    let target = "/headers?cache-control=max-age%3D60&cache-groups=%22shop%22";
+    warm(&lab, &get(target));
+    let here = format!("http://{HOST}/any/page");
+    for (origin, name, purged) in [
+        ("http://other.example/", "shop", 0),
+        (&here, "other", 0),
+        (&here, "shop", 1),
+        (&here, "shop", 0),
+    ] {
+        let group = json!({ "group": { "origin": origin, "name": name } });
+        let answer = lab.admin().post("/v1/cache/purge", &group).unwrap();
+        assert_eq!(answer.json().unwrap()["purged"], purged, "{group}");
+    }
+    assert!(!is_hit(&ask(&lab, 1, &get(target))));
 }
 
 /// The key of the one object that is stored while `fill` runs.

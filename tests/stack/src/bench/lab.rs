@@ -3,6 +3,8 @@
 use super::{Row, rows, usage};
 use crate::envoy::{self, bootstrap};
 use crate::proc::{Guard, Running};
+use crate::redis::Server;
+use crate::stack::Admin;
 use crate::{Error, Filter, Result, Stack, StackSpec, files, spec, wait};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -155,6 +157,28 @@ impl Lab {
         Ok(usage::cpu_of(&pids)? + usage::cpu_of_children()?)
     }
 
+    /// The cache's Redis.
+    pub(super) fn redis_cache(&self) -> Server {
+        self.stack.redis_cache()
+    }
+
+    /// Where the first bridge takes exchanges.
+    ///
+    /// # Errors
+    /// When the stack cannot say.
+    pub(super) fn data(&self) -> Result<String> {
+        let bridges = self.stack.endpoints()?.bridges;
+        let first = bridges.into_iter().next();
+        first
+            .map(|bridge| bridge.data)
+            .ok_or_else(|| Error::NoPart("bridge-0".into()))
+    }
+
+    /// The admin API of the first bridge.
+    pub(super) fn admin(&self) -> Admin {
+        self.stack.admin()
+    }
+
     /// Process id of the row's Envoy.
     ///
     /// # Errors
@@ -208,7 +232,7 @@ impl Lab {
         let envoy = Envoy {
             running,
             admin: format!("http://127.0.0.1:{}", spec.envoy_admin_port(i)),
-            url: format!("http://127.0.0.1:{}/bench", spec.listener_port(i)),
+            url: format!("http://127.0.0.1:{}{}", spec.listener_port(i), row.path()),
         };
         self.envoys.insert(row, envoy);
         Ok(())

@@ -4,6 +4,7 @@
 //! machine that slows down slows every row. A ratio is the median of the ratios within the rounds. Nothing
 //! about speed is asserted; that each row did what its name says is (`Row::expects`).
 
+mod evict;
 mod lab;
 mod point;
 mod report;
@@ -11,6 +12,7 @@ mod rows;
 mod settings;
 mod size;
 mod summary;
+mod tag;
 mod usage;
 mod wrk;
 
@@ -67,6 +69,14 @@ pub fn run(spec: StackSpec, settings: Settings, mut say: impl FnMut(&str)) -> Re
             }
         }
     }
+    let tag = match settings.tag {
+        true => {
+            say("purge of a tag");
+            Some(tag::measure(&lab)?)
+        }
+        false => None,
+    };
+    let evictions = evict::measure(&lab, &settings.rows)?;
     let memory = settings
         .rows
         .iter()
@@ -76,6 +86,8 @@ pub fn run(spec: StackSpec, settings: Settings, mut say: impl FnMut(&str)) -> Re
         bridges: lab.bridge_count(),
         settings,
         samples,
+        evictions,
+        tag,
         module,
         memory,
     })

@@ -1,5 +1,8 @@
 //! What the benchmark prints.
 
+use super::evict::Evictions;
+use super::rows::{Size, What};
+use super::tag::TagPurge;
 use super::{Memory, Module, Row, Samples, Settings, settings::HEADLINE, summary};
 use std::fmt;
 
@@ -12,6 +15,10 @@ pub struct Report {
     pub(super) samples: Samples,
     /// The module.
     pub(super) module: Module,
+    /// What the purge of a tag costs others.
+    pub(super) tag: Option<TagPurge>,
+    /// How long workers go on answering from memory.
+    pub(super) evictions: Option<Evictions>,
     /// Memory of each row's Envoy after its load.
     pub(super) memory: Vec<(Row, Memory)>,
     /// How many bridges there were.
@@ -33,10 +40,18 @@ impl fmt::Display for Report {
         self.ratios(f, "ratio to no-op", Row::Noop)?;
         self.ratios(f, "ratio to one limit", Row::OneLimit)?;
         self.ratios(f, "ratio to constant", Row::Constant)?;
+        for size in [Size::Small, Size::Large] {
+            for what in [What::Passes, What::Constant] {
+                let base = Row::Body(what, size);
+                self.ratios(f, &format!("ratio to {}", base.name()), base)?;
+            }
+        }
         for &connections in &settings.connections {
             self.costs(f, connections)?;
         }
         self.aims(f)?;
+        self.evictions(f)?;
+        self.tag(f)?;
         self.sizes(f)?;
         self.noise(f)
     }
@@ -70,7 +85,8 @@ impl Report {
             return Ok(());
         }
         self.heading(f, title)?;
-        for &row in &self.settings.rows {
+        let like = self.settings.rows.iter();
+        for &row in like.filter(|row| row.size() == base.size()) {
             write!(f, "{:<20}", row.title())?;
             for &c in &self.settings.connections {
                 write!(f, "{:>14}", number(self.samples.ratio(row, base, c), 2))?;
@@ -123,6 +139,12 @@ impl Report {
             (Row::OneLimit, Row::Noop, 0.85),
             (Row::Full, Row::OneLimit, 0.80),
             (Row::Leased, Row::Noop, 0.90),
+            (Row::Remembered, Row::Constant, 0.90),
+            (
+                Row::Body(What::Remembered, Size::Small),
+                Row::Body(What::Constant, Size::Small),
+                0.90,
+            ),
         ] {
             if let Some(ratio) = self.samples.ratio(row, base, HEADLINE) {
                 writeln!(
@@ -133,6 +155,48 @@ impl Report {
                     met(ratio >= aim),
                 )?;
             }
+        }
+        Ok(())
+    }
+
+    fn evictions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(found) = &self.evictions else {
+            return Ok(());
+        };
+        for (what, times) in [
+            ("PUBLISH to the last answer from memory", &found.published),
+            ("purge to its answer", &found.purged),
+        ] {
+            let at = |percent: usize| times.get(times.len() * percent / 100).copied();
+            writeln!(
+                f,
+                "{what}: p50 {} ms, p99 {} ms of {}",
+                number(at(50), 2),
+                number(at(99), 2),
+                times.len()
+            )?;
+        }
+        Ok(())
+    }
+
+    fn tag(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(tag) = &self.tag else {
+            return Ok(());
+        };
+        writeln!(
+            f,
+            "purge of a tag on {} objects: {:.1} s",
+            tag.objects, tag.took_s
+        )?;
+        for (when, times) in [("idle", &tag.idle), ("beside it", &tag.beside)] {
+            let at = |percent: usize| times.get(times.len() * percent / 100).copied();
+            writeln!(
+                f,
+                "a GET of the same Redis, {when}: p50 {} ms, p99 {} ms, at most {} ms",
+                number(at(50), 2),
+                number(at(99), 2),
+                number(times.last().copied(), 2)
+            )?;
         }
         Ok(())
     }

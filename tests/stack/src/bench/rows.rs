@@ -28,6 +28,43 @@ pub enum Row {
     Denied,
     /// 401: the token's MAC is wrong.
     Forged,
+    /// An answer in the memory of the filter's worker.
+    Remembered,
+    /// One of these with a larger body.
+    Body(What, Size),
+}
+
+/// What becomes of an answer with a larger body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// It passes a filter that does nothing.
+    Passes,
+    /// The filter has it in memory, and nothing else to do.
+    Constant,
+    /// The worker remembers it.
+    Remembered,
+    /// Redis has it.
+    Cached,
+    /// It is looked up, fetched and stored with every request: what is stored is fresh for a millisecond.
+    Stored,
+}
+
+/// How large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Size {
+    /// 1 KiB.
+    Small,
+    /// 64 KiB.
+    Large,
+}
+
+impl Size {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Small => 1 << 10,
+            Self::Large => 64 << 10,
+        }
+    }
 }
 
 /// What a statistic does while `n` requests are served.
@@ -41,7 +78,7 @@ pub(super) struct Expect {
 
 impl Row {
     /// All, in the order they are measured and printed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoFilter,
         Self::Noop,
         Self::OneLimit,
@@ -52,7 +89,48 @@ impl Row {
         Self::Constant,
         Self::Denied,
         Self::Forged,
+        Self::Remembered,
     ];
+
+    /// Those with larger bodies, measured when asked for: `BENCH_ONLY=bodies`.
+    pub const BODIES: [Self; 10] = [
+        Self::Body(What::Passes, Size::Small),
+        Self::Body(What::Constant, Size::Small),
+        Self::Body(What::Remembered, Size::Small),
+        Self::Body(What::Cached, Size::Small),
+        Self::Body(What::Stored, Size::Small),
+        Self::Body(What::Passes, Size::Large),
+        Self::Body(What::Constant, Size::Large),
+        Self::Body(What::Remembered, Size::Large),
+        Self::Body(What::Cached, Size::Large),
+        Self::Body(What::Stored, Size::Large),
+    ];
+
+    /// How large its body is; `None`: as the others'.
+    pub(super) fn size(self) -> Option<Size> {
+        match self {
+            Self::Body(_, size) => Some(size),
+            _ => None,
+        }
+    }
+
+    /// What is asked for.
+    pub(super) fn path(self) -> String {
+        match self.size() {
+            Some(size) => format!("/size?n={}", size.bytes()),
+            None => "/bench".to_owned(),
+        }
+    }
+
+    /// The policy of its Envoy.
+    fn policy(self) -> &'static str {
+        match self {
+            Self::Body(What::Remembered, _) => Self::Remembered.name(),
+            Self::Body(What::Cached, _) => Self::Cached.name(),
+            Self::Body(What::Stored, _) => "stored",
+            row => row.name(),
+        }
+    }
 
     /// Its name in `BENCH_ONLY`; for those the filter serves, also its policy's.
     pub fn name(self) -> &'static str {
@@ -67,6 +145,17 @@ impl Row {
             Self::Constant => "constant",
             Self::Denied => "denied",
             Self::Forged => "forged",
+            Self::Remembered => "l1",
+            Self::Body(What::Passes, Size::Small) => "passes-1k",
+            Self::Body(What::Passes, Size::Large) => "passes-64k",
+            Self::Body(What::Constant, Size::Small) => "constant-1k",
+            Self::Body(What::Constant, Size::Large) => "constant-64k",
+            Self::Body(What::Remembered, Size::Small) => "l1-1k",
+            Self::Body(What::Remembered, Size::Large) => "l1-64k",
+            Self::Body(What::Cached, Size::Small) => "cached-1k",
+            Self::Body(What::Cached, Size::Large) => "cached-64k",
+            Self::Body(What::Stored, Size::Small) => "stored-1k",
+            Self::Body(What::Stored, Size::Large) => "stored-64k",
         }
     }
 
@@ -83,6 +172,8 @@ impl Row {
             Self::Constant => "constant from Wasm",
             Self::Denied => "denied (429)",
             Self::Forged => "forged token (401)",
+            Self::Remembered => "remembered hit (L1)",
+            row @ Self::Body(..) => row.name(),
         }
     }
 
@@ -113,19 +204,23 @@ impl Row {
             Self::Noop => text(""),
             // As long as the upstream's answer.
             Self::Constant => text("abcdefghijklmnopqrstuvwxyz"),
+            Self::Body(What::Passes, _) => text(""),
+            Self::Body(What::Constant, size) => text(&"x".repeat(size.bytes())),
             Self::OneLimit
             | Self::TenLimits
             | Self::Leased
             | Self::Full
             | Self::Cached
             | Self::Denied
-            | Self::Forged => {
+            | Self::Forged
+            | Self::Remembered
+            | Self::Body(..) => {
                 let mut value = policy.value.clone();
                 let whole = value.as_object_mut().ok_or_else(|| Error::Answer {
                     what: "the benchmark's policy".into(),
                     got: "not a mapping".into(),
                 })?;
-                whole.insert("default_policy".into(), json!(self.name()));
+                whole.insert("default_policy".into(), json!(self.policy()));
                 envoy::ecds::make(&value, module).map(Some)
             }
         }
@@ -141,6 +236,7 @@ impl Row {
                 | Self::TenLimits
                 | Self::Leased
                 | Self::Full
+                | Self::Body(What::Passes | What::Stored, _)
         );
         let mut all = vec![
             expect(true, &["http.edge.downstream_rq_total"]),
@@ -152,6 +248,7 @@ impl Row {
         let allowed = |limit: &str| expect(true, &[&format!("tidegate.limit.{limit}.allowed")]);
         match self {
             Self::NoFilter | Self::Noop | Self::Constant => {}
+            Self::Body(What::Passes | What::Constant, _) => {}
             Self::OneLimit => all.extend([sent, allowed("one")]),
             Self::TenLimits => {
                 all.push(sent);
@@ -170,7 +267,17 @@ impl Row {
                 allowed("per-path"),
                 expect(true, &["tidegate.cache.never.miss"]),
             ]),
-            Self::Cached => all.extend([sent, expect(true, &["tidegate.cache.hot.hit_l2"])]),
+            Self::Cached | Self::Body(What::Cached, _) => {
+                all.extend([sent, expect(true, &["tidegate.cache.hot.hit_l2"])]);
+            }
+            // A worker that was not heard in time asks Redis.
+            Self::Remembered | Self::Body(What::Remembered, _) => all.push(expect(
+                true,
+                &["tidegate.cache.near.hit_l1", "tidegate.cache.near.hit_l2"],
+            )),
+            Self::Body(What::Stored, _) => {
+                all.extend([sent, expect(true, &["tidegate.cache.brief.miss"])]);
+            }
             // Denied by Redis, or by what this worker remembers of Redis.
             Self::Denied => all.push(expect(
                 true,

@@ -18,8 +18,10 @@ pub struct Settings {
     pub(super) rounds: u32,
     /// Length of one point, 1..=60 s. `BENCH_SECONDS`.
     pub(super) duration: Duration,
-    /// The rows. `BENCH_ONLY=noop,one`.
+    /// The rows. `BENCH_ONLY=noop,one`, or all of the larger bodies: `BENCH_ONLY=bodies`.
     pub(super) rows: Vec<Row>,
+    /// The purge of a tag on many objects. `BENCH_ONLY=tag`, and with all rows.
+    pub(super) tag: bool,
     /// Numbers of connections. `BENCH_CONNECTIONS=1,8,32,64`.
     pub(super) connections: Vec<u32>,
 }
@@ -32,15 +34,16 @@ impl Settings {
     pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let row = |name: &str| {
-            Row::ALL
-                .into_iter()
-                .find(|row| row.name() == name)
-                .ok_or_else(|| {
-                    let names = Row::ALL.map(Row::name).join(", ");
-                    bad("BENCH_ONLY", &format!("names of {names}"), name)
-                })
+            let all = Row::ALL.into_iter().chain(Row::BODIES);
+            all.clone().find(|row| row.name() == name).ok_or_else(|| {
+                let names: Vec<_> = all.map(Row::name).collect();
+                let expected = format!("bodies, tag, names of {}", names.join(", "));
+                bad("BENCH_ONLY", &expected, name)
+            })
         };
         let mut rows = match get("BENCH_ONLY") {
+            Some(list) if list == "bodies" => Row::BODIES.into(),
+            Some(list) if list == "tag" => Vec::new(),
             Some(list) => list.split(',').map(row).collect::<Result<Vec<_>>>()?,
             None => Row::ALL.into(),
         };
@@ -60,6 +63,7 @@ impl Settings {
             rounds: one("BENCH_ROUNDS", 3, 100)?,
             duration: Duration::from_secs(one("BENCH_SECONDS", 2, 60)?.into()),
             rows,
+            tag: get("BENCH_ONLY").is_none_or(|only| only == "tag"),
             connections,
         })
     }
