@@ -136,7 +136,7 @@ impl Subscriber {
             self.handle.metrics().pubsub_ignored.inc();
             return;
         };
-        if let Err(error) = self.purger.purge(what).await {
+        if let Err(error) = self.purger.purge(what, false).await {
             tracing::warn!(%error, "invalidation failed");
         }
     }

@@ -1,11 +1,13 @@
 //! Removing cached objects, whoever asks: the admin API and Pub/Sub.
 
 use crate::backend::Backend;
-use crate::backend::scan::{self, Matcher};
+use crate::backend::scan::{self, Found, Matcher, Wanted};
+use crate::core::keys::hash16;
 use crate::core::{AdminOp, AdminReply, Role};
 use crate::handle::Handle;
 use std::fmt;
 use tidegate::cache::key::Target;
+use tidegate::wire::frame::MAX_NAMED;
 use tokio::sync::{mpsc, oneshot};
 
 /// Scans that wait, at most.
@@ -38,7 +40,7 @@ pub struct Purger {
     scans: mpsc::Sender<Scan>,
 }
 
-type Scan = (Matcher, oneshot::Sender<Result<u64, PurgeError>>);
+type Scan = (Wanted, oneshot::Sender<Result<Found, PurgeError>>);
 
 /// Why objects may still be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,23 +58,31 @@ impl Purger {
         Self { handle, scans }
     }
 
-    /// Removes objects; how many.
+    /// Removes objects, or with `soft` marks them as no longer fresh; how many.
     ///
     /// # Errors
     ///
     /// Redis is not reachable or failed on the way. A repetition is safe.
-    pub async fn purge(&self, what: Purge) -> Result<u64, PurgeError> {
-        let removed = match what {
-            Purge::Scan(matcher) => {
+    pub async fn purge(&self, what: Purge, soft: bool) -> Result<u64, PurgeError> {
+        let removed = match (what, soft) {
+            (Purge::Scan(matcher), _) => {
                 let (answer, answered) = oneshot::channel();
-                let sent = self.scans.send((matcher, answer)).await;
+                let sent = self.scans.send((Wanted { matcher, soft }, answer)).await;
                 sent.map_err(|_| leaving())?;
-                let removed = answered.await.unwrap_or_else(|_| Err(leaving()))?;
-                self.ask(AdminOp::Forget).await?;
-                removed
+                let found = answered.await.unwrap_or_else(|_| Err(leaving()))?;
+                let mut count = found.removed;
+                for hashes in found.hashes.chunks(MAX_NAMED) {
+                    count += self.ask(AdminOp::Soften(hashes.to_vec())).await?;
+                }
+                if !soft {
+                    self.ask(AdminOp::Forget).await?;
+                }
+                count
             }
-            Purge::Tag(tag) => self.ask(AdminOp::PurgeTag { tag }).await?,
-            Purge::Url(url) => self.ask(AdminOp::PurgeUrl { url }).await?,
+            (Purge::Tag(tag), false) => self.ask(AdminOp::PurgeTag { tag }).await?,
+            (Purge::Tag(tag), true) => self.ask(AdminOp::SoftenTag { tag }).await?,
+            (Purge::Url(url), false) => self.ask(AdminOp::PurgeUrl { url }).await?,
+            (Purge::Url(url), true) => self.ask(AdminOp::Soften(vec![hash16(&url)])).await?,
         };
         self.handle.metrics().purged.inc_by(removed);
         Ok(removed)
@@ -91,17 +101,17 @@ impl Purger {
 async fn run_scans(mut waiting: mpsc::Receiver<Scan>, backend: Backend, namespace: String) {
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, QUEUE).await > 0 {
-        let (matchers, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        let result = scan::purge(backend.role(Role::Cache), &namespace, &matchers).await;
+        let (wanted, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        let result = scan::purge(backend.role(Role::Cache), &namespace, &wanted).await;
         let failed = result
             .as_ref()
             .err()
             .map(|e| PurgeError(e.category().to_owned()));
-        let mut removed = result.unwrap_or_default().into_iter();
+        let mut found = result.unwrap_or_default().into_iter();
         for answer in answers {
             let result = match &failed {
                 Some(error) => Err(error.clone()),
-                None => Ok(removed.next().unwrap_or(0)),
+                None => Ok(found.next().unwrap_or_default()),
             };
             // Nobody waits for it any more; it was done all the same.
             let _ = answer.send(result);

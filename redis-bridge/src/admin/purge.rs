@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tidegate::cache::groups;
 use tidegate::cache::key::{Target, Url};
 
-/// Its body: exactly one field.
+/// Its body: exactly one field, and `soft`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Body {
@@ -17,6 +17,9 @@ pub(super) struct Body {
     prefix: Option<String>,
     group: Option<Group>,
     all: Option<bool>,
+    /// Objects are no longer fresh, and stay.
+    #[serde(default)]
+    soft: bool,
 }
 
 /// A group of one origin (RFC 9875).
@@ -29,10 +32,11 @@ struct Group {
 
 impl Admin {
     pub(super) async fn purge(&self, body: Body) -> Answer {
+        let soft = body.soft;
         let what = body
             .into_purge()
             .map_err(|detail| Problem::new(StatusCode::BAD_REQUEST, detail))?;
-        let purged = self.purger.purge(what).await;
+        let purged = self.purger.purge(what, soft).await;
         let purged = purged
             .map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
         Ok((StatusCode::OK, json!({ "purged": purged })))

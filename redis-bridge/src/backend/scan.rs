@@ -41,14 +41,32 @@ fn path_of(url: &[u8]) -> Option<&[u8]> {
     rest.get(path..)
 }
 
-/// Removes what any of `matchers` names; how many objects each of them removed.
+/// What is looked for, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which objects.
+    pub matcher: Matcher,
+    /// They are found only; else they are removed.
+    pub soft: bool,
+}
+
+/// What was found for one of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Objects removed.
+    pub removed: u64,
+    /// Hex of the hash of each URL that was found only.
+    pub hashes: Vec<Vec<u8>>,
+}
+
+/// Removes or finds what any of `wanted` names.
 ///
 /// # Errors
 ///
 /// Redis is not reachable, or failed on the way: what was removed stays removed, and a repetition
 /// removes the rest.
-pub async fn purge(redis: &Redis, namespace: &str, matchers: &[Matcher]) -> RedisResult<Vec<u64>> {
-    let mut removed = vec![0; matchers.len()];
+pub async fn purge(redis: &Redis, namespace: &str, wanted: &[Wanted]) -> RedisResult<Vec<Found>> {
+    let mut found = vec![Found::default(); wanted.len()];
     let direct = redis.direct().ok_or_else(not_connected)?;
     for mut node in nodes(direct).await? {
         let pattern = format!("{namespace}:c:*");
@@ -60,22 +78,22 @@ pub async fn purge(redis: &Redis, namespace: &str, matchers: &[Matcher]) -> Redi
             let answer = node.run(scan).await?.into_iter().next();
             let (next, keys): (u64, Vec<Vec<u8>>) =
                 redis::from_redis_value(answer.unwrap_or_default().extract_error()?)?;
-            step(&mut node, &keys, matchers, &mut removed).await?;
+            step(&mut node, &keys, wanted, &mut found).await?;
             cursor = next;
             if cursor == 0 {
                 break;
             }
         }
     }
-    Ok(removed)
+    Ok(found)
 }
 
-/// Looks at some keys and removes those that match.
+/// Looks at some keys. What somebody wants removed is, whoever else wants it.
 async fn step(
     node: &mut Node,
     keys: &[Vec<u8>],
-    matchers: &[Matcher],
-    removed: &mut [u64],
+    wanted: &[Wanted],
+    found: &mut [Found],
 ) -> RedisResult<()> {
     if keys.is_empty() {
         return Ok(());
@@ -92,20 +110,33 @@ async fn step(
         let Value::BulkString(url) = url else {
             continue;
         };
-        if let Some(matcher) = matchers.iter().position(|matcher| matcher.matches(&url)) {
+        let at = |soft: bool| {
+            let is = |wanted: &Wanted| wanted.soft == soft && wanted.matcher.matches(&url);
+            wanted.iter().position(is)
+        };
+        if let Some(at) = at(false) {
             unlink.cmd("UNLINK").arg(key);
-            by.push(matcher);
+            by.push(at);
+        } else if let Some(found) = at(true).and_then(|at| found.get_mut(at)) {
+            found.hashes.extend(hash_of(key).map(<[u8]>::to_vec));
         }
     }
     if by.is_empty() {
         return Ok(());
     }
     for (matcher, answer) in by.into_iter().zip(node.run(unlink).await?) {
-        if let (Value::Int(n), Some(count)) = (answer.extract_error()?, removed.get_mut(matcher)) {
-            *count += u64::try_from(n).unwrap_or(0);
+        if let (Value::Int(n), Some(found)) = (answer.extract_error()?, found.get_mut(matcher)) {
+            found.removed += u64::try_from(n).unwrap_or(0);
         }
     }
     Ok(())
+}
+
+/// The hash in the name of a key, between braces.
+fn hash_of(key: &[u8]) -> Option<&[u8]> {
+    let inner = key.strip_suffix(b"}")?;
+    let from = inner.iter().position(|b| *b == b'{')? + 1;
+    inner.get(from..)
 }
 
 /// Field of a cached object's hash that holds its URL (`lua/cache/put.lua`).

@@ -40,6 +40,14 @@ pub enum AdminOp {
         /// Canonical URL.
         url: Vec<u8>,
     },
+    /// What is stored for these URLs, named by the hex of their hashes, is no longer fresh. Answer:
+    /// [`AdminReply::Count`], objects.
+    Soften(Vec<Vec<u8>>),
+    /// The same of all objects of a tag.
+    SoftenTag {
+        /// The tag.
+        tag: Vec<u8>,
+    },
     /// Ends again what was ended before, in case Redis forgot it. Answer: [`AdminReply::Revoked`].
     Repeat(Vec<Revocation>),
     /// Ends one session. Answer: [`AdminReply::Revoked`], 0 or 1.

@@ -197,7 +197,7 @@ impl Core {
         self.seen = self.seen.max(now);
         self.counters.admin += 1;
         let time = match op {
-            AdminOp::PurgeTag { .. } => PURGE_TIME,
+            AdminOp::PurgeTag { .. } | AdminOp::SoftenTag { .. } => PURGE_TIME,
             _ => ADMIN_TIME,
         };
         let busy = self.is_busy(0, Rank::Session);

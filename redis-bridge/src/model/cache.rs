@@ -223,6 +223,30 @@ pub(super) fn invalidate(call: &mut Call<'_>) -> Result<Value, Stop> {
     Ok(int(objects as u64))
 }
 
+pub(super) fn soften(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (key, now) = (call.key(0)?, call.now_us);
+    let (mut softened, mut latest) = (0, now);
+    for (name, value) in call.store.hash(key).unwrap_or_default() {
+        if name.starts_with(b"l:") {
+            call.store.hdel(key, &name)?;
+        }
+        if !name.starts_with(b"m:") {
+            continue;
+        }
+        if let Some(times) = Times::parse(&value).filter(|times| now < times.expires) {
+            let (born, fresh, expires) = (times.born, times.fresh.min(now), times.expires);
+            let times = format!("{born} {fresh} {expires}");
+            call.store.hset(key, &name, times.into_bytes())?;
+            softened += 1;
+            latest = latest.max(expires);
+        }
+    }
+    if softened > 0 {
+        repair(call, key, (latest - now).div_ceil(1000));
+    }
+    Ok(int(softened))
+}
+
 /// Names of a variant's two fields: its times and its record.
 fn fields(field: &[u8]) -> (Vec<u8>, Vec<u8>) {
     ([b"m:", field].concat(), [b"o:", field].concat())

@@ -55,6 +55,7 @@ impl ModelRedis {
             Script::CacheInvalidate => cache::invalidate(&mut call),
             Script::CachePass => cache::pass(&mut call),
             Script::CachePut => cache::put(&mut call),
+            Script::CacheSoften => cache::soften(&mut call),
             Script::FleetTell => fleet::tell(&mut call),
             Script::LimitOwn => limit::own(&mut call),
             Script::LimitReset => limit::reset(&mut call),
@@ -71,6 +72,7 @@ impl ModelRedis {
             Script::SessionRotate => session::change::rotate(&mut call),
             Script::SessionUpdate => session::change::update(&mut call),
             Script::TagAdd => tag::add(&mut call),
+            Script::TagScan => tag::scan(&mut call),
             Script::TagTake => tag::take(&mut call),
         };
         match answer {

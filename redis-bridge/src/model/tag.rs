@@ -47,6 +47,21 @@ pub(super) fn take(call: &mut Call<'_>) -> Result<Value, Stop> {
     Ok(Value::Array(flat.collect()))
 }
 
+pub(super) fn scan(call: &mut Call<'_>) -> Result<Value, Stop> {
+    let (index, purged_key) = (call.key(0)?, call.key(1)?);
+    let keep_ms = call.number(2)?;
+    if keep_ms > 0 {
+        let purged = call.store.get(purged_key)?;
+        let purged = purged.and_then(|at| integer(&at)).unwrap_or(0);
+        let purged = purged.max(call.now_us);
+        call.store.set(purged_key, text(purged), keep_ms);
+    }
+    // All at once, as Redis does of a small one.
+    let members = call.store.zrange(index)?.into_iter();
+    let members = members.map(|(member, _)| Value::bulk(member)).collect();
+    Ok(Value::Array(vec![Value::bulk("0"), Value::Array(members)]))
+}
+
 fn score_text(score: i64) -> Vec<u8> {
     score.to_string().into_bytes()
 }

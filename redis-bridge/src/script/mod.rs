@@ -80,6 +80,8 @@ pub enum Script {
     CachePass,
     /// `cache/put.lua`
     CachePut,
+    /// `cache/soften.lua`
+    CacheSoften,
     /// `fleet/tell.lua`
     FleetTell,
     /// `limit/own.lua`
@@ -112,6 +114,8 @@ pub enum Script {
     SessionUpdate,
     /// `tag/add.lua`
     TagAdd,
+    /// `tag/scan.lua`
+    TagScan,
     /// `tag/take.lua`
     TagTake,
 }
@@ -125,11 +129,12 @@ static SHA1: LazyLock<[String; Script::ALL.len()]> = LazyLock::new(|| {
 
 impl Script {
     /// All scripts, in the order of the enum.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::CacheGet,
         Self::CacheInvalidate,
         Self::CachePass,
         Self::CachePut,
+        Self::CacheSoften,
         Self::FleetTell,
         Self::LimitOwn,
         Self::LimitReset,
@@ -146,6 +151,7 @@ impl Script {
         Self::SessionRotate,
         Self::SessionUpdate,
         Self::TagAdd,
+        Self::TagScan,
         Self::TagTake,
     ];
 
@@ -156,6 +162,7 @@ impl Script {
             Self::CacheInvalidate => "cache_invalidate",
             Self::CachePass => "cache_pass",
             Self::CachePut => "cache_put",
+            Self::CacheSoften => "cache_soften",
             Self::FleetTell => "fleet_tell",
             Self::LimitOwn => "limit_own",
             Self::LimitReset => "limit_reset",
@@ -172,6 +179,7 @@ impl Script {
             Self::SessionRotate => "session_rotate",
             Self::SessionUpdate => "session_update",
             Self::TagAdd => "tag_add",
+            Self::TagScan => "tag_scan",
             Self::TagTake => "tag_take",
         }
     }
@@ -188,6 +196,7 @@ impl Script {
             Self::CacheInvalidate => leases!("cache/invalidate.lua"),
             Self::CachePass => leases!("cache/pass.lua"),
             Self::CachePut => leases!("cache/put.lua"),
+            Self::CacheSoften => leases!("cache/soften.lua"),
             Self::FleetTell => prelude!("fleet/tell.lua"),
             Self::LimitOwn => prelude!("limit/own.lua"),
             Self::LimitReset => prelude!("limit/reset.lua"),
@@ -204,6 +213,7 @@ impl Script {
             Self::SessionRotate => sessions!("session/rotate.lua"),
             Self::SessionUpdate => sessions!("session/update.lua"),
             Self::TagAdd => prelude!("tag/add.lua"),
+            Self::TagScan => prelude!("tag/scan.lua"),
             Self::TagTake => prelude!("tag/take.lua"),
         }
     }

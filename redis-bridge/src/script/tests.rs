@@ -13,6 +13,10 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (Script::CachePut, "5a58cc4d11c8237c46f47788722bb63a25de0f4e"),
     (
+        Script::CacheSoften,
+        "1b6b0dbf163cc3da95e3a1636d60c42a464d6f97",
+    ),
+    (
         Script::FleetTell,
         "4fae8346efe6ae02c6b8b94bf12c58cf5f1eb741",
     ),
@@ -70,6 +74,7 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
         "2b7936aea7f6ca04ef00ed246f22b11c75f9e46a",
     ),
     (Script::TagAdd, "0cd0608805e965ccdda9122c7abc52afaf73df48"),
+    (Script::TagScan, "d2c1acc8c1377d2b0f7ef004d88662bfd887e6f1"),
     (Script::TagTake, "005614186f2f058a8753a03541c65b653471147e"),
 ];
 

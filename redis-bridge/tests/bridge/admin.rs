@@ -71,6 +71,21 @@ async fn requests_and_their_statuses() {
         (
             "POST",
             "/v1/cache/purge",
+            r#"{"all":true,"soft":true}"#,
+            200,
+        ),
+        ("POST", "/v1/cache/purge", r#"{"tag":"x","soft":true}"#, 200),
+        (
+            "POST",
+            "/v1/cache/purge",
+            r#"{"url":"/b","soft":true}"#,
+            200,
+        ),
+        ("POST", "/v1/cache/purge", r#"{"url":"/b","soft":1}"#, 400),
+        ("POST", "/v1/cache/purge", r#"{"soft":true}"#, 400),
+        (
+            "POST",
+            "/v1/cache/purge",
             r#"{"group":{"origin":"http://a/","name":"g"}}"#,
             200,
         ),

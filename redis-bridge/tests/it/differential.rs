@@ -169,6 +169,7 @@ fn the_cache_agrees() {
         8 => put,
         3 => pass,
         1 => Just(call(Script::CacheInvalidate, vec![b"channel".to_vec()])),
+        2 => Just(call(Script::CacheSoften, vec![b"channel".to_vec()])),
         3 => clock(),
         1 => planted(vec!["c"], fields),
         1 => persisted(vec!["c"]),
@@ -200,9 +201,17 @@ fn tags_agree() {
             args: [vec![text(most), text(keep)], done].concat(),
         })
     });
+    let scan = select(vec![0_u64, 600_000]).prop_map(move |keep| {
+        Step::Call(Command {
+            script: Script::TagScan,
+            keys: keys(),
+            args: vec![text(0), text(128), text(keep)],
+        })
+    });
     check(prop_oneof![
         6 => add,
         4 => take,
+        2 => scan,
         3 => clock(),
         1 => persisted(vec!["t", "p"]),
         1 => garbage().prop_map(|text| Step::Plant(b"p".to_vec(), Data::Text(text), None)),

@@ -1,5 +1,6 @@
 //! Which plan an admin operation is.
 
+use super::soft_tag::SoftTag;
 use super::{Begun, Context, Round, limit, purge, session};
 use crate::core::admin::{AdminOp, Limit};
 use crate::core::failure::Failure;
@@ -20,6 +21,8 @@ pub(super) fn begin(op: &AdminOp, cx: &mut Context<'_>) -> Result<Begun, Failure
         AdminOp::ListSessions { realm, uid } => session::List::begin(realm, uid, cx),
         AdminOp::PurgeTag { tag } => purge::Tag::begin(tag, cx, purge::Answer::Admin),
         AdminOp::PurgeUrl { url } => purge::Urls::begin_admin(url, cx),
+        AdminOp::Soften(hashes) => Ok(purge::Urls::soften(hashes, cx)),
+        AdminOp::SoftenTag { tag } => SoftTag::begin(tag, cx),
         AdminOp::Repeat(what) => session::Revoke::repeat(what, cx),
         AdminOp::RevokeSession { handle } => session::Revoke::session(handle, cx),
         AdminOp::RevokeUser { realm, uid } => session::Revoke::user(realm, uid, cx),

@@ -6,6 +6,7 @@ mod cache;
 mod limit;
 mod purge;
 mod session;
+mod soft_tag;
 
 use super::admin::{AdminOp, Revocation};
 use super::audit::Audits;

@@ -15,11 +15,11 @@ use tidegate::wire::op::{MAX_TAG, MAX_URL};
 use tidegate::wire::resp;
 
 /// Members of a tag taken in one step, as many as can be named in one message.
-const STEP: u64 = MAX_NAMED as u64;
+pub(super) const STEP: u64 = MAX_NAMED as u64;
 /// Members of a tag that workers are told one by one; beyond, they forget everything.
-const MANY: usize = 4 * MAX_NAMED;
+pub(super) const MANY: usize = 4 * MAX_NAMED;
 /// How long a purge refuses stores under older leases: the longest lease and then some, milliseconds.
-const PURGED_MS: u64 = 600_000;
+pub(super) const PURGED_MS: u64 = 600_000;
 
 /// Who is answered, hence how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    fn count(self, n: u64) -> Outcome {
+    pub(super) fn count(self, n: u64) -> Outcome {
         match self {
             Self::Admin => Outcome::Admin(AdminReply::Count(n)),
             Self::Value => {
@@ -83,7 +83,29 @@ impl Plan for Forget {
     }
 }
 
-/// Removes what is stored for some URLs.
+/// What becomes of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Remove,
+    /// They are no longer fresh.
+    Soften,
+}
+
+impl How {
+    /// For the objects of a URL, named by the hex of its hash.
+    pub(super) fn command(self, keys: &Keys, hash: &[u8]) -> Command {
+        Command {
+            script: match self {
+                Self::Remove => Script::CacheInvalidate,
+                Self::Soften => Script::CacheSoften,
+            },
+            keys: vec![keys.cached_hash(hash)],
+            args: vec![keys.filled_hash(hash)],
+        }
+    }
+}
+
+/// Invalidates what is stored for some URLs.
 pub(super) struct Urls {
     answer: Answer,
     hashes: Vec<Vec<u8>>,
@@ -92,8 +114,17 @@ pub(super) struct Urls {
 
 impl Urls {
     pub(super) fn begin(urls: &[&[u8]], cx: &Context<'_>, answer: Answer) -> Begun {
-        let hashes: Vec<Vec<u8>> = urls.iter().map(|url| hash16(url)).collect();
-        let commands = hashes.iter().map(|hash| invalidate(cx.keys, hash));
+        let hashes = urls.iter().map(|url| hash16(url)).collect();
+        Self::of(hashes, How::Remove, cx, answer)
+    }
+
+    /// Objects of URLs, named by the hex of their hashes, are no longer fresh.
+    pub(super) fn soften(hashes: &[Vec<u8>], cx: &Context<'_>) -> Begun {
+        Self::of(hashes.to_vec(), How::Soften, cx, Answer::Admin)
+    }
+
+    fn of(hashes: Vec<Vec<u8>>, how: How, cx: &Context<'_>, answer: Answer) -> Begun {
+        let commands = hashes.iter().map(|hash| how.command(cx.keys, hash));
         let round = Round::new(Role::Cache, commands.collect());
         let plan = Self {
             answer,
@@ -189,7 +220,7 @@ impl Tag {
         if !rest.is_empty() {
             return Err(Failure::Shape);
         }
-        let remove = |[hash, _]: &[Vec<u8>; 2]| invalidate(keys, hash);
+        let remove = |[hash, _]: &[Vec<u8>; 2]| How::Remove.command(keys, hash);
         let round = Round::new(Role::Cache, pairs.iter().map(remove).collect());
         self.step = Step::Remove(members);
         Ok(Next::Run(round))
@@ -243,16 +274,7 @@ fn take(keys: &Keys, tag: &[u8], first: bool, done: Vec<Vec<u8>>) -> Round {
     Round::new(Role::Cache, vec![command])
 }
 
-/// Removes the objects of a URL, named by the hex of its hash.
-fn invalidate(keys: &Keys, hash: &[u8]) -> Command {
-    Command {
-        script: Script::CacheInvalidate,
-        keys: vec![keys.cached_hash(hash)],
-        args: vec![keys.filled_hash(hash)],
-    }
-}
-
-fn removed(answers: Vec<Reply>) -> Result<u64, Failure> {
+pub(super) fn removed(answers: Vec<Reply>) -> Result<u64, Failure> {
     let count = |answer: Reply| answer.and_then(|value| value.as_u64().ok_or(Failure::Shape));
     answers.into_iter().map(count).sum()
 }

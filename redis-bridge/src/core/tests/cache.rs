@@ -1,4 +1,5 @@
 use super::rig::*;
+use crate::core::keys::hash16;
 use crate::core::{AdminOp, AdminReply, Transmit, Value};
 use std::time::Duration;
 use tidegate::wire::Op;
@@ -136,6 +137,52 @@ fn a_tag_purges_all_its_objects_in_steps() {
             .all(|url| word(&rig.post(&[cache_get(url)])[0]) == b"miss")
     );
     assert_eq!(look(&mut rig), b"hit");
+}
+
+#[test]
+fn what_is_purged_softly_stays_and_is_no_longer_fresh() {
+    let mut rig = Rig::new();
+    look(&mut rig);
+    store(&mut rig, &[]);
+    let soft = AdminOp::Soften(vec![hash16(URL)]);
+    assert_eq!(rig.admin(&soft), AdminReply::Count(1));
+    assert_eq!(rig.admin(&soft), AdminReply::Count(1), "it is there still");
+    assert_eq!(look(&mut rig), b"stale");
+    let none = AdminOp::Soften(vec![hash16(b"http://a.example/none")]);
+    assert_eq!(rig.admin(&none), AdminReply::Count(0));
+    // Who looked before it may not store what he has as fresh.
+    let other: &[u8] = b"http://a.example/2";
+    rig.post(&[cache_get(other)]);
+    rig.admin(&AdminOp::Soften(vec![hash16(other)]));
+    assert_eq!(
+        word(&rig.post(&[cache_put(other, b"r", &[])])[0]),
+        b"refused"
+    );
+}
+
+#[test]
+fn a_tag_is_purged_softly_in_steps_and_stays_a_tag() {
+    let mut rig = Rig::new();
+    let urls: Vec<Vec<u8>> = (0..300)
+        .map(|n| format!("http://a/{n}").into_bytes())
+        .collect();
+    for url in &urls {
+        rig.post(&[cache_get(url)]);
+        rig.post(&[cache_put(url, b"r", &[b"shoes"])]);
+    }
+    look(&mut rig);
+    rig.now += Duration::from_millis(1);
+    let tag = b"shoes".to_vec();
+    let soft = AdminOp::SoftenTag { tag: tag.clone() };
+    assert_eq!(rig.admin(&soft), AdminReply::Count(300));
+    assert!(
+        urls.iter()
+            .all(|url| word(&rig.post(&[cache_get(url)])[0]) == b"stale")
+    );
+    assert_eq!(store(&mut rig, &[b"shoes"]), b"refused", "it began before");
+    let hard = AdminOp::PurgeTag { tag };
+    assert_eq!(rig.admin(&hard), AdminReply::Count(300));
+    assert_eq!(rig.admin(&soft), AdminReply::Count(0));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use crate::cache_kit::{cache_status, is_hit};
 use crate::kit::{SOON, eventually};
 use crate::origin::{Act, Origin, answer, text};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -118,6 +119,40 @@ fn rfc9111_4_3_the_upstream_validates_what_is_stored() {
         let hit = ask(&lab, &get("/validated"));
         is_hit(&hit) && hit.text() == "second"
     });
+}
+
+#[test]
+fn what_is_purged_softly_is_validated_or_used_stale_where_it_may_be() {
+    let (origin, lab) = start();
+    let ways = [
+        json!({ "url": "http://rules.example/soft", "soft": true }),
+        json!({ "prefix": "/so", "soft": true }),
+        json!({ "all": true, "soft": true }),
+    ];
+    origin.does(|head| match head.contains("if-none-match: \"v1\"\r\n") {
+        true => answer(304, &["etag: \"v1\"", "cache-control: max-age=60"], ""),
+        false => answer(200, &["etag: \"v1\"", "cache-control: max-age=60"], "kept"),
+    });
+    for way in ways {
+        store(&lab, "/soft");
+        let purged = lab.admin().post("/v1/cache/purge", &way).unwrap();
+        assert_eq!(purged.json().unwrap()["purged"], 1, "{way}");
+        let validated = ask(&lab, &get("/soft"));
+        assert_eq!(validated.text(), "kept");
+        let status = cache_status(&validated);
+        assert!(
+            status.starts_with("tidegate; fwd=stale; fwd-status=304; ttl="),
+            "{way}: {status}"
+        );
+    }
+    // It stands in for a failure as any stale answer does.
+    let fields = ["cache-control: max-age=60, stale-if-error=600"];
+    origin.does(move |_| answer(200, &fields, "good"));
+    store(&lab, "/soft/sie");
+    let way = json!({ "prefix": "/soft/sie", "soft": true });
+    lab.admin().post("/v1/cache/purge", &way).unwrap();
+    origin.does(|_| answer(503, &[], "bad"));
+    assert_eq!(ask(&lab, &get("/soft/sie")).text(), "good");
 }
 
 #[test]
