@@ -157,7 +157,11 @@ pub(in crate::stream) fn answered(
             return Found::Nothing;
         }
     };
-    let found = Record::decode(stored.bytes).map(|record| {
+    let decoded = match remembered {
+        Some(_) => Record::decode_known(stored.bytes),
+        None => Record::decode(stored.bytes),
+    };
+    let found = decoded.map(|record| {
         let meta = meta(policy, &config, lookup, headers, session);
         let times = (stored.born_us, stored.now_us);
         let reuse = reuse::check(&record, times.0, times.1, &meta, lookup.asked.as_ref());
