@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tidegate_e2e::{Lab, Request, Response};
+use tidegate_e2e::{Lab, Request, Response, wait};
 
 const POLICY: &str = "
 version: 1
@@ -18,11 +18,14 @@ namespace: tg
 bridge: { timeout: 5s }
 caches:
   rules: { max_body: 64KiB }
+  big: { max_body: 2MiB }
   user: { key: ['header:x-tenant'], query: { ignore: [utm_*], sort: true }, ttl: 60s }
 policies:
   rules: { cache: rules }
+  big: { cache: big }
   user: { cache: user }
 routes:
+  - { match: { path_prefix: /big }, policy: big }
   - { match: { path_prefix: /user }, policy: user }
 default_policy: rules
 ";
@@ -263,6 +266,44 @@ fn rfc5861_3_a_stale_answer_is_given_at_once_while_one_request_refreshes_it() {
         ask(&lab, &get("/swr")).text()
     });
     assert!(origin.take().is_empty(), "once");
+}
+
+#[test]
+fn a_large_body_streams_through_while_it_is_copied() {
+    const BYTES: usize = 1 << 20;
+    let (origin, lab) = start();
+    let pause = Duration::from_millis(1_500);
+    let body: String = (0..BYTES)
+        .map(|n| char::from(b'a' + (n % 26) as u8))
+        .collect();
+    let whole = text(200, &["cache-control: max-age=60"], &body);
+    let (first, rest) = whole.split_at(whole.len() - BYTES / 2);
+    let (first, rest) = (first.to_owned(), rest.to_owned());
+    origin.does(move |_| Act::SayInTwo(first.clone(), pause, rest.clone()));
+    let mut client = connect(&lab);
+    client
+        .write_all(b"GET /big HTTP/1.1\r\nhost: rules.example\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let begun = wait::now();
+    let mut seen = Vec::new();
+    let mut piece = vec![0; 64 << 10];
+    let mut half_after = None;
+    loop {
+        let n = client.read(&mut piece).unwrap();
+        if n == 0 {
+            break;
+        }
+        seen.extend_from_slice(&piece[..n]);
+        if half_after.is_none() && seen.len() > BYTES / 2 {
+            half_after = Some(begun.elapsed());
+        }
+    }
+    // The first half was there before the upstream said the second.
+    assert!(half_after.unwrap() < pause, "{half_after:?}");
+    assert!(begun.elapsed() >= pause);
+    assert!(seen.ends_with(body.as_bytes()), "{} bytes", seen.len());
+    eventually("stored", true, || is_hit(&ask(&lab, &get("/big"))));
+    assert_eq!(ask(&lab, &get("/big")).text(), body);
 }
 
 fn connect(lab: &Lab) -> TcpStream {

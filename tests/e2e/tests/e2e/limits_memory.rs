@@ -185,30 +185,37 @@ fn leases_are_given_back_when_idle_and_when_the_policy_is_swapped_and_when_envoy
         let answer = lab.admin().get("/v1/limits/hot?key=127.0.0.1").unwrap();
         answer.json().unwrap()["available"].as_u64().unwrap()
     };
-    let mut used = 0;
+    // Each part begins with the whole limit: a quick machine uses half of it up in a second.
+    let anew = |lab: &Lab| {
+        let reset = lab.admin().delete("/v1/limits/hot?key=127.0.0.1").unwrap();
+        assert_eq!(reset.status, 200);
+        eventually("reset", 30_000, || available(lab));
+    };
     // Idle.
-    used += load_for(&lab, 16, "/hot", Duration::from_millis(1_500)).of(200);
+    let used = load_for(&lab, 8, "/hot", Duration::from_millis(1_000)).of(200);
     assert!(lab.stat("tidegate.limit.hot.leased").unwrap() > 0);
     eventually("idle workers hold nothing", 30_000 - used, || {
         available(&lab)
     });
     // A swap under load: the old policy's leases come back, the counter is the same (R16).
-    let load = Load::start(&proxies(&lab), 16, |_, _| Request::get("/hot"));
-    std::thread::sleep(Duration::from_millis(700));
+    anew(&lab);
+    let load = Load::start(&proxies(&lab), 8, |_, _| Request::get("/hot"));
+    std::thread::sleep(Duration::from_millis(600));
     lab.swap(&POLICY.replace("5%", "4%")).unwrap();
     std::thread::sleep(Duration::from_millis(300));
     let tally = load.stop();
     assert_eq!(tally.other_than(200), 0, "{tally:?}");
-    used += tally.of(200);
+    let used = tally.of(200);
     eventually("the swap lost nothing", 30_000 - used, || available(&lab));
     // An Envoy that is taken out of service drains before it ends.
-    let load = Load::start(&proxies(&lab), 16, |_, _| Request::get("/hot"));
-    std::thread::sleep(Duration::from_millis(700));
+    anew(&lab);
+    let load = Load::start(&proxies(&lab), 8, |_, _| Request::get("/hot"));
+    std::thread::sleep(Duration::from_millis(600));
     let admin = lab.endpoints().unwrap().envoy_admin[0].clone();
     let drain = Request::new("POST", "/drain_listeners?graceful&skip_exit");
     assert_eq!(Client::new(&admin).send(&drain).unwrap().status, 200);
     let tally = load.stop();
-    used += tally.of(200);
+    let used = tally.of(200);
     eventually("a drained Envoy holds nothing", 30_000 - used, || {
         available(&lab)
     });

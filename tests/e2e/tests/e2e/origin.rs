@@ -14,6 +14,8 @@ pub(crate) enum Act {
     Say(String),
     /// The same, and the connection ends.
     SayAndEnd(String),
+    /// The first bytes, a pause, the other bytes.
+    SayInTwo(String, Duration, String),
     /// The connection ends without an answer.
     Drop,
 }
@@ -129,6 +131,11 @@ fn serve(stream: TcpStream, script: &Mutex<Script>, asked: &Mutex<Vec<String>>, 
             Act::SayAndEnd(bytes) => {
                 let _gone = writer.write_all(bytes.as_bytes());
                 false
+            }
+            Act::SayInTwo(first, pause, rest) => {
+                let begun = writer.write_all(first.as_bytes()).is_ok();
+                thread::sleep(pause);
+                begun && writer.write_all(rest.as_bytes()).is_ok()
             }
             Act::Drop => false,
         };
