@@ -128,7 +128,6 @@ pub(super) fn question(
     config: &Config,
     ctx: &mut Ctx<'_>,
 ) -> Option<Question> {
-    let wait_ms = fill::wait_ms(request, config, ctx.now);
     let policy = config.policies.get(request.policy)?;
     let Cached::Lookup(lookup) = &mut request.cache else {
         return None;
@@ -144,7 +143,7 @@ pub(super) fn question(
     }
     Some(Question {
         vary: lookup.vary.to_wire(),
-        wait_ms,
+        wait_ms: fill::wait_ms(request, config, ctx.now),
     })
 }
 

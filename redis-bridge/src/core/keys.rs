@@ -1,7 +1,7 @@
 //! Names of Redis keys. Every part that comes from a client is a hash of fixed length, and the hash tag
 //! (in braces) is the subject, so a Cluster spreads load and no byte of a client steers a slot.
 
-use sha2::{Digest as _, Sha256};
+use tidegate::cache::l1;
 use tidegate::wire::op::Take;
 
 /// Makes key names of one namespace.
@@ -146,10 +146,9 @@ impl Keys {
     }
 }
 
-/// Lower-case hex of the first 16 bytes of SHA-256.
+/// Lower-case hex of the first 16 bytes of SHA-256; of a URL, what workers know it by.
 pub fn hash16(bytes: &[u8]) -> Vec<u8> {
-    let digest: [u8; 32] = Sha256::digest(bytes).into();
-    hex(digest.first_chunk::<16>().unwrap_or(&[0; 16]))
+    hex(&l1::name(bytes))
 }
 
 /// Lower-case hex.

@@ -26,12 +26,7 @@ pub(super) fn add(call: &mut Call<'_>) -> Result<Value, Stop> {
 pub(super) fn take(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (index, purged_key) = (call.key(0)?, call.key(1)?);
     let (most, keep_ms) = (call.number(0)?, call.number(1)?);
-    if keep_ms > 0 {
-        let purged = call.store.get(purged_key)?;
-        let purged = purged.and_then(|at| integer(&at)).unwrap_or(0);
-        let purged = purged.max(call.now_us);
-        call.store.set(purged_key, text(purged), keep_ms);
-    }
+    note_purge(call, purged_key, keep_ms)?;
     let (done, _) = call.args.get(2..).unwrap_or_default().as_chunks::<2>();
     for [member, score] in done {
         let members = call.store.zrange(index)?;
@@ -50,16 +45,22 @@ pub(super) fn take(call: &mut Call<'_>) -> Result<Value, Stop> {
 pub(super) fn scan(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (index, purged_key) = (call.key(0)?, call.key(1)?);
     let keep_ms = call.number(2)?;
-    if keep_ms > 0 {
-        let purged = call.store.get(purged_key)?;
-        let purged = purged.and_then(|at| integer(&at)).unwrap_or(0);
-        let purged = purged.max(call.now_us);
-        call.store.set(purged_key, text(purged), keep_ms);
-    }
+    note_purge(call, purged_key, keep_ms)?;
     // All at once, as Redis does of a small one.
     let members = call.store.zrange(index)?.into_iter();
     let members = members.map(|(member, _)| Value::bulk(member)).collect();
     Ok(Value::Array(vec![Value::bulk("0"), Value::Array(members)]))
+}
+
+/// The time of a purge, which never goes back; 0: none begins.
+fn note_purge(call: &mut Call<'_>, key: &[u8], keep_ms: u64) -> Result<(), Stop> {
+    if keep_ms > 0 {
+        let purged = call.store.get(key)?;
+        let purged = purged.and_then(|at| integer(&at)).unwrap_or(0);
+        let purged = purged.max(call.now_us);
+        call.store.set(key, text(purged), keep_ms);
+    }
+    Ok(())
 }
 
 fn score_text(score: i64) -> Vec<u8> {

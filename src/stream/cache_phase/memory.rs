@@ -31,7 +31,7 @@ pub(super) fn discard(lookup: &mut Lookup, cache: usize, ctx: &mut Ctx<'_>) {
 
 /// Remembers what Redis had, which is fresh.
 pub(super) fn learn(lookup: &Lookup, cache: usize, stored: &Stored<'_>, ctx: &mut Ctx<'_>) {
-    let Some(told) = lookup.told.filter(|_| ctx.vm.l1.holds(cache)) else {
+    let Some(told) = lookup.told else {
         return;
     };
     ctx.vm.heed(ctx.now);

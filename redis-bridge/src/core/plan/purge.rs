@@ -17,7 +17,7 @@ use tidegate::wire::resp;
 /// Members of a tag taken in one step, as many as can be named in one message.
 pub(super) const STEP: u64 = MAX_NAMED as u64;
 /// Members of a tag that workers are told one by one; beyond, they forget everything.
-pub(super) const MANY: usize = 4 * MAX_NAMED;
+const MANY: usize = 4 * MAX_NAMED;
 /// How long a purge refuses stores under older leases: the longest lease and then some, milliseconds.
 pub(super) const PURGED_MS: u64 = 600_000;
 
@@ -60,6 +60,40 @@ impl Last {
         match only(answers) {
             Ok(_) => Next::Final(self.outcome, self.drop),
             Err(failure) => Next::failed(failure),
+        }
+    }
+}
+
+/// What all bridges were told of a tag, step by step.
+#[derive(Default)]
+pub(super) struct Told {
+    members: usize,
+    /// The last thing that was told: when that is final, so is everything before it.
+    last: Option<u64>,
+}
+
+impl Told {
+    /// Tells them of the URLs of a step; after many of them it is quicker to forget everything.
+    pub(super) fn step<'a>(
+        &mut self,
+        hashes: impl ExactSizeIterator<Item = &'a [u8]>,
+        cx: &mut Context<'_>,
+    ) -> Round {
+        self.members += hashes.len();
+        let names = match self.members > MANY {
+            true => Names::All,
+            false => Names::of(Vec::new()).and(hashes),
+        };
+        let (drop, round) = cx.fleet.drop(names, cx.keys, cx.now);
+        self.last = Some(drop);
+        round
+    }
+
+    /// How the plan ends.
+    pub(super) fn end(&self, outcome: Outcome) -> Next {
+        match self.last {
+            Some(drop) => Next::Final(outcome, drop),
+            None => Next::Done(outcome),
         }
     }
 }
@@ -169,10 +203,7 @@ pub(super) struct Tag {
     tag: Vec<u8>,
     step: Step,
     removed: u64,
-    /// Members told of so far.
-    told: usize,
-    /// The last thing that was told: when that is final, so is everything before it.
-    last: Option<u64>,
+    told: Told,
     answer: Answer,
 }
 
@@ -195,8 +226,7 @@ impl Tag {
             tag: tag.to_vec(),
             step: Step::Take,
             removed: 0,
-            told: 0,
-            last: None,
+            told: Told::default(),
             answer,
         };
         Ok((Box::new(plan), round))
@@ -210,11 +240,7 @@ impl Tag {
             .collect();
         let members = members.ok_or(Failure::Shape)?;
         if members.is_empty() {
-            let outcome = self.answer.count(self.removed);
-            return Ok(match self.last {
-                Some(drop) => Next::Final(outcome, drop),
-                None => Next::Done(outcome),
-            });
+            return Ok(self.told.end(self.answer.count(self.removed)));
         }
         let (pairs, rest) = members.as_chunks::<2>();
         if !rest.is_empty() {
@@ -224,17 +250,6 @@ impl Tag {
         let round = Round::new(Role::Cache, pairs.iter().map(remove).collect());
         self.step = Step::Remove(members);
         Ok(Next::Run(round))
-    }
-
-    /// What was removed in a step; after many of them it is quicker to forget everything.
-    fn names(&mut self, members: &[Vec<u8>]) -> Names {
-        let (pairs, _) = members.as_chunks::<2>();
-        self.told += pairs.len();
-        if self.told > MANY {
-            return Names::All;
-        }
-        let hashes = pairs.iter().map(|[hash, _]| hash.as_slice());
-        Names::of(Vec::new()).and(hashes)
     }
 }
 
@@ -248,8 +263,9 @@ impl Plan for Tag {
                 Err(failure) => Next::failed(failure),
                 Ok(n) => {
                     self.removed += n;
-                    let (drop, round) = cx.fleet.drop(self.names(&members), cx.keys, cx.now);
-                    self.last = Some(drop);
+                    let (pairs, _) = members.as_chunks::<2>();
+                    let hashes = pairs.iter().map(|[hash, _]| hash.as_slice());
+                    let round = self.told.step(hashes, cx);
                     self.step = Step::Tell(members);
                     Next::Run(round)
                 }

@@ -1,9 +1,8 @@
 //! Objects of a tag that are no longer fresh, and stay.
 
-use super::purge::{self, How, MANY, PURGED_MS, STEP};
+use super::purge::{self, How, PURGED_MS, STEP, Told};
 use super::{Answer as Reply, Begun, Context, Next, Plan, Round, number, only};
 use crate::core::failure::Failure;
-use crate::core::fleet::Names;
 use crate::core::keys::Keys;
 use crate::core::types::{Command, Role};
 use crate::core::value::Value;
@@ -18,9 +17,7 @@ pub(super) struct SoftTag {
     cursor: Vec<u8>,
     step: Step,
     softened: u64,
-    told: usize,
-    /// The last thing that was told: when that is final, so is everything before it.
-    last: Option<u64>,
+    told: Told,
 }
 
 enum Step {
@@ -42,8 +39,7 @@ impl SoftTag {
             cursor: b"0".to_vec(),
             step: Step::Scan,
             softened: 0,
-            told: 0,
-            last: None,
+            told: Told::default(),
         };
         let round = plan.scan(cx.keys, PURGED_MS);
         Ok((Box::new(plan), round))
@@ -64,11 +60,7 @@ impl SoftTag {
             self.step = Step::Scan;
             return Next::Run(self.scan(keys, 0));
         }
-        let outcome = purge::Answer::Admin.count(self.softened);
-        match self.last {
-            Some(drop) => Next::Final(outcome, drop),
-            None => Next::Done(outcome),
-        }
+        self.told.end(purge::Answer::Admin.count(self.softened))
     }
 
     fn members(&mut self, value: &Value, keys: &Keys) -> Result<Next, Failure> {
@@ -98,14 +90,7 @@ impl Plan for SoftTag {
                 Err(failure) => Next::failed(failure),
                 Ok(n) => {
                     self.softened += n;
-                    self.told += members.len();
-                    let names = match self.told > MANY {
-                        true => Names::All,
-                        false => Names::of(Vec::new()).and(members.iter().map(Vec::as_slice)),
-                    };
-                    let (drop, round) = cx.fleet.drop(names, cx.keys, cx.now);
-                    self.last = Some(drop);
-                    Next::Run(round)
+                    Next::Run(self.told.step(members.iter().map(Vec::as_slice), cx))
                 }
             },
             Step::Tell => match only(answers) {

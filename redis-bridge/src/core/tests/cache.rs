@@ -20,6 +20,21 @@ fn store(rig: &mut Rig, tags: &[&[u8]]) -> Vec<u8> {
     word(&rig.post(&[cache_put(URL, b"record", tags)])[0]).to_vec()
 }
 
+/// 300 objects with a tag of their own, and one more.
+fn shoes(rig: &mut Rig) -> Vec<Vec<u8>> {
+    let urls: Vec<Vec<u8>> = (0..300)
+        .map(|n| format!("http://a/{n}").into_bytes())
+        .collect();
+    for url in &urls {
+        rig.post(&[cache_get(url)]);
+        assert_eq!(
+            word(&rig.post(&[cache_put(url, b"r", &[b"shoes", b"all"])])[0]),
+            b"stored"
+        );
+    }
+    urls
+}
+
 #[test]
 fn missed_filled_hit_expired() {
     let mut rig = Rig::new();
@@ -115,16 +130,7 @@ fn an_invalidation_counts_what_it_removed() {
 #[test]
 fn a_tag_purges_all_its_objects_in_steps() {
     let mut rig = Rig::new();
-    let urls: Vec<Vec<u8>> = (0..300)
-        .map(|n| format!("http://a/{n}").into_bytes())
-        .collect();
-    for url in &urls {
-        rig.post(&[cache_get(url)]);
-        assert_eq!(
-            word(&rig.post(&[cache_put(url, b"r", &[b"shoes", b"all"])])[0]),
-            b"stored"
-        );
-    }
+    let urls = shoes(&mut rig);
     rig.post(&[cache_get(URL)]);
     assert_eq!(store(&mut rig, &[b"hats"]), b"stored");
     let purge = AdminOp::PurgeTag {
@@ -163,13 +169,7 @@ fn what_is_purged_softly_stays_and_is_no_longer_fresh() {
 #[test]
 fn a_tag_is_purged_softly_in_steps_and_stays_a_tag() {
     let mut rig = Rig::new();
-    let urls: Vec<Vec<u8>> = (0..300)
-        .map(|n| format!("http://a/{n}").into_bytes())
-        .collect();
-    for url in &urls {
-        rig.post(&[cache_get(url)]);
-        rig.post(&[cache_put(url, b"r", &[b"shoes"])]);
-    }
+    let urls = shoes(&mut rig);
     look(&mut rig);
     rig.now += Duration::from_millis(1);
     let tag = b"shoes".to_vec();
