@@ -37,6 +37,17 @@ pub(crate) fn bodies(answers: &[Response]) -> BTreeSet<String> {
     answers.iter().map(Response::text).collect()
 }
 
+/// Says which answers are others: one that failed is not one that somebody else got too.
+#[track_caller]
+fn all_are(status: u16, answers: &[Response]) {
+    let others: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status != status)
+        .map(|answer| format!("{} {:?}", answer.status, answer.text()))
+        .collect();
+    assert!(others.is_empty(), "{} others: {others:?}", others.len());
+}
+
 fn collapsed(lab: &Lab) -> u64 {
     lab.stat("tidegate.cache.catalog.collapsed").unwrap()
 }
@@ -46,7 +57,7 @@ fn c10_five_hundred_misses_of_a_cold_url_are_one_request_to_the_origin() {
     let lab = LAB.turn();
     let before = collapsed(&lab);
     let (answers, took) = stampede(&lab, MANY, 0, "/fill/cold?ms=300");
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    all_are(200, &answers);
     assert_eq!(lab.upstream_count("/fill/cold").unwrap(), 1);
     assert_eq!(bodies(&answers).len(), 1);
     assert!(took < SOON, "{took:?}");
@@ -64,7 +75,7 @@ fn c10_five_hundred_misses_of_an_expired_url_are_one_request_to_the_origin() {
     let before = lab.upstream_count("/fill/expired").unwrap();
     std::thread::sleep(Duration::from_millis(2_100));
     let (answers, _) = stampede(&lab, MANY, 0, target);
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    all_are(200, &answers);
     assert_eq!(lab.upstream_count("/fill/expired").unwrap(), before + 1);
     assert_eq!(bodies(&answers).len(), 1);
     assert!(bodies(&answers).is_disjoint(&stored));
@@ -75,6 +86,7 @@ fn c5_private_answers_reach_whoever_asked_and_nobody_else() {
     let lab = LAB.turn();
     let target = "/fill/private?ms=100&control=private,max-age%3D60";
     let (answers, _) = stampede(&lab, MANY, 0, target);
+    all_are(200, &answers);
     assert_eq!(bodies(&answers).len(), MANY);
     assert_eq!(lab.upstream_count("/fill/private").unwrap(), 500);
 }
@@ -83,6 +95,7 @@ fn c5_private_answers_reach_whoever_asked_and_nobody_else() {
 fn c5_five_hundred_cookies_reach_five_hundred_clients() {
     let lab = LAB.turn();
     let (answers, _) = stampede(&lab, MANY, 0, "/fill/cookies?ms=100&cookie=each");
+    all_are(200, &answers);
     let cookies: BTreeSet<String> = answers.iter().flat_map(|a| a.all("set-cookie")).collect();
     assert_eq!(cookies.len(), MANY);
     for answer in &answers {
@@ -95,7 +108,7 @@ fn c5_five_hundred_cookies_reach_five_hundred_clients() {
 fn errors_are_nobody_elses_and_hold_nobody_up() {
     let lab = LAB.turn();
     let (answers, took) = stampede(&lab, MANY, 0, "/fill/errors?ms=100&status=500");
-    assert!(answers.iter().all(|answer| answer.status == 500));
+    all_are(500, &answers);
     assert_eq!(bodies(&answers).len(), MANY);
     assert!(took < SOON, "{took:?}");
     // Two seconds later the URL is like any other.
