@@ -1,0 +1,67 @@
+//! `make chaos`: runs rows, says what came of each, writes the table.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use tidegate_chaos::report::Report;
+use tidegate_chaos::row::Row;
+use tidegate_chaos::settings::Settings;
+use tidegate_chaos::trial::{self, Conditions};
+use tidegate_chaos::{rows, table};
+use tidegate_stack::Result;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// True when nothing was broken.
+fn run() -> Result<bool> {
+    let settings = Settings::from_vars(|name| std::env::var(name).ok())?;
+    let mut seed = settings.seed.unwrap_or_else(tidegate_chaos::seed);
+    let mut results = table::load()?;
+    let mut sound = true;
+    for row in &settings.rows {
+        let mut report = Report::default();
+        for _ in 0..settings.trials {
+            let conditions = Conditions {
+                rate: settings.rate,
+                seed,
+                rounds: settings.rounds,
+            };
+            seed = seed.wrapping_add(1);
+            report.merge(trial::run(row, conditions)?);
+        }
+        say(row, &report, seed.wrapping_sub(u64::from(settings.trials)));
+        sound &= report.violations.is_empty();
+        results.insert(row.id.into(), report);
+        // After each, so that what is interrupted is not lost.
+        table::store(&results, &rows::all())?;
+    }
+    Ok(sound)
+}
+
+fn say(row: &Row, report: &Report, seed: u64) {
+    let line = format!(
+        "{} {}: {} faults, {} requests, {} failed, outage {:?} ms, back after {:?} ms, lost {:?}, {:?}, void {}, seed {seed}\n",
+        row.id,
+        row.fault,
+        report.faults,
+        report.requests,
+        report.failed,
+        report.outage_ms,
+        report.recovery_ms,
+        report.lost,
+        report.measured,
+        report.void,
+    );
+    let broken = report.violations.iter().take(20);
+    let broken: String = broken.map(|text| format!("  broken: {text}\n")).collect();
+    // Whoever closed our output does not want to know.
+    let _said = std::io::stdout().write_all(format!("{line}{broken}").as_bytes());
+}

@@ -1,0 +1,133 @@
+//! A row: one fault, what may come of it, how it is made.
+
+use crate::oracle::{Bounds, Losses};
+use crate::trial::Trial;
+use std::time::Duration;
+use tidegate_e2e::{RedisKind, StackSpec};
+
+/// One fault.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Its id: a letter for the kind, and a number.
+    pub id: &'static str,
+    /// What fails.
+    pub fault: &'static str,
+    /// How the state role of Redis runs.
+    pub redis: RedisKind,
+    /// Fault proxies are on every link.
+    pub proxies: bool,
+    /// What else is different about the stack.
+    pub stack: fn(&mut StackSpec),
+    /// How often the fault is made in a trial.
+    pub rounds: u32,
+    /// What may come of it.
+    pub expect: Expect,
+    /// Makes the fault once and mends it. The fault lasts from the call to [`Trial::healed`], or to the return.
+    pub run: fn(&mut Trial) -> tidegate_stack::Result<()>,
+}
+
+/// What may come of a fault.
+#[derive(Debug, Clone, Copy)]
+pub struct Expect {
+    /// Which requests may fail.
+    pub failures: Failures,
+    /// How long after it is mended everything is as before (L2).
+    pub recovery: Duration,
+    /// What may be lost.
+    pub losses: Losses,
+    /// How long requests may take.
+    pub bounds: Bounds,
+}
+
+/// Which requests may fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failures {
+    /// None.
+    None,
+    /// So many: those in flight where the fault struck.
+    AtMost(u64),
+    /// What cannot be decided is refused by its policy, 503; what is cached never fails.
+    OnError,
+    /// The Envoy itself is gone.
+    Any,
+}
+
+impl Row {
+    /// A row on a Cluster without proxies, whose fault is made once.
+    pub const fn new(
+        id: &'static str,
+        fault: &'static str,
+        failures: Failures,
+        recovery_ms: u64,
+        run: fn(&mut Trial) -> tidegate_stack::Result<()>,
+    ) -> Self {
+        Self {
+            id,
+            fault,
+            redis: RedisKind::Cluster,
+            proxies: false,
+            stack: |_| {},
+            rounds: 1,
+            expect: Expect {
+                failures,
+                recovery: Duration::from_millis(recovery_ms),
+                losses: Losses {
+                    increments: false,
+                    sessions: false,
+                },
+                bounds: Bounds::USUAL,
+            },
+            run,
+        }
+    }
+
+    /// The same on another kind of Redis.
+    #[must_use]
+    pub const fn on(mut self, redis: RedisKind) -> Self {
+        self.redis = redis;
+        self
+    }
+
+    /// The same with proxies on every link.
+    #[must_use]
+    pub const fn through_proxies(mut self) -> Self {
+        self.proxies = true;
+        self
+    }
+
+    /// The same, made so often in a trial.
+    #[must_use]
+    pub const fn times(mut self, rounds: u32) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
+    /// The same with another stack.
+    #[must_use]
+    pub const fn with(mut self, stack: fn(&mut StackSpec)) -> Self {
+        self.stack = stack;
+        self
+    }
+
+    /// The same, where increments that were acknowledged may be lost.
+    #[must_use]
+    pub const fn losing_increments(mut self) -> Self {
+        self.expect.losses.increments = true;
+        self
+    }
+
+    /// The same, where sessions may be lost too.
+    #[must_use]
+    pub const fn losing_sessions(mut self) -> Self {
+        self.expect.losses.increments = true;
+        self.expect.losses.sessions = true;
+        self
+    }
+
+    /// The same, where a decision may take so long.
+    #[must_use]
+    pub const fn within(mut self, decided_ms: u64) -> Self {
+        self.expect.bounds.decided = Duration::from_millis(decided_ms);
+        self
+    }
+}

@@ -1,0 +1,123 @@
+//! E, F, H: Envoys, clocks, policies.
+
+use crate::policy::POLICY;
+use crate::row::{Failures, Row};
+use crate::trial::Trial;
+use tidegate_e2e::{Clock, StackSpec};
+use tidegate_stack::Result;
+
+pub(super) const ROWS: &[Row] = &[
+    Row::new(
+        "E1",
+        "an Envoy is killed and starts again",
+        Failures::Any,
+        1_500,
+        dies,
+    ),
+    Row::new(
+        "F1",
+        "the clocks of all Envoys step by hours, for 4 s",
+        Failures::None,
+        0,
+        envoy_clocks,
+    )
+    .with(envoys_have_clocks),
+    Row::new(
+        "F2",
+        "the clocks of all bridges step by hours, for 4 s",
+        Failures::None,
+        0,
+        bridge_clocks,
+    )
+    .with(bridges_have_clocks),
+    Row::new(
+        "H1",
+        "bad policies are saved",
+        Failures::None,
+        0,
+        bad_policies,
+    ),
+    Row::new(
+        "H3",
+        "policies are swapped, twice a second",
+        Failures::None,
+        500,
+        swaps,
+    ),
+];
+
+const HOUR: i64 = 3_600;
+
+fn dies(trial: &mut Trial) -> Result<()> {
+    let victim = trial.one_of(&["envoy-0", "envoy-1", "envoy-2"]);
+    trial.lab.kill(&victim)?;
+    trial.last(1_000);
+    trial.lab.revive(&victim)
+}
+
+fn envoys_have_clocks(spec: &mut StackSpec) {
+    let ahead = |i: u16| if i.is_multiple_of(2) { HOUR } else { -HOUR };
+    spec.clocks = (0..spec.envoys)
+        .map(|i| Clock::new(format!("envoy-{i}"), ahead(i)))
+        .collect();
+}
+
+fn bridges_have_clocks(spec: &mut StackSpec) {
+    let ahead = |i: u16| if i == 0 { HOUR } else { -HOUR };
+    spec.clocks = (0..spec.bridges)
+        .map(|i| Clock::new(format!("bridge-{i}"), ahead(i)))
+        .collect();
+}
+
+fn envoy_clocks(trial: &mut Trial) -> Result<()> {
+    step(trial, "envoy", 3)
+}
+
+fn bridge_clocks(trial: &mut Trial) -> Result<()> {
+    step(trial, "bridge", 2)
+}
+
+fn step(trial: &mut Trial, kind: &str, n: u16) -> Result<()> {
+    for _ in 0..8 {
+        for i in 0..n {
+            let hours = i64::try_from(trial.random.below(49)).unwrap_or(0) - 24;
+            trial.lab.step_clock(&format!("{kind}-{i}"), hours * HOUR)?;
+        }
+        trial.last(500);
+    }
+    Ok(())
+}
+
+fn bad_policies(trial: &mut Trial) -> Result<()> {
+    let cut = &POLICY[..POLICY.len() / 2];
+    let bad = [
+        POLICY.replace("limit: 60", "limit: 0"),
+        POLICY.replace("window: 366d", "window: 0s"),
+        POLICY.replace("ttl: 10m", "ttl: 10m, colour: red"),
+        POLICY.replace("session: web", "session: nobody"),
+        POLICY.replace("version: 1", "version: 2"),
+        cut.to_owned(),
+        String::new(),
+        "\u{0}\u{fffd}".to_owned(),
+        format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)),
+    ];
+    for policy in bad {
+        let taken = trial.lab.swap(&policy).is_ok();
+        let text = format!("a bad policy was taken: {:.60}", policy.replace('\n', " "));
+        trial.verdict.check("P3", taken.then_some(text));
+        trial.last(200);
+    }
+    Ok(())
+}
+
+/// Each changes something that no request depends on, so that every worker gets a new machine.
+fn swaps(trial: &mut Trial) -> Result<()> {
+    for turn in 0..8 {
+        let minutes = 10 + turn % 2;
+        trial
+            .lab
+            .swap(&POLICY.replace("ttl: 10m", &format!("ttl: {minutes}m")))?;
+        trial.last(300);
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! The rows of the table, by what fails.
+
+mod bridges;
+mod envoys;
+mod network;
+mod redis;
+mod topology;
+
+use crate::row::Row;
+
+/// All rows, in the order of their ids.
+pub fn all() -> Vec<Row> {
+    let mut rows: Vec<Row> = [
+        bridges::ROWS,
+        redis::ROWS,
+        topology::ROWS,
+        network::ROWS,
+        envoys::ROWS,
+    ]
+    .concat();
+    let number = |row: &Row| row.id[1..].parse::<u32>().unwrap_or(u32::MAX);
+    rows.sort_by_key(|row| (row.id.as_bytes()[0], number(row)));
+    rows
+}

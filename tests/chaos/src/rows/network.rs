@@ -1,0 +1,226 @@
+//! D: what lies between the parts, through the fault proxies.
+
+use crate::row::{Failures, Row};
+use crate::trial::Trial;
+use tidegate_e2e::RedisKind;
+use tidegate_stack::Result;
+use tidegate_stack::fault::{Accept, Direction, Faults};
+
+const REDIS: &str = "bridge-*";
+const BRIDGES: &str = "envoy-bridge-*";
+
+pub(super) const ROWS: &[Row] = &[
+    row("D1", "Redis is 20 ms away for 3 s", Failures::None, 0, far),
+    row(
+        "D3",
+        "Redis says nothing for 3 s, its connections stay open",
+        Failures::OnError,
+        1_000,
+        black_hole,
+    ),
+    row(
+        "D4",
+        "requests reach Redis, its replies vanish for 2 s",
+        Failures::OnError,
+        1_000,
+        half_open,
+    ),
+    row(
+        "D5",
+        "connections to Redis are reset in the middle of a reply, for 3 s",
+        Failures::OnError,
+        1_000,
+        reset_midway,
+    ),
+    row(
+        "D6",
+        "replies of Redis come 150 ms late, after their deadline, for 3 s",
+        Failures::OnError,
+        1_000,
+        late_replies,
+    ),
+    row(
+        "D8",
+        "every byte between the parts comes by itself, for 2 s",
+        Failures::OnError,
+        1_000,
+        sliced,
+    ),
+    row(
+        "D9",
+        "a byte of what Redis says is another one, for 3 s",
+        Failures::OnError,
+        1_000,
+        corrupted,
+    ),
+    row(
+        "D10",
+        "a byte of what Envoy and bridge say is another one, for 3 s",
+        Failures::OnError,
+        2_000,
+        corrupted_streams,
+    ),
+    row(
+        "D11",
+        "Redis accepts connections and resets them, for 3 s",
+        Failures::OnError,
+        2_000,
+        accepts_and_resets,
+    ),
+    row(
+        "D12",
+        "connections to Redis are reset ten times a second, for 3 s",
+        Failures::OnError,
+        1_000,
+        resets,
+    ),
+    row(
+        "D13",
+        "streams between Envoy and bridge are reset five times a second, for 3 s",
+        Failures::AtMost(100),
+        1_000,
+        stream_resets,
+    ),
+];
+
+const fn row(
+    id: &'static str,
+    fault: &'static str,
+    failures: Failures,
+    recovery_ms: u64,
+    run: fn(&mut Trial) -> Result<()>,
+) -> Row {
+    Row::new(id, fault, failures, recovery_ms, run)
+        .on(RedisKind::Standalone)
+        .through_proxies()
+}
+
+fn far(trial: &mut Trial) -> Result<()> {
+    let slow = Direction {
+        delay_ms: 20,
+        ..Direction::default()
+    };
+    during(trial, REDIS, 3_000, down(slow))
+}
+
+fn black_hole(trial: &mut Trial) -> Result<()> {
+    let stall = Direction {
+        stall: true,
+        ..Direction::default()
+    };
+    let both = Faults {
+        up: stall.clone(),
+        ..down(stall)
+    };
+    during(trial, REDIS, 3_000, both)
+}
+
+fn half_open(trial: &mut Trial) -> Result<()> {
+    let nothing = Direction {
+        drop_after: Some(0),
+        ..Direction::default()
+    };
+    during(trial, REDIS, 2_000, down(nothing))
+}
+
+fn reset_midway(trial: &mut Trial) -> Result<()> {
+    for _ in 0..30 {
+        let reset = Direction {
+            reset_after: Some(trial.random.below(400)),
+            ..Direction::default()
+        };
+        during(trial, REDIS, 50, down(reset))?;
+        trial.last(50);
+    }
+    Ok(())
+}
+
+fn late_replies(trial: &mut Trial) -> Result<()> {
+    for _ in 0..6 {
+        let late = Direction {
+            delay_ms: 150,
+            ..Direction::default()
+        };
+        during(trial, REDIS, 250, down(late))?;
+        trial.last(250);
+    }
+    Ok(())
+}
+
+fn sliced(trial: &mut Trial) -> Result<()> {
+    let slice = Direction {
+        slice: true,
+        ..Direction::default()
+    };
+    let both = Faults {
+        up: slice.clone(),
+        ..down(slice)
+    };
+    trial.lab.faults().set(BRIDGES, &both)?;
+    let sliced = during(trial, REDIS, 2_000, both);
+    trial.lab.faults().heal(BRIDGES)?;
+    sliced
+}
+
+fn corrupted(trial: &mut Trial) -> Result<()> {
+    corrupt(trial, REDIS)
+}
+
+fn corrupted_streams(trial: &mut Trial) -> Result<()> {
+    corrupt(trial, BRIDGES)
+}
+
+fn corrupt(trial: &mut Trial, links: &str) -> Result<()> {
+    for _ in 0..15 {
+        let corrupt = Direction {
+            corrupt_at: Some(trial.random.below(600)),
+            ..Direction::default()
+        };
+        during(trial, links, 100, down(corrupt))?;
+        trial.last(100);
+    }
+    Ok(())
+}
+
+fn accepts_and_resets(trial: &mut Trial) -> Result<()> {
+    let refuse = Faults {
+        accept: Accept::Reset,
+        ..Faults::default()
+    };
+    trial.lab.faults().set(REDIS, &refuse)?;
+    trial.lab.faults().reset(REDIS)?;
+    trial.last(3_000);
+    trial.lab.faults().heal(REDIS)
+}
+
+fn resets(trial: &mut Trial) -> Result<()> {
+    for _ in 0..30 {
+        trial.lab.faults().reset(REDIS)?;
+        trial.last(100);
+    }
+    Ok(())
+}
+
+fn stream_resets(trial: &mut Trial) -> Result<()> {
+    for turn in 0..15 {
+        trial
+            .lab
+            .faults()
+            .reset(&format!("envoy-bridge-{}", turn % 2))?;
+        trial.last(200);
+    }
+    Ok(())
+}
+
+fn down(down: Direction) -> Faults {
+    Faults {
+        down,
+        ..Faults::default()
+    }
+}
+
+fn during(trial: &mut Trial, links: &str, ms: u64, faults: Faults) -> Result<()> {
+    trial.lab.faults().set(links, &faults)?;
+    trial.last(ms);
+    trial.lab.faults().heal(links)
+}

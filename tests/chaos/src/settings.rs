@@ -1,0 +1,95 @@
+//! What can be chosen from outside.
+
+use crate::row::Row;
+use crate::rows;
+use tidegate_stack::{Error, Result};
+
+/// Which rows, how often, under what load.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The rows. `CHAOS_ROWS=A1,C10`, or all.
+    pub rows: Vec<Row>,
+    /// Trials of each, a new stack for each. `CHAOS_TRIALS`, 1.
+    pub trials: u32,
+    /// How often the fault is made in a trial; as the row says when absent. `CHAOS_ROUNDS`.
+    pub rounds: Option<u32>,
+    /// Requests a second. `CHAOS_RATE`, 1500.
+    pub rate: u64,
+    /// Where randomness begins. `CHAOS_SEED`; drawn when absent.
+    pub seed: Option<u64>,
+}
+
+impl Settings {
+    /// Reads the variables with `get`; absent or empty means the default.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] names the variable and what it may hold.
+    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let get = |name: &str| get(name).filter(|value| !value.is_empty());
+        let all = rows::all();
+        let rows = match get("CHAOS_ROWS") {
+            None => all,
+            Some(list) => list
+                .split(',')
+                .map(|id| {
+                    let found = all.iter().find(|row| row.id == id.trim());
+                    found.copied().ok_or_else(|| {
+                        let ids: Vec<_> = all.iter().map(|row| row.id).collect();
+                        bad("CHAOS_ROWS", &format!("ids of {}", ids.join(", ")), id)
+                    })
+                })
+                .collect::<Result<_>>()?,
+        };
+        let number = |name: &'static str, low: u64, high: u64| match get(name) {
+            None => Ok(None),
+            Some(text) => match text.parse::<u64>() {
+                Ok(n) if (low..=high).contains(&n) => Ok(Some(n)),
+                _ => Err(bad(name, &format!("a number in {low}..={high}"), &text)),
+            },
+        };
+        let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        Ok(Self {
+            rows,
+            trials: number("CHAOS_TRIALS", 1, 1_000)?.map_or(1, small),
+            rounds: number("CHAOS_ROUNDS", 1, 1_000)?.map(small),
+            rate: number("CHAOS_RATE", 10, 20_000)?.unwrap_or(1_500),
+            seed: number("CHAOS_SEED", 0, u64::MAX)?,
+        })
+    }
+}
+
+fn bad(variable: &'static str, expected: &str, got: &str) -> Error {
+    Error::Spec {
+        variable,
+        reason: format!("must be {expected}, got {got:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_knobs_and_mistakes() {
+        let read = |pairs: &[(&str, &str)]| {
+            Settings::from_vars(|name| {
+                let found = pairs.iter().find(|(n, _)| *n == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let plain = read(&[]).unwrap();
+        assert_eq!((plain.trials, plain.rate, plain.rounds), (1, 1_500, None));
+        assert_eq!(plain.rows.len(), rows::all().len());
+        let chosen = read(&[("CHAOS_ROWS", "C1, A2"), ("CHAOS_ROUNDS", "50")]).unwrap();
+        let ids: Vec<_> = chosen.rows.iter().map(|row| row.id).collect();
+        assert_eq!((ids, chosen.rounds), (vec!["C1", "A2"], Some(50)));
+        for (name, value) in [
+            ("CHAOS_ROWS", "Z9"),
+            ("CHAOS_TRIALS", "0"),
+            ("CHAOS_RATE", "fast"),
+        ] {
+            let error = read(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+}

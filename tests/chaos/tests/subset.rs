@@ -1,0 +1,50 @@
+//! A few rows of the table, drawn anew in each run: what is not in time shows in `make chaos`, what is wrong shows
+//! here sooner or later. `CHAOS_SEED` repeats a draw.
+
+use tidegate::exchange::SplitMix64;
+use tidegate_chaos::report::Report;
+use tidegate_chaos::row::Row;
+use tidegate_chaos::rows;
+use tidegate_chaos::trial::{self, Conditions};
+use tidegate_stack::RedisKind;
+
+/// Half of what the table is made with: tests share the machine with what was built just before.
+const RATE: u64 = 600;
+
+fn one_of(of: impl Fn(&Row) -> bool, turn: u64) {
+    let seed = std::env::var("CHAOS_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or_else(tidegate_chaos::seed);
+    let mut random = SplitMix64::new(seed.wrapping_add(turn));
+    let rows: Vec<Row> = rows::all().into_iter().filter(of).collect();
+    let index = usize::try_from(random.below(rows.len() as u64)).unwrap();
+    let row = rows[index];
+    eprintln!("row {} ({}), CHAOS_SEED={seed}", row.id, row.fault);
+    let mut report = Report::default();
+    // A machine that is too busy for its times is given another chance; what lasts is judged each time.
+    for _ in 0..3 {
+        let conditions = Conditions {
+            rate: RATE,
+            seed,
+            rounds: Some(1),
+        };
+        report = trial::run(&row, conditions).unwrap();
+        assert_eq!(report.violations, Vec::<String>::new(), "CHAOS_SEED={seed}");
+        if report.void == 0 {
+            break;
+        }
+    }
+    assert!(report.requests > 1_000, "{report:?}");
+    assert!(report.checks["R1"] > 0 && report.checks["S12"] > 0 && report.checks["C1"] > 0);
+}
+
+#[test]
+fn a_row_of_a_cluster() {
+    one_of(|row| row.redis == RedisKind::Cluster, 0);
+}
+
+#[test]
+fn a_row_of_one_redis() {
+    one_of(|row| row.redis != RedisKind::Cluster, 1);
+}
