@@ -65,6 +65,7 @@ impl Subscriber {
     pub async fn run(self) {
         let mut backoff = Backoff::default();
         loop {
+            self.redis.reached().await;
             let ended = self.listen(&mut backoff).await;
             let redis = self.redis.url();
             if let Err(error) = ended {

@@ -38,8 +38,15 @@ impl Breaker {
     pub fn admit(&mut self, now: Duration, rng: &mut SplitMix64) -> bool {
         match &mut self.state {
             State::Closed { .. } => true,
-            State::Open { probe_at, .. } if now >= *probe_at => {
-                *probe_at = next_probe(now, rng);
+            State::Open {
+                probe_at,
+                successes,
+            } if now >= *probe_at => {
+                // Once one was answered nobody needs to be spared: L2 has a second for all of them.
+                *probe_at = match *successes {
+                    0 => next_probe(now, rng),
+                    _ => now.saturating_add(PROBE_EVERY),
+                };
                 true
             }
             State::Open { .. } => false,

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(3);
+/// What is added to [`FIRST`] is at most this. Not seconds: what was down must serve again within a second of its
+/// return (invariant L2), and most of that second is the workers' breakers (three probes, 250 ms apart). One
+/// connection for each Redis tries, the others wait for it, so an attempt each 175 ms is all that a bridge costs.
+const LONGEST: Duration = Duration::from_millis(150);
 
 /// Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", 2015).
 ///

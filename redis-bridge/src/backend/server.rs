@@ -120,6 +120,14 @@ impl Redis {
         self.known.subscribe()
     }
 
+    /// Until it is reached. One connection of a bridge tries that; others that were lost wait here, so that a
+    /// Redis that comes back, or never does, is not asked by all of them (invariant L6).
+    pub async fn reached(&self) {
+        let mut known = self.known.subscribe();
+        // The sender lives as long as this does.
+        let _up = known.wait_for(|known| matches!(known, Known::Up(_))).await;
+    }
+
     /// Its clock, microseconds since the epoch, as it was half a round trip before it was sent here.
     pub fn time_us(&self) -> watch::Receiver<u64> {
         self.time_us.subscribe()
@@ -264,6 +272,9 @@ impl Redis {
         let mut logins = self.logins.clone();
         let mut promoted = self.promoted.subscribe();
         loop {
+            if !first {
+                self.reached().await;
+            }
             logins.mark_unchanged();
             promoted.mark_unchanged();
             match self.open().await {
@@ -403,6 +414,9 @@ impl Redis {
         let mut backoff = Backoff::default();
         let mut logins = self.logins.clone();
         loop {
+            if !first {
+                self.reached().await;
+            }
             logins.mark_unchanged();
             let mut user = self.login();
             match connect::cluster(nodes, &user, self.response_timeout).await {

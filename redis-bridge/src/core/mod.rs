@@ -68,6 +68,8 @@ const SMALL: usize = 4 << 10;
 const ADMIN_TIME: Duration = Duration::from_secs(5);
 /// How long the purge of a tag may take.
 const PURGE_TIME: Duration = Duration::from_secs(60);
+/// The way back to a filter, at most; a tenth of an exchange's time when that is less.
+const RETURN: Duration = Duration::from_millis(20);
 
 /// The bridge's state machine.
 ///
@@ -499,6 +501,9 @@ impl Core {
             None
         };
         let wait = Duration::from_millis(u64::from(deadline_ms)).min(bounds.longest_deadline);
+        // Answered before the filter gives up: what is known of the other operations is of use to it, and a
+        // shard that is silent is no reason for its breaker, which would refuse those of all shards.
+        let wait = wait - RETURN.min(wait / 10);
         let held = if refusal.is_some() { 0 } else { bytes };
         let id = (self.exchanges).begin(origin, ops.len(), held, now, now + wait);
         if let Origin::Stream { conn, id: theirs } = origin

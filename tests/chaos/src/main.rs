@@ -33,9 +33,14 @@ fn run() -> Result<bool> {
                 rate: settings.rate,
                 seed,
                 rounds: settings.rounds,
+                verbose: settings.verbose,
             };
             seed = seed.wrapping_add(1);
-            report.merge(trial::run(row, conditions)?);
+            match trial::run(row, conditions) {
+                Ok(trial) => report.merge(trial),
+                // One that could not be made spoils no other.
+                Err(error) => report.violations.push(format!("made: {error}")),
+            }
         }
         say(row, &report, seed.wrapping_sub(u64::from(settings.trials)));
         sound &= report.violations.is_empty();

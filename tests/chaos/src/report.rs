@@ -91,8 +91,10 @@ impl Report {
         verdict: &mut Verdict,
     ) {
         let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.outage_ms
-            .push(ms(oracle::outage(history, span.begun_ns, to_ns)));
+        // What was on its way when the next one struck is not of this one.
+        let before_next = to_ns.saturating_sub(200_000_000);
+        let outage = oracle::outage(history, span.begun_ns, before_next);
+        self.outage_ms.push(ms(outage));
         let recovery = oracle::recovery(history, span.healed_ns, to_ns);
         self.recovery_ms.extend(recovery.map(ms));
         let bound = row.expect.recovery;
@@ -123,6 +125,42 @@ impl Report {
         }
         self.violations.extend(other.violations);
     }
+}
+
+/// The failures of a trial, a line for each half second after the first fault: to find out with `CHAOS_VERBOSE=on`
+/// what a number in the table was.
+pub fn failures_by_time(history: &History) -> String {
+    let begun_ns = history.faults.first().map_or(0, |span| span.begun_ns);
+    let ms = |ns: u64| i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
+    let mut times: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
+    for record in oracle::failures(history, 0, u64::MAX) {
+        let at = (ms(record.due_ns) - ms(begun_ns)).div_euclid(500) * 500;
+        let asked = format!("{:?}", record.asked);
+        let kind = asked.split('(').next().unwrap_or_default();
+        let end = match &record.end {
+            End::Answer(answer) => answer.status.to_string(),
+            End::Broken(error) => error.clone(),
+            End::Hung => "hung".into(),
+        };
+        let what = format!("{kind} {end} in {} ms", record.took_ns() / 50_000_000 * 50);
+        *times.entry(at).or_default().entry(what).or_insert(0) += 1;
+    }
+    let line = |(at, kinds): (&i64, &BTreeMap<String, u64>)| {
+        let kinds: Vec<_> = kinds
+            .iter()
+            .map(|(what, n)| format!("{n} x {what}"))
+            .collect();
+        format!("  {at:+} ms: {}\n", kinds.join(", "))
+    };
+    let spans = history.faults.iter().map(|span| {
+        let since = |ns: u64| ms(ns) - ms(begun_ns);
+        format!(
+            "  fault {}..{} ms\n",
+            since(span.begun_ns),
+            since(span.healed_ns)
+        )
+    });
+    spans.chain(times.iter().map(line)).collect()
 }
 
 /// How long requests take says something about us only on a machine that has time.

@@ -17,6 +17,8 @@ pub struct Settings {
     pub rate: u64,
     /// Where randomness begins. `CHAOS_SEED`; drawn when absent.
     pub seed: Option<u64>,
+    /// Every failure is told. `CHAOS_VERBOSE=on`.
+    pub verbose: bool,
 }
 
 impl Settings {
@@ -54,6 +56,11 @@ impl Settings {
             rounds: number("CHAOS_ROUNDS", 1, 1_000)?.map(small),
             rate: number("CHAOS_RATE", 10, 20_000)?.unwrap_or(1_500),
             seed: number("CHAOS_SEED", 0, u64::MAX)?,
+            verbose: match get("CHAOS_VERBOSE").as_deref() {
+                None | Some("off") => false,
+                Some("on") => true,
+                Some(other) => return Err(bad("CHAOS_VERBOSE", "on or off", other)),
+            },
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The table of the documents, written by the suite itself.
 
+use crate::elsewhere;
 use crate::report::Report;
 use crate::row::{Failures, Row};
 use std::collections::BTreeMap;
@@ -84,6 +85,13 @@ pub fn markdown(results: &Results, rows: &[Row]) -> String {
             row.expect.recovery.as_millis(),
             report.lost.iter().sum::<u64>(),
             checks(report),
+        );
+    }
+    out.push_str("\n## Faults that tests of their own make\n\n| | fault | test |\n|---|---|---|\n");
+    for (id, fault, file, test) in elsewhere::ROWS {
+        let _ok = writeln!(
+            out,
+            "| {id} | {fault} | `{test}` in [{file}](../../{file}) |"
         );
     }
     out.push_str("\n## What the invariants say\n\n");

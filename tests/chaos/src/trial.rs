@@ -5,7 +5,7 @@ use crate::load::{Load, Mix, Targets};
 use crate::operator::{Doors, Operators};
 use crate::oracle::{Losses, Verdict};
 use crate::policy::{POLICY, TIGHT_LIMIT, WIDE_LIMIT};
-use crate::report::Report;
+use crate::report::{Report, failures_by_time};
 use crate::row::Row;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +28,8 @@ pub struct Conditions {
     pub seed: u64,
     /// How often the fault is made; `None`: as the row says.
     pub rounds: Option<u32>,
+    /// Every failure is told.
+    pub verbose: bool,
 }
 
 /// A trial under way.
@@ -124,6 +126,9 @@ pub fn run(row: &Row, conditions: Conditions) -> Result<Report> {
         late_ns: generated.late_ns,
         sent: generated.sent,
     };
+    if conditions.verbose {
+        eprint!("{}", failures_by_time(&history));
+    }
     let Trial {
         lab, mut verdict, ..
     } = trial;

@@ -1,6 +1,7 @@
 //! A few rows of the table, drawn anew in each run: what is not in time shows in `make chaos`, what is wrong shows
 //! here sooner or later. `CHAOS_SEED` repeats a draw.
 
+use std::sync::{Mutex, PoisonError};
 use tidegate::exchange::SplitMix64;
 use tidegate_chaos::report::Report;
 use tidegate_chaos::row::Row;
@@ -11,7 +12,11 @@ use tidegate_stack::RedisKind;
 /// Half of what the table is made with: tests share the machine with what was built just before.
 const RATE: u64 = 600;
 
+/// One stack of twenty processes at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn one_of(of: impl Fn(&Row) -> bool, turn: u64) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = std::env::var("CHAOS_SEED")
         .ok()
         .and_then(|text| text.parse().ok());
@@ -28,6 +33,7 @@ fn one_of(of: impl Fn(&Row) -> bool, turn: u64) {
             rate: RATE,
             seed,
             rounds: Some(1),
+            verbose: true,
         };
         report = trial::run(&row, conditions).unwrap();
         assert_eq!(report.violations, Vec::<String>::new(), "CHAOS_SEED={seed}");

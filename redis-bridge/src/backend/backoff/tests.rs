@@ -12,4 +12,6 @@ fn pauses_grow_to_a_ceiling_and_never_vanish() {
     }
     backoff.reset();
     assert!(backoff.next(u64::MAX) <= FIRST * 2);
+    // Invariant L2: with a pause, a connection and three probes of a breaker a second is enough.
+    assert!(FIRST + LONGEST <= Duration::from_millis(250));
 }

@@ -170,12 +170,12 @@ fn server(
     fs::create_dir_all(&dir).map_err(crate::Error::io(format!("create {}", dir.display())))?;
     let users = dir.join("users.acl");
     files::write_private(&users, acl.as_bytes())?;
+    // A copy: Sentinels have the servers they reconfigure write down what they are now (CONFIG REWRITE).
+    let shipped = files::read(&spec::root().join("envoy/redis").join(config))?;
+    let file = dir.join("redis.conf");
+    files::replace(&file, shipped.as_bytes())?;
     let mut args = vec![
-        spec::root()
-            .join("envoy/redis")
-            .join(config)
-            .display()
-            .to_string(),
+        file.display().to_string(),
         "--port".into(),
         port.to_string(),
         "--dir".into(),

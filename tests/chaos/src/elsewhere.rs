@@ -1,0 +1,135 @@
+//! Faults that tests of their own make: without load, or with what a row has no place for.
+
+/// Id, fault, file below the repository's root, test.
+pub const ROWS: &[(&str, &str, &str, &str)] = &[
+    (
+        "A7",
+        "whatever a stream says, the bridge lives",
+        "redis-bridge/tests/bridge/stream.rs",
+        "a_stream_that_breaks_the_protocol_is_closed_and_the_bridge_lives",
+    ),
+    (
+        "B5",
+        "Redis that is not ready yet",
+        "redis-bridge/tests/bridge/faults.rs",
+        "redis_comes_later",
+    ),
+    (
+        "B9",
+        "one Redis that evicts, for both roles",
+        "redis-bridge/tests/bridge/life.rs",
+        "what_must_not_be_used_is_refused_at_start_in_one_line",
+    ),
+    (
+        "C4",
+        "a replica that lagged is promoted",
+        "tests/e2e/tests/e2e/limits_failover.rs",
+        "r7_a_replica_that_lagged_loses_at_most_its_lag_and_never_more_than_a_limit",
+    ),
+    (
+        "E7",
+        "a request is held once more at another bridge",
+        "tests/e2e/tests/e2e/stampede_faults.rs",
+        "c11_no_request_fails_when_a_bridge_or_redis_goes_while_they_wait",
+    ),
+    (
+        "E10",
+        "ten thousand silent connections",
+        "redis-bridge/tests/bridge/overload.rs",
+        "ten_thousand_silent_connections_cost_bounded_memory",
+    ),
+    (
+        "F5",
+        "days of zones with summer time",
+        "tests/e2e/tests/e2e/limits_calendar.rs",
+        "f5_a_day_in_berlin_across_both_changes_of_the_clock",
+    ),
+    (
+        "G1",
+        "bodies of 100 MB",
+        "redis-bridge/tests/bridge/overload.rs",
+        "bodies_of_100_megabytes_cost_bounded_memory",
+    ),
+    (
+        "G4",
+        "cache writes beside decisions",
+        "redis-bridge/tests/bridge/overload.rs",
+        "cache_writes_do_not_starve_decisions",
+    ),
+    (
+        "H5",
+        "modules that do not load",
+        "tests/e2e/tests/e2e/policy.rs",
+        "a_bad_module_is_refused_and_the_old_one_serves",
+    ),
+    (
+        "H8",
+        "a cluster that does not exist",
+        "tests/e2e/tests/e2e/swaps.rs",
+        "a_cluster_that_does_not_exist_is_on_error_and_not_a_hang",
+    ),
+    (
+        "I2",
+        "logins of Redis are rotated",
+        "redis-bridge/tests/bridge/tls.rs",
+        "a_user_is_rotated_under_load_without_a_failed_exchange",
+    ),
+    (
+        "I3",
+        "credentials that are none",
+        "redis-bridge/tests/bridge/refusals.rs",
+        "over_tcp_only_the_whole_credential_is_served",
+    ),
+    (
+        "I4",
+        "a flood of forged tokens",
+        "tests/e2e/tests/e2e/exchange.rs",
+        "a_flood_of_forged_tokens_does_not_reach_redis",
+    ),
+    (
+        "I5",
+        "fields that are no text",
+        "tests/e2e/tests/e2e/session_failure.rs",
+        "fields_that_are_no_text_open_nothing_and_break_nothing",
+    ),
+    (
+        "I6",
+        "streams reset as soon as opened",
+        "redis-bridge/tests/bridge/overload.rs",
+        "streams_reset_as_soon_as_opened_end_their_connection",
+    ),
+    (
+        "I7",
+        "what is no exchange",
+        "redis-bridge/tests/bridge/unary.rs",
+        "what_is_no_exchange_is_refused_and_nothing_reaches_redis",
+    ),
+    (
+        "I8",
+        "hostile bytes in values",
+        "redis-bridge/tests/bridge/unary.rs",
+        "hostile_bytes_in_values_are_only_bytes",
+    ),
+    (
+        "J5",
+        "a purge while a worker hears nothing",
+        "tests/e2e/tests/e2e/l1.rs",
+        "c1_a_purge_waits_for_workers_that_hear_nothing",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::ROWS;
+
+    #[test]
+    fn every_test_that_is_named_is_there() {
+        for (id, _, file, test) in ROWS {
+            let text = std::fs::read_to_string(tidegate_stack::spec::root().join(file)).unwrap();
+            assert!(
+                text.contains(&format!("fn {test}()")),
+                "{id}: {file}: {test}"
+            );
+        }
+    }
+}
