@@ -14,6 +14,7 @@ mod fills;
 mod fleet;
 mod holds;
 pub mod keys;
+mod lanes;
 mod latency;
 mod outbox;
 mod plan;
@@ -35,6 +36,7 @@ pub use config::{Bounds, CoreConfig};
 pub use counters::{Counters, Errors, Ops};
 pub use failure::Failure;
 pub use keys::Keys;
+pub use lanes::Shards;
 pub use latency::{Carrier, Latencies, Latency, Verb};
 pub use streams::StreamInfo;
 pub use types::{
@@ -259,6 +261,17 @@ impl Core {
     /// `now` from here on. 0: Redis is not reachable.
     pub fn handle_redis_time(&mut self, time_us: u64, now: Duration) {
         self.redis_time.set(time_us, now);
+    }
+
+    /// Who has which slots of that role's Redis: its commands wait for their own shard only.
+    pub fn handle_shards(&mut self, role: Role, shards: &Shards) {
+        self.tasks.follow(role, shards.clone());
+        if role == Role::State {
+            self.tasks.follow(Role::Durable, shards.clone());
+            if self.config.shared {
+                self.tasks.follow(Role::Cache, shards.clone());
+            }
+        }
     }
 
     /// Whatever workers remember of a subject's limits no longer holds; every one that is connected is

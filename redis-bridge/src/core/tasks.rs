@@ -1,13 +1,14 @@
-//! Tasks: one per operation, a plan and the round of commands it waits for. And the queues its commands
-//! stand in until the shell polls a batch.
+//! Tasks: one per operation, a plan and the round of commands it waits for. And the batches they are part
+//! of, made of what waits in the lanes.
 
 use super::failure::Failure;
+use super::lanes::{Lanes, Shards};
 use super::latency::Verb;
 use super::plan::{Answer, Get, Plan, Round};
 use super::types::{Batch, BatchId, Command, Role};
 use super::value::Value;
 use crate::script::Script;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One operation under way.
@@ -32,22 +33,17 @@ pub(super) struct Task {
 pub(super) struct Tasks {
     all: BTreeMap<u64, Task>,
     next: u64,
-    state: Queue,
-    cache: Queue,
-    durable: Queue,
+    state: Lanes<Place>,
+    cache: Lanes<Place>,
+    durable: Lanes<Place>,
     batches: BTreeMap<BatchId, InFlight>,
     next_batch: u64,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<(Place, Command)>,
-    in_flight: usize,
 }
 
 /// A batch that was handed out.
 struct InFlight {
     role: Role,
+    lane: usize,
     since: Duration,
     places: Vec<Place>,
 }
@@ -97,17 +93,11 @@ impl Tasks {
         task.missing = round.commands.len();
         task.must_run = round.must_run;
         task.unreplicated = false;
-        let queue = match round.role {
-            Role::State => &mut self.state,
-            Role::Cache => &mut self.cache,
-            Role::Durable => &mut self.durable,
-        };
+        let lanes = self.lanes(round.role);
         for (at, command) in round.commands.into_iter().enumerate() {
             let script = command.script;
             let task = id;
-            queue
-                .waiting
-                .push_back((Place { task, at, script }, command));
+            lanes.push(Place { task, at, script }, command);
         }
     }
 
@@ -140,9 +130,9 @@ impl Tasks {
         self.all.get(&id).is_some_and(|task| task.handed_out)
     }
 
-    /// The next batch of `role`: at most `size` commands, none while `in_flight` batches are out.
-    /// Commands of an exchange that has ended are dropped unless they must run; tasks that are over
-    /// because of that are pushed to `over`.
+    /// The next batch of `role`, of one lane: at most `size` commands, none while `in_flight` batches of the
+    /// lane are out. Commands of an exchange that has ended are dropped unless they must run; tasks that
+    /// are over because of that are pushed to `over`.
     pub(super) fn batch(
         &mut self,
         role: Role,
@@ -152,44 +142,56 @@ impl Tasks {
         ended: impl Fn(u64) -> bool,
         over: &mut Vec<u64>,
     ) -> Option<Batch> {
-        let queue = match role {
+        let all = &mut self.all;
+        let lanes = match role {
             Role::State => &mut self.state,
             Role::Cache => &mut self.cache,
             Role::Durable => &mut self.durable,
         };
-        let mut commands = Vec::new();
-        let mut places = Vec::new();
-        while commands.len() < size && queue.in_flight < in_flight {
-            let Some((place, command)) = queue.waiting.pop_front() else {
-                break;
-            };
-            let Some(task) = self.all.get_mut(&place.task) else {
-                continue;
-            };
-            if !task.must_run && ended(task.exchange) {
-                task.missing -= 1;
-                if task.missing == 0 {
-                    over.push(place.task);
+        let (lane, (places, commands)) = lanes.next(in_flight, |waiting| {
+            let (mut places, mut commands) = (Vec::new(), Vec::new());
+            while commands.len() < size
+                && let Some((place, command)) = waiting.pop_front()
+            {
+                let Some(task) = all.get_mut(&place.task) else {
+                    continue;
+                };
+                if !task.must_run && ended(task.exchange) {
+                    task.missing -= 1;
+                    if task.missing == 0 {
+                        over.push(place.task);
+                    }
+                    continue;
                 }
-                continue;
+                task.handed_out = true;
+                commands.push(command);
+                places.push(place);
             }
-            task.handed_out = true;
-            commands.push(command);
-            places.push(place);
-        }
-        if commands.is_empty() {
-            return None;
-        }
-        queue.in_flight += 1;
+            (!commands.is_empty()).then_some((places, commands))
+        })?;
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
         let out = InFlight {
             role,
+            lane,
             since: now,
             places,
         };
         self.batches.insert(id, out);
         Some(Batch { id, role, commands })
+    }
+
+    /// Commands of the role go by these shards from now on.
+    pub(super) fn follow(&mut self, role: Role, shards: Shards) {
+        self.lanes(role).follow(shards);
+    }
+
+    fn lanes(&mut self, role: Role) -> &mut Lanes<Place> {
+        match role {
+            Role::State => &mut self.state,
+            Role::Cache => &mut self.cache,
+            Role::Durable => &mut self.durable,
+        }
     }
 
     /// No replica has what this batch wrote. False when there is no such batch.
@@ -216,18 +218,14 @@ impl Tasks {
     ) -> Option<(Vec<u64>, bool)> {
         let InFlight {
             role,
+            lane,
             since,
             places,
         } = self.batches.remove(&batch)?;
         for place in &places {
             took(place.script, since);
         }
-        let queue = match role {
-            Role::State => &mut self.state,
-            Role::Cache => &mut self.cache,
-            Role::Durable => &mut self.durable,
-        };
-        queue.in_flight -= 1;
+        self.lanes(role).back(lane);
         let (fits, answers): (bool, Vec<Answer>) = match replies {
             Ok(values) if values.len() == places.len() => {
                 (true, values.into_iter().map(answer).collect())
@@ -254,17 +252,17 @@ impl Tasks {
     /// Commands that wait and batches in flight, of the state, the cache and what must be durable.
     pub(super) fn load(&self) -> [(usize, usize); 3] {
         [&self.state, &self.cache, &self.durable]
-            .map(|queue| (queue.waiting.len(), queue.in_flight))
+            .map(|lanes| (lanes.waiting(), lanes.in_flight()))
     }
 
     /// Commands that wait for a batch.
     pub(super) fn waiting(&self) -> usize {
-        self.state.waiting.len() + self.cache.waiting.len() + self.durable.waiting.len()
+        self.state.waiting() + self.cache.waiting() + self.durable.waiting()
     }
 
     /// Batches handed out and not yet answered.
     pub(super) fn in_flight(&self) -> usize {
-        self.state.in_flight + self.cache.in_flight + self.durable.in_flight
+        self.state.in_flight() + self.cache.in_flight() + self.durable.in_flight()
     }
 }
 

@@ -1,0 +1,68 @@
+use super::*;
+use crate::script::Script;
+
+fn command(key: &str) -> Command {
+    Command {
+        script: Script::ALL[0],
+        keys: vec![key.into()],
+        args: Vec::new(),
+    }
+}
+
+/// As redis-server says with CLUSTER KEYSLOT.
+#[test]
+fn slots_are_those_of_redis() {
+    for (key, wanted) in [
+        ("foo", 12_182),
+        ("123456789", 12_739),
+        ("{user1000}.following", 3_443),
+        ("foo{}{bar}", 8_363),
+        ("foo{{bar}}zap", 4_015),
+        ("foo{bar}{zap}", 5_061),
+        ("", 0),
+    ] {
+        assert_eq!(slot(key.as_bytes()), wanted, "{key}");
+    }
+}
+
+#[test]
+fn lanes_go_by_shards_and_a_failover_moves_nobody() {
+    let before = Shards::of([(0, "a"), (5_461, "b"), (10_923, "c")]);
+    let after = Shards::of([(5_461, "b"), (0, "z"), (10_923, "c")]);
+    assert_eq!(before, after);
+    let lane = |key: &str| before.lane(&command(key));
+    assert_eq!(
+        [lane("{user1000}"), lane("foo{}{bar}"), lane("foo")],
+        [0, 1, 2]
+    );
+    // Half of the first one's slots went to the third.
+    let moved = Shards::of([(0, "c"), (2_730, "a"), (5_461, "b"), (10_923, "c")]);
+    assert_eq!(moved.lane(&command("foo")), 0);
+    assert_eq!(moved.lane(&command("{user1000}")), 1);
+    assert_eq!(Shards::one().lane(&command("foo")), 0);
+    assert_eq!(Shards::of::<&str>([]), Shards::one());
+}
+
+#[test]
+fn a_lane_that_is_full_holds_up_no_other_and_each_has_its_turn() {
+    let mut lanes = Lanes::default();
+    lanes.follow(Shards::of([(0, "a"), (5_461, "b"), (10_923, "c")]));
+    let keys = ["{user1000}", "foo{}{bar}", "foo"];
+    for round in 0..3 {
+        for key in keys {
+            lanes.push(round, command(key));
+        }
+    }
+    let mut next = || lanes.next(1, |waiting| waiting.pop_front());
+    let taken: Vec<usize> = std::iter::from_fn(|| next().map(|(lane, _)| lane)).collect();
+    assert_eq!(taken, [0, 1, 2]);
+    lanes.back(1);
+    assert_eq!((lanes.waiting(), lanes.in_flight()), (6, 2));
+    let (lane, (round, _)) = lanes.next(1, |waiting| waiting.pop_front()).unwrap();
+    assert_eq!((lane, round), (1, 1));
+    // Fewer shards: what waits in a lane that nobody goes to any more is still served.
+    lanes.follow(Shards::one());
+    lanes.back(2);
+    let (lane, _) = lanes.next(1, |waiting| waiting.pop_front()).unwrap();
+    assert_eq!(lane, 2);
+}
