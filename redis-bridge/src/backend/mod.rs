@@ -17,7 +17,7 @@ pub mod server;
 pub mod target;
 
 pub use facts::{Health, Refusal};
-pub use login::{CertificateFiles, Login, LoginError, Source};
+pub use login::{Login, LoginError, Source};
 pub use server::Redis;
 pub use target::{Target, TargetError, Url};
 
