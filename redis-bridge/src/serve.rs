@@ -180,7 +180,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     Ok(())
 }
 
-async fn bind(address: &Address, tls: Option<Tls>) -> Result<Listener, ServeError> {
+async fn bind(address: &Address, tls: Option<Arc<Tls>>) -> Result<Listener, ServeError> {
     let bound = Listener::bind(address, tls).await;
     bound.map_err(|error| ServeError::Bind {
         address: address.to_string(),

@@ -83,6 +83,7 @@ pub(crate) fn replace(path: &Path, text: &str) {
     std::fs::rename(fresh, path).unwrap();
 }
 
+#[expect(clippy::disallowed_methods, reason = "certificates are of wall clocks")]
 fn params(name: &str, when: When) -> CertificateParams {
     const HOUR: u64 = 3600;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

@@ -7,6 +7,7 @@ use crate::files::CertificateFiles;
 use crate::metrics::Metrics;
 use crate::secrets::Credential;
 use std::fmt;
+use std::sync::Arc;
 
 /// What callers must show.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct Access {
     /// With each request.
     pub credential: Option<Credential>,
     /// With each connection.
-    pub tls: Option<Tls>,
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Why nobody, or anybody, could use the listener.
@@ -59,7 +60,7 @@ impl Access {
         let tls = Tls::start(files, metrics).map_err(AccessError::Tls)?;
         Ok(Self {
             credential: token,
-            tls: Some(tls),
+            tls: Some(Arc::new(tls)),
         })
     }
 }

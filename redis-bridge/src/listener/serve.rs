@@ -49,7 +49,7 @@ pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
     /// TCP, and TLS on it.
-    Tls(TcpListener, Tls),
+    Tls(TcpListener, Arc<Tls>),
     /// A Unix socket; its file is removed when this is dropped.
     Unix(UnixListener, SocketFile),
 }
@@ -71,7 +71,7 @@ impl Listener {
     /// # Errors
     ///
     /// As the system says, or [`bind_unix`]; or an address of TLS lacks it.
-    pub async fn bind(address: &Address, tls: Option<Tls>) -> io::Result<Self> {
+    pub async fn bind(address: &Address, tls: Option<Arc<Tls>>) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
             Address::Tls(address) => {
@@ -135,7 +135,7 @@ pub async fn serve<S: Service>(
 
 enum Io {
     Tcp(tokio::net::TcpStream),
-    Tls(tokio::net::TcpStream, Tls),
+    Tls(tokio::net::TcpStream, Arc<Tls>),
     Unix(tokio::net::UnixStream),
 }
 
@@ -144,7 +144,7 @@ async fn accept(listener: &Listener) -> io::Result<Io> {
         Listener::Tcp(listener) => listener.accept().await.map(|(io, _)| Io::Tcp(io)),
         Listener::Tls(listener, tls) => {
             let accepted = listener.accept().await;
-            accepted.map(|(io, _)| Io::Tls(io, tls.clone()))
+            accepted.map(|(io, _)| Io::Tls(io, Arc::clone(tls)))
         }
         Listener::Unix(listener, _) => listener.accept().await.map(|(io, _)| Io::Unix(io)),
     }

@@ -10,7 +10,7 @@ use crate::files::{self, CertificateFiles, News};
 use crate::metrics::Metrics;
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
@@ -25,12 +25,12 @@ const HANDSHAKE: Duration = Duration::from_secs(3);
 /// A reason is logged this often, at most: peers that are refused come again and again.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// What makes TLS of connections; clones share its bounds.
-#[derive(Debug, Clone)]
+/// What makes TLS of connections.
+#[derive(Debug)]
 pub struct Tls {
     identity: watch::Receiver<Identity>,
-    turns: Arc<Semaphore>,
-    told: Arc<Mutex<HashMap<&'static str, Instant>>>,
+    turns: Semaphore,
+    told: Mutex<HashMap<&'static str, Instant>>,
     metrics: Metrics,
 }
 
@@ -72,8 +72,8 @@ impl Tls {
         );
         Ok(Self {
             identity,
-            turns: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
-            told: Arc::default(),
+            turns: Semaphore::new(MAX_HANDSHAKES),
+            told: Mutex::default(),
             metrics: metrics.clone(),
         })
     }
