@@ -1,7 +1,8 @@
 //! The command line. No flag takes a secret; see [`crate::secrets`].
 
-use crate::backend::{CertificateFiles, LoginError, Source, TargetError, Url};
+use crate::backend::{LoginError, Source, TargetError, Url};
 use crate::doctor;
+use crate::files::CertificateFiles;
 use crate::listener::Address;
 use crate::policy::{Policy, PolicyError};
 use crate::secrets::{Credential, Secret, SecretError};
@@ -189,13 +190,23 @@ impl Doctor {
   TIDEGATE_SESSION_KEYS    kid:base64url,... keys that sign tokens (required)
   TIDEGATE_MASTER_KEY      base64url, 32 bytes: seals sessions in Redis (required); key,key: the first
                            seals, all open
-  TIDEGATE_BRIDGE_TOKEN    credential of the data listener (required on TCP)
+  TIDEGATE_BRIDGE_TOKEN    credential of the data listener (required on TCP, and with TLS unless
+                           --data-ca is given)
   TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD (files are read again when they change, certificates too)"
 )]
 pub struct Serve {
-    /// Data listener: unix:/path or tcp:ip:port.
+    /// Data listener: unix:/path, tcp:ip:port or tls:ip:port.
     #[arg(long, env = "TIDEGATE_DATA", value_name = "ADDRESS")]
     pub data: Address,
+    /// Its certificate for tls:, PEM. Read again when it changes, as the next two.
+    #[arg(long, env = "TIDEGATE_DATA_CERT", value_name = "FILE")]
+    pub data_cert: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(long, env = "TIDEGATE_DATA_KEY", value_name = "FILE")]
+    pub data_key: Option<PathBuf>,
+    /// Who may vouch for clients, PEM: those without a certificate of it are refused.
+    #[arg(long, env = "TIDEGATE_DATA_CA", value_name = "FILE")]
+    pub data_ca: Option<PathBuf>,
     /// Admin listener.
     #[arg(
         long,
@@ -226,6 +237,11 @@ impl Serve {
         let bridge_token = Secret::from_env("TIDEGATE_BRIDGE_TOKEN")?;
         Ok(Options {
             data: self.data,
+            data_certificates: CertificateFiles {
+                ca: self.data_ca,
+                cert: self.data_cert,
+                key: self.data_key,
+            },
             admin: self.admin,
             redis,
             redis_cache,

@@ -6,6 +6,7 @@ pub mod check;
 pub mod cli;
 pub mod core;
 pub mod doctor;
+pub mod files;
 pub mod grpc;
 pub mod handle;
 pub mod listener;

@@ -5,9 +5,11 @@
 
 mod core;
 pub mod redis;
+pub mod tls;
 
 use self::core::Published;
 use self::redis::RedisHealth;
+use self::tls::TlsMetrics;
 use crate::backend::connect;
 use crate::core::{Core, Role};
 use http::StatusCode;
@@ -41,6 +43,8 @@ pub struct Metrics {
     pub purged: Counter,
     /// Times a connection to Redis was lost.
     pub reconnects: Counter,
+    /// TLS of the data listener.
+    pub tls: TlsMetrics,
     /// Times the sentinels promoted another primary.
     pub switches: Counter,
     connect_failures: Labelled<Counter>,
@@ -107,6 +111,7 @@ impl Metrics {
                 "Revocations repeated no more though no replica had them",
             ),
             slow_readers: add(r, "slow_readers", "Streams given up, read too slowly"),
+            tls: TlsMetrics::register(r),
             core: Published::default(),
             redis: RedisHealth::default(),
             registry: Arc::default(),

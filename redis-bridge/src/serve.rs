@@ -3,9 +3,11 @@
 use crate::admin::Admin;
 use crate::backend::{Backend, Health, LoginError, Refusal, Source, Url};
 use crate::core::{Core, CoreConfig, Role};
+use crate::files::CertificateFiles;
 use crate::handle::Handle;
 use crate::listener::data::Data;
-use crate::listener::{self, Address, Listener};
+use crate::listener::tls::Tls;
+use crate::listener::{self, Access, AccessError, Address, Listener};
 use crate::metrics::Metrics;
 use crate::owner::Owner;
 use crate::policy::{Policy, PolicyError};
@@ -31,6 +33,8 @@ const HELD_WITHIN: Duration = Duration::from_secs(30);
 pub struct Options {
     /// Data listener.
     pub data: Address,
+    /// Its certificates; none where it speaks no TLS.
+    pub data_certificates: CertificateFiles,
     /// Admin listener.
     pub admin: SocketAddr,
     /// Redis of sessions and limits.
@@ -45,7 +49,7 @@ pub struct Options {
     pub namespace: Option<String>,
     /// What callers of the admin listener must show.
     pub admin_token: Credential,
-    /// What callers of the data listener must show on TCP.
+    /// What callers of the data listener must show, but on a Unix socket.
     pub bridge_token: Option<Credential>,
     /// Sign tokens.
     pub session_keys: Keys,
@@ -56,6 +60,8 @@ pub struct Options {
 /// Why `serve` did not start.
 #[derive(Debug)]
 pub enum ServeError {
+    /// Nobody, or anybody, could use the data listener.
+    Access(AccessError),
     /// A socket could not be bound.
     Bind {
         /// Which.
@@ -65,8 +71,6 @@ pub enum ServeError {
     },
     /// Who we are to Redis cannot be read.
     Login(LoginError),
-    /// TCP without a credential.
-    NoBridgeToken,
     /// The policy file was refused.
     Policy(PolicyError),
     /// Redis must not be used as it is configured.
@@ -87,13 +91,10 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let from_policy = || policy.config().map(|config| config.namespace.clone());
     let namespace = options.namespace.clone().or_else(from_policy);
     let namespace = namespace.unwrap_or_else(|| "tg".to_owned());
-    let credential = match options.data {
-        Address::Tcp(_) => Some(options.bridge_token.ok_or(ServeError::NoBridgeToken)?),
-        // The socket's mode decides who may connect.
-        Address::Unix(_) => None,
-    };
-
     let metrics = Metrics::new();
+    let (token, certificates) = (options.bridge_token, options.data_certificates);
+    let access = Access::new(&options.data, token, certificates, &metrics);
+    let access = access.map_err(ServeError::Access)?;
     let (redis, cache) = (options.redis, options.redis_cache);
     let login = options.login.read().map_err(ServeError::Login)?;
     let logins = options.login.follow(login);
@@ -102,8 +103,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     if let Health::Refused(refusal) = backend.health() {
         return Err(ServeError::Redis(refusal));
     }
-    let data = bind(&options.data).await?;
-    let admin = bind(&Address::Tcp(options.admin)).await?;
+    let data = bind(&options.data, access.tls).await?;
+    let admin = bind(&Address::Tcp(options.admin), None).await?;
 
     let (handle, events) = Handle::new(metrics.clone());
     let (leave, leaving) = watch::channel(false);
@@ -138,7 +139,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
         "serving"
     );
     let owner = tokio::spawn(owner.run());
-    let service = Data::new(handle.clone(), credential, namespace);
+    let service = Data::new(handle.clone(), access.credential, namespace);
     let data = tokio::spawn(listener::serve(data, Arc::new(service), leaving.clone()));
     let service = Admin {
         repeater,
@@ -179,8 +180,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     Ok(())
 }
 
-async fn bind(address: &Address) -> Result<Listener, ServeError> {
-    let bound = Listener::bind(address).await;
+async fn bind(address: &Address, tls: Option<Arc<Tls>>) -> Result<Listener, ServeError> {
+    let bound = Listener::bind(address, tls).await;
     bound.map_err(|error| ServeError::Bind {
         address: address.to_string(),
         error,
@@ -190,12 +191,9 @@ async fn bind(address: &Address) -> Result<Listener, ServeError> {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Access(error) => write!(f, "{error}"),
             Self::Bind { address, error } => write!(f, "{address}: {error}"),
             Self::Login(error) => write!(f, "{error}"),
-            Self::NoBridgeToken => f.write_str(
-                "--data tcp: needs a credential, or anyone who reaches the port is every user: set \
-                 TIDEGATE_BRIDGE_TOKEN or TIDEGATE_BRIDGE_TOKEN_FILE",
-            ),
             Self::Policy(error) => write!(f, "policy: {error}"),
             Self::Redis(refusal) => write!(f, "{refusal}"),
         }

@@ -18,6 +18,8 @@ pub struct Facts {
 /// Whether the bridge may work with what it is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
+    /// The state's Redis is a Cluster in CLUSTERDOWN.
+    Broken,
     /// The state Redis is not reachable.
     Down,
     /// It may not, and why.

@@ -2,20 +2,14 @@
 //! comes from files is read again, so that it can be rotated while the bridge runs.
 
 use super::target::Node;
+use crate::files::{self, CertificateFiles, FileError, News};
 use crate::secrets::{Secret, SecretError};
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo,
     RedisResult, TlsCertificates,
 };
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::sync::watch;
-
-/// How often the files are looked at.
-const EVERY: Duration = Duration::from_secs(1);
-/// Largest file of certificates, bytes.
-const MAX_FILE: u64 = 1 << 20;
 
 /// Who the bridge is to Redis.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,17 +33,6 @@ pub struct Certificates {
     ours: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Where certificates are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// Who may vouch for a server.
-    pub ca: Option<PathBuf>,
-    /// Our certificate, with those that lead to its CA.
-    pub cert: Option<PathBuf>,
-    /// Its private key.
-    pub key: Option<PathBuf>,
-}
-
 /// Where a login comes from.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -67,12 +50,7 @@ pub enum LoginError {
     /// A user or password.
     Secret(SecretError),
     /// A file of certificates.
-    Certificate {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Certificate(FileError),
     /// One of certificate and key without the other.
     Half,
 }
@@ -85,20 +63,18 @@ impl Source {
     /// The first thing that is missing or cannot be what it should.
     pub fn read(&self) -> Result<Login, LoginError> {
         let ours = match (&self.files.cert, &self.files.key) {
-            (Some(cert), Some(key)) => Some((read(cert)?, read(key)?)),
+            (Some(cert), Some(key)) => Some((files::read_pem(cert)?, files::read_pem(key)?)),
             (None, None) => None,
             _ => return Err(LoginError::Half),
         };
-        let ca = self.files.ca.as_deref().map(read).transpose()?;
+        let ca = self.files.ca.as_deref().map(files::read_pem).transpose()?;
         let certificates = Certificates { ca, ours };
         let first = [&self.files.ca, &self.files.cert, &self.files.key];
         if let Some(path) = first.into_iter().flatten().next() {
-            certificates
-                .check()
-                .map_err(|reason| LoginError::Certificate {
-                    path: path.clone(),
-                    reason,
-                })?;
+            certificates.check().map_err(|reason| FileError {
+                path: path.clone(),
+                reason,
+            })?;
         }
         Ok(Login {
             user: Secret::from_env(self.user)?,
@@ -108,40 +84,19 @@ impl Source {
         })
     }
 
-    /// Follows the files from `first` on. What cannot be read is told once, and the last login stays:
-    /// half of a rotation is no reason to lose Redis.
+    /// Follows the files from `first` on.
     pub fn follow(self, first: Login) -> watch::Receiver<Login> {
-        let (sender, receiver) = watch::channel(first);
-        tokio::spawn(async move {
-            let mut told = None;
-            loop {
-                tokio::time::sleep(EVERY).await;
-                let source = self.clone();
-                // Off the thread that serves: a file system may be slow.
-                let Ok(read) = tokio::task::spawn_blocking(move || source.read()).await else {
-                    continue;
-                };
-                match read {
-                    Ok(login) => {
-                        told = None;
-                        let changed = sender.send_if_modified(|current| {
-                            let changed = *current != login;
-                            *current = login;
-                            changed
-                        });
-                        if changed {
-                            tracing::info!("redis: the login or a certificate changed");
-                        }
-                    }
-                    Err(error) if told.as_ref() != Some(&error) => {
-                        tracing::error!(%error, "redis: the login stays as it was");
-                        told = Some(error);
-                    }
-                    Err(_) => {}
+        files::follow(
+            first,
+            move || self.read(),
+            |news| match news {
+                News::Changed(_) => tracing::info!("redis: the login or a certificate changed"),
+                News::Failed(error) => {
+                    tracing::error!(%error, "redis: the login stays as it was");
                 }
-            }
-        });
-        receiver
+                News::Mended => {}
+            },
+        )
     }
 }
 
@@ -252,22 +207,15 @@ impl Certificates {
     }
 }
 
-fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, LoginError> {
-    let path = path.as_ref();
-    let failed = |reason: String| LoginError::Certificate {
-        path: path.to_owned(),
-        reason,
-    };
-    let length = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?;
-    if length.len() > MAX_FILE {
-        return Err(failed(format!("more than {MAX_FILE} bytes")));
-    }
-    std::fs::read(path).map_err(|e| failed(e.to_string()))
-}
-
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Certificates(..)")
+    }
+}
+
+impl From<FileError> for LoginError {
+    fn from(error: FileError) -> Self {
+        Self::Certificate(error)
     }
 }
 
@@ -280,7 +228,7 @@ impl From<SecretError> for LoginError {
 impl fmt::Display for LoginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Certificate { path, reason } => write!(f, "{}: {reason}", path.display()),
+            Self::Certificate(error) => write!(f, "{error}"),
             Self::Half => f.write_str("--redis-cert and --redis-key go together; give both"),
             Self::Secret(error) => write!(f, "{error}"),
         }

@@ -1,6 +1,7 @@
 //! Redis: standalone, behind Sentinel, or a Cluster; one address for each role.
 
 pub mod backoff;
+mod cluster;
 pub mod connect;
 pub mod convert;
 pub mod durable;
@@ -17,7 +18,7 @@ pub mod server;
 pub mod target;
 
 pub use facts::{Health, Refusal};
-pub use login::{CertificateFiles, Login, LoginError, Source};
+pub use login::{Login, LoginError, Source};
 pub use server::Redis;
 pub use target::{Target, TargetError, Url};
 
@@ -93,11 +94,15 @@ impl Backend {
         let state = self.state.known();
         let cache = self.cache.as_ref().map(|cache| cache.known());
         let (state, cache) = (state.borrow(), cache.as_ref().map(watch::Receiver::borrow));
-        facts::judge(
+        let verdict = facts::judge(
             facts(&state),
             cache.as_ref().and_then(|cache| facts(cache)),
             self.is_shared(),
-        )
+        );
+        match (&verdict, &*state) {
+            (Health::Up, Known::Broken(_)) => Health::Broken,
+            _ => verdict,
+        }
     }
 
     /// Waits until each Redis was reached or a first attempt failed.
@@ -146,7 +151,7 @@ impl Backend {
 
 fn facts(known: &Known) -> Option<&Facts> {
     match known {
-        Known::Up(facts) => Some(facts),
+        Known::Broken(facts) | Known::Up(facts) => Some(facts),
         Known::Down | Known::Nothing => None,
     }
 }

@@ -1,6 +1,7 @@
 //! One Redis in one role: its connections, kept alive, and what was learned of it.
 
 use super::backoff::Backoff;
+use super::cluster;
 use super::connect;
 use super::convert;
 use super::durable::{self, Followed};
@@ -10,15 +11,12 @@ use super::login::Login;
 use super::pipeline::{self, Ran};
 use super::sentinel;
 use super::target::{Node, Target, Url};
-use crate::core::{BackendError, Command, Replies, Value};
+use crate::core::{BackendError, Command, Replies};
 use crate::metrics::Metrics;
 use crate::script::Script;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{
-    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
-};
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, cmd};
+use redis::{ErrorKind, Pipeline, RedisError, RedisResult, cmd};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +57,8 @@ enum Links {
 /// What is known of a Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
+    /// A Cluster that answers, and takes no commands: CLUSTERDOWN.
+    Broken(Facts),
     /// Not reachable.
     Down,
     /// Not tried yet.
@@ -177,7 +177,7 @@ impl Redis {
                 };
                 let mut found = order.into_iter().filter_map(Link::get);
                 let (_, connection) = found.next().ok_or(BackendError::Down)?;
-                run_cluster(&connection, commands).await
+                cluster::run(&connection, commands).await
             }
             Links::Three(links) => {
                 let [first, second, _] = &**links;
@@ -202,7 +202,7 @@ impl Redis {
         let (on, replies) = match &self.links {
             Links::Cluster(links) => match links[1].get() {
                 Some((_, connection)) => {
-                    let replies = run_cluster(&connection, commands).await;
+                    let replies = cluster::run(&connection, commands).await;
                     (Direct::Cluster(connection), replies)
                 }
                 None => return (self.run(commands).await, false),
@@ -420,16 +420,18 @@ impl Redis {
             logins.mark_unchanged();
             let mut user = self.login();
             match connect::cluster(nodes, &user, self.response_timeout).await {
-                Ok(connection) => {
-                    let facts = prepare_cluster(connection.clone()).await;
+                Ok(mut connection) => {
+                    let facts = cluster::prepare(connection.clone()).await;
                     let mut generation = link.install(connection.clone());
                     if first {
-                        self.ask_time(&mut connection.clone()).await;
-                        self.learned(facts);
+                        self.ask_time(&mut connection).await;
+                        self.learned(facts.clone());
                     }
-                    let mut missed = 0;
-                    let mut connection = connection;
+                    let (mut missed, mut watch) = (0, cluster::Watch::default());
                     while missed < CLUSTER_BEATS {
+                        if first && let Some(broken) = watch.is_broken(&connection).await {
+                            self.is_broken(broken, &facts);
+                        }
                         let sent = Instant::now();
                         match cmd("TIME").query_async::<(u64, u64)>(&mut connection).await {
                             Ok(time) => {
@@ -510,6 +512,24 @@ impl Redis {
         self.known.send_replace(Known::Up(facts));
     }
 
+    /// Whether the Cluster is in CLUSTERDOWN now.
+    fn is_broken(&self, broken: bool, facts: &Facts) {
+        let known = match broken {
+            true => Known::Broken(facts.clone()),
+            false => Known::Up(facts.clone()),
+        };
+        let changed = self.known.send_if_modified(|before| {
+            let changed = *before != known;
+            *before = known;
+            changed
+        });
+        if changed && broken {
+            tracing::error!(redis = %self.url, "the cluster is down: it takes no commands (redis-cli --cluster check)");
+        } else if changed {
+            tracing::info!(redis = %self.url, "the cluster is whole");
+        }
+    }
+
     fn tick(&self, (seconds, micros): (u64, u64), round_trip: Duration) {
         let half = u64::try_from(round_trip.as_micros() / 2).unwrap_or(0);
         let now = seconds.saturating_mul(1_000_000).saturating_add(micros);
@@ -522,82 +542,6 @@ impl fmt::Debug for Redis {
         f.debug_struct("Redis")
             .field("url", &self.url)
             .finish_non_exhaustive()
-    }
-}
-
-/// Each command to its own shard, all at once; redis-rs writes those for one node together.
-async fn run_cluster(connection: &ClusterConnection, commands: &[Command]) -> Replies {
-    let each = commands.iter().map(|command| {
-        let mut connection = connection.clone();
-        async move {
-            let mut answer = route(&mut connection, command, pipeline::evalsha(command)).await?;
-            // Nothing was executed. A replica that was promoted has never seen the script: it is loaded
-            // where the key lives now.
-            for _ in 0..pipeline::LOADS {
-                if !convert::is_noscript(&answer) {
-                    break;
-                }
-                let load = pipeline::load(command.script.source());
-                route(&mut connection, command, load).await?;
-                answer = route(&mut connection, command, pipeline::evalsha(command)).await?;
-            }
-            Ok(answer)
-        }
-    });
-    let results = futures_util::future::join_all(each).await;
-    let results: Vec<Answered> = results
-        .into_iter()
-        .map(|result| match result {
-            Ok(value) => Ok(convert::value(value)),
-            Err(error) => convert::command_error(&error),
-        })
-        .collect();
-    // One dead shard must not spoil the others' answers.
-    match results
-        .iter()
-        .find_map(|result| result.as_ref().err().copied())
-    {
-        Some(error) if results.iter().all(Result::is_err) => Err(error),
-        _ => Ok(results.into_iter().map(or_line).collect()),
-    }
-}
-
-/// To the primary of the first key; a replica may not know the latest revocation.
-async fn route(
-    connection: &mut ClusterConnection,
-    command: &Command,
-    call: Cmd,
-) -> RedisResult<redis::Value> {
-    let route = match command.keys.first() {
-        Some(key) => SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master)),
-        None => SingleNodeRoutingInfo::RandomPrimary,
-    };
-    let route = RoutingInfo::SingleNode(route);
-    connection.route_command(call, route).await
-}
-
-type Answered = Result<Value, BackendError>;
-
-fn or_line(result: Answered) -> Value {
-    result.unwrap_or_else(|error| {
-        Value::error(match error {
-            BackendError::Down => &b"DOWN"[..],
-            BackendError::Timeout => &b"TIMEOUT"[..],
-        })
-    })
-}
-
-async fn prepare_cluster(mut connection: ClusterConnection) -> Facts {
-    for script in Script::ALL {
-        // A node that was missed is loaded when it says NOSCRIPT.
-        let _ = connection
-            .req_packed_command(&pipeline::load(script.source()))
-            .await;
-    }
-    let everywhere = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-    match connection.route_command(cmd("INFO"), everywhere).await {
-        Ok(redis::Value::Map(answers)) => Facts::parse(answers.into_iter().map(|(_, info)| info)),
-        _ => Facts::default(),
     }
 }
 

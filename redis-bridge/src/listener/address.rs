@@ -14,11 +14,13 @@ pub const MAX_PATH: usize = 100;
 /// Owner and group: Envoy shares the group.
 const MODE: u32 = 0o660;
 
-/// `unix:/path` or `tcp:host:port`.
+/// `unix:/path`, `tcp:ip:port` or `tls:ip:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// A TCP address.
     Tcp(SocketAddr),
+    /// A TCP address that speaks nothing but TLS.
+    Tls(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
@@ -36,13 +38,12 @@ impl FromStr for Address {
             }
             return Ok(Self::Unix(PathBuf::from(path)));
         }
-        let Some(address) = text.strip_prefix("tcp:") else {
-            return Err(AddressError::Scheme);
+        let (of, address): (fn(_) -> _, _) = match text.split_once(':') {
+            Some(("tcp", address)) => (Self::Tcp, address),
+            Some(("tls", address)) => (Self::Tls, address),
+            _ => return Err(AddressError::Scheme),
         };
-        address
-            .parse()
-            .map(Self::Tcp)
-            .map_err(|_| AddressError::Socket)
+        address.parse().map(of).map_err(|_| AddressError::Socket)
     }
 }
 
@@ -50,6 +51,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Tls(address) => write!(f, "tls:{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -65,7 +67,7 @@ pub enum AddressError {
     },
     /// The socket path does not begin with `/`.
     Relative,
-    /// Neither `unix:` nor `tcp:`.
+    /// None of `unix:`, `tcp:` and `tls:`.
     Scheme,
     /// Not `ip:port`.
     Socket,
@@ -78,8 +80,8 @@ impl fmt::Display for AddressError {
                 write!(f, "socket path of {length} bytes, at most {MAX_PATH}")
             }
             Self::Relative => f.write_str("a socket path begins with '/'"),
-            Self::Scheme => f.write_str("want unix:/path or tcp:ip:port"),
-            Self::Socket => f.write_str("want tcp:ip:port, with a numeric address"),
+            Self::Scheme => f.write_str("want unix:/path, tcp:ip:port or tls:ip:port"),
+            Self::Socket => f.write_str("want ip:port, with a numeric address"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Listeners: sockets, connections, and what is refused before a request is looked at.
 
+pub mod access;
 pub mod address;
 pub mod body;
 pub mod budget;
@@ -8,7 +9,9 @@ pub mod first_byte;
 pub mod guard;
 pub mod problem;
 pub mod serve;
+pub mod tls;
 
+pub use access::{Access, AccessError};
 pub use address::{Address, AddressError};
 pub use body::ReplyBody;
 pub use serve::{Listener, serve};

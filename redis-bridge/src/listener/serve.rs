@@ -2,6 +2,7 @@
 
 use super::address::{Address, bind_unix};
 use super::first_byte::FirstByte;
+use super::tls::Tls;
 use super::{ReplyBody, Response};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -47,6 +48,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
+    /// TCP, and TLS on it.
+    Tls(TcpListener, Arc<Tls>),
     /// A Unix socket; its file is removed when this is dropped.
     Unix(UnixListener, SocketFile),
 }
@@ -63,14 +66,18 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// Binds `address`.
+    /// Binds `address`; `tls` is what one of TLS speaks.
     ///
     /// # Errors
     ///
-    /// As the system says, or [`bind_unix`].
-    pub async fn bind(address: &Address) -> io::Result<Self> {
+    /// As the system says, or [`bind_unix`]; or an address of TLS lacks it.
+    pub async fn bind(address: &Address, tls: Option<Arc<Tls>>) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
+            Address::Tls(address) => {
+                let tls = tls.ok_or(io::ErrorKind::InvalidInput)?;
+                Ok(Self::Tls(TcpListener::bind(address).await?, tls))
+            }
             Address::Unix(path) => {
                 let listener = UnixListener::from_std(bind_unix(path)?)?;
                 Ok(Self::Unix(listener, SocketFile(path.clone())))
@@ -81,7 +88,7 @@ impl Listener {
     /// The address it is bound to; `None` for a Unix socket.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Tcp(listener) | Self::Tls(listener, _) => listener.local_addr().ok(),
             Self::Unix(..) => None,
         }
     }
@@ -110,19 +117,9 @@ pub async fn serve<S: Service>(
             () = stopped(&mut stop) => break,
         };
         match accepted {
-            Ok(Io::Tcp(io)) => {
-                // Replies are small and waited for; Nagle's delay would be added to each.
-                let _ = io.set_nodelay(true);
+            Ok(io) => {
                 let (service, stop) = (Arc::clone(&service), stop.clone());
-                tokio::spawn(async move {
-                    connection(io, service, stop, slot).await;
-                });
-            }
-            Ok(Io::Unix(io)) => {
-                let (service, stop) = (Arc::clone(&service), stop.clone());
-                tokio::spawn(async move {
-                    connection(io, service, stop, slot).await;
-                });
+                tokio::spawn(accepted_one(io, service, stop, slot));
             }
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
@@ -138,12 +135,17 @@ pub async fn serve<S: Service>(
 
 enum Io {
     Tcp(tokio::net::TcpStream),
+    Tls(tokio::net::TcpStream, Arc<Tls>),
     Unix(tokio::net::UnixStream),
 }
 
 async fn accept(listener: &Listener) -> io::Result<Io> {
     match listener {
         Listener::Tcp(listener) => listener.accept().await.map(|(io, _)| Io::Tcp(io)),
+        Listener::Tls(listener, tls) => {
+            let accepted = listener.accept().await;
+            accepted.map(|(io, _)| Io::Tls(io, Arc::clone(tls)))
+        }
         Listener::Unix(listener, _) => listener.accept().await.map(|(io, _)| Io::Unix(io)),
     }
 }
@@ -151,6 +153,31 @@ async fn accept(listener: &Listener) -> io::Result<Io> {
 /// Until `stop` turns true, or nobody can turn it any more.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn accepted_one<S: Service>(
+    io: Io,
+    service: Arc<S>,
+    mut stop: watch::Receiver<bool>,
+    slot: tokio::sync::OwnedSemaphorePermit,
+) {
+    if let Io::Tcp(io) | Io::Tls(io, _) = &io {
+        // Replies are small and waited for; Nagle's delay would be added to each.
+        let _ = io.set_nodelay(true);
+    }
+    match io {
+        Io::Tcp(io) => connection(io, service, stop, slot).await,
+        Io::Tls(io, tls) => {
+            let secured = tokio::select! {
+                secured = tls.accept(io, FIRST_BYTE) => secured,
+                () = stopped(&mut stop) => None,
+            };
+            if let Some(io) = secured {
+                connection(io, service, stop, slot).await;
+            }
+        }
+        Io::Unix(io) => connection(io, service, stop, slot).await,
+    }
 }
 
 async fn connection<S: Service>(

@@ -119,14 +119,16 @@ pub(crate) struct Bridge {
     process: Process,
     pub(crate) dir: TempDir,
     pub(crate) admin: u16,
-    tcp: Option<u16>,
+    /// Of its data listener, unless that is a Unix socket.
+    pub(crate) tcp: Option<u16>,
 }
 
 /// How to start a bridge.
 pub(crate) struct Spec<'a> {
     pub(crate) redis: &'a str,
     pub(crate) cache: Option<&'a str>,
-    pub(crate) tcp: bool,
+    /// `unix`, `tcp` or `tls`: how its data listener is reached.
+    pub(crate) data: &'a str,
     pub(crate) without: Option<&'a str>,
     pub(crate) log: &'a str,
     pub(crate) args: &'a [String],
@@ -138,7 +140,7 @@ impl<'a> Spec<'a> {
         Self {
             redis,
             cache: None,
-            tcp: false,
+            data: "unix",
             without: None,
             log: "info",
             args: &[],
@@ -175,7 +177,7 @@ impl Bridge {
 
     pub(crate) fn spawn(spec: &Spec<'_>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (admin, tcp) = (free_port(), spec.tcp.then(free_port));
+        let (admin, tcp) = (free_port(), (spec.data != "unix").then(free_port));
         let child = command(spec, dir.path(), admin, tcp).spawn().unwrap();
         Self {
             process: Process(child),
@@ -287,6 +289,15 @@ impl Bridge {
             .sum()
     }
 
+    /// One series, by its name with labels; 0 when it is not there.
+    pub(crate) async fn series(&self, name: &str) -> f64 {
+        let reply = self.try_admin("GET", "/metrics", &[], "").await.unwrap();
+        let start = format!("tidegate_bridge_{name} ");
+        let text = reply.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(&start));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+
     pub(crate) async fn stream(&self) -> Stream {
         let io = UnixStream::connect(self.socket()).await.unwrap();
         Stream::open(io, &[]).await
@@ -297,7 +308,7 @@ fn command(spec: &Spec<'_>, dir: &Path, admin: u16, tcp: Option<u16>) -> Command
     let policy = dir.join("policy.yaml");
     std::fs::write(&policy, POLICY).unwrap();
     let data = match tcp {
-        Some(port) => format!("tcp:127.0.0.1:{port}"),
+        Some(port) => format!("{}:127.0.0.1:{port}", spec.data),
         None => format!("unix:{}", dir.join("b.sock").display()),
     };
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-bridge"));
@@ -359,7 +370,7 @@ impl Reply {
 }
 
 /// One HTTP/1.1 request on a connection of its own.
-async fn request(
+pub(crate) async fn request(
     mut io: impl AsyncRead + AsyncWrite + Unpin,
     method: &str,
     path: &str,

@@ -96,11 +96,11 @@ async fn what_must_not_be_used_is_refused_at_start_in_one_line() {
         ),
         (
             Spec {
-                tcp: true,
+                data: "tcp",
                 without: Some("TIDEGATE_BRIDGE_TOKEN"),
                 ..Spec::new(&keeps_url)
             },
-            "--data tcp: needs a credential",
+            "--data tcp: and tls: need a credential",
         ),
     ] {
         let (status, log) = Bridge::fails(&spec).await;

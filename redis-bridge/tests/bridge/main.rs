@@ -2,6 +2,7 @@
 
 mod admin;
 mod batching;
+mod data_tls;
 mod doctor;
 mod fake_redis;
 mod faults;

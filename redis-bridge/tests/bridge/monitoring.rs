@@ -105,7 +105,9 @@ async fn every_metric_of_the_alerts_and_the_dashboard_is_in_a_running_bridge() {
         scrape(&bridge).await.contains("tidegate_bridge_redis_up{")
     })
     .await;
-    let text = scrape(&bridge).await;
+    // Certificates are told of where there are some.
+    let pki = crate::data_tls::Pki::new();
+    let text = scrape(&bridge).await + &scrape(&pki.bridge(&redis).await).await;
     // A family: its name, or what its kind appends to it.
     let families: BTreeSet<(&str, &str)> = (text.lines())
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))

@@ -61,7 +61,7 @@ async fn over_tcp_only_the_whole_credential_is_served() {
     let redis = Redis::start(&[]).await;
     let url = redis.url();
     let bridge = Bridge::spawn(&Spec {
-        tcp: true,
+        data: "tcp",
         ..Spec::new(&url)
     });
     bridge.ready().await;

@@ -10,6 +10,7 @@ struct Servers {
     ports: Vec<u16>,
     dir: TempDir,
     processes: Vec<Process>,
+    args: Vec<Vec<String>>,
 }
 
 impl Servers {
@@ -18,13 +19,44 @@ impl Servers {
         let mut servers = Self {
             dir: tempfile::tempdir().unwrap(),
             processes: Vec::new(),
+            args: Vec::new(),
             ports,
         };
         for at in 0..count {
             let args = args(&servers.ports, at);
             servers.spawn(servers.ports[at], &args).await;
+            servers.args.push(args);
         }
         servers
+    }
+
+    fn nodes(&self) -> Vec<String> {
+        let ports = self.ports.iter();
+        ports.map(|port| format!("127.0.0.1:{port}")).collect()
+    }
+
+    /// Makes one Cluster of them, without replicas.
+    async fn cluster(&self) {
+        let created = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(self.nodes())
+            .arg("--cluster-yes")
+            .output()
+            .unwrap();
+        assert!(created.status.success(), "{created:?}");
+        for port in &self.ports {
+            eventually("the cluster is whole", async || {
+                let info: String = query(*port, &["CLUSTER", "INFO"]).await.unwrap();
+                info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384")
+            })
+            .await;
+        }
+    }
+
+    /// Starts the last one again, as it was.
+    async fn again(&mut self, at: usize) {
+        let (port, args) = (self.ports[at], self.args[at].clone());
+        self.spawn(port, &args).await;
     }
 
     async fn spawn(&mut self, port: u16, args: &[String]) {
@@ -72,26 +104,8 @@ async fn a_cluster_serves_every_verb_and_every_purge() {
             .to_vec()
     })
     .await;
-    let nodes: Vec<String> = servers
-        .ports
-        .iter()
-        .map(|p| format!("127.0.0.1:{p}"))
-        .collect();
-    let created = Command::new("redis-cli")
-        .args(["--cluster", "create"])
-        .args(&nodes)
-        .arg("--cluster-yes")
-        .output()
-        .unwrap();
-    assert!(created.status.success(), "{created:?}");
-    for port in &servers.ports {
-        eventually("the cluster is whole", async || {
-            let info: String = query(*port, &["CLUSTER", "INFO"]).await.unwrap();
-            info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384")
-        })
-        .await;
-    }
-    let url = format!("redis-cluster://{}", nodes.join(","));
+    servers.cluster().await;
+    let url = format!("redis-cluster://{}", servers.nodes().join(","));
     let bridge = Bridge::spawn(&Spec::new(&url));
     bridge.ready().await;
 
@@ -149,6 +163,64 @@ async fn a_cluster_serves_every_verb_and_every_purge() {
         .admin("DELETE", "/v1/users/42/sessions?realm=web", "")
         .await;
     assert_eq!(gone.json()["sessions"], 1);
+}
+
+/// Readiness follows a Cluster that takes no commands, and comes back by itself.
+#[tokio::test]
+async fn a_cluster_whose_slots_nobody_serves_is_not_ready_until_they_are_served() {
+    let mut servers = Servers::start(3, |_, _| {
+        let bus = free_port().to_string();
+        [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &bus,
+            "--cluster-node-timeout",
+            "2000",
+            "--cluster-require-full-coverage",
+            "yes",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    })
+    .await;
+    servers.cluster().await;
+    let url = format!("redis-cluster://{}", servers.nodes().join(","));
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    bridge.ready().await;
+    let readiness = async || {
+        let reply = bridge.try_admin("GET", "/readyz", &[], "").await.unwrap();
+        (reply.status, reply.text())
+    };
+    let counts = async || {
+        let subjects: Vec<[u8; 16]> = (0..40_u8).map(|n| [n; 16]).collect();
+        let ops: Vec<_> = subjects.iter().map(|subject| take(subject, 0)).collect();
+        let answer = bridge.exchange(&ops).await;
+        answer.windows(7).filter(|w| *w == b"*3\r\n:1\r").count()
+    };
+    assert_eq!(counts().await, 40);
+
+    for how in ["killed", "frozen"] {
+        let down = tokio::time::Instant::now();
+        match how {
+            "killed" => drop(servers.processes.remove(2)),
+            _ => servers.processes[2].signal("-STOP"),
+        }
+        eventually("not ready", async || readiness().await.0 == 503).await;
+        let (_, reason) = readiness().await;
+        assert!(reason.contains("the redis cluster is down"), "{reason}");
+        // The node timeout, until the others agree, and two beats.
+        assert!(down.elapsed().as_secs() < 10, "{:?}", down.elapsed());
+        assert_eq!(counts().await, 0, "{how}");
+        let live = bridge.try_admin("GET", "/healthz", &[], "").await.unwrap();
+        assert_eq!(live.status, 200);
+        match how {
+            "killed" => servers.again(2).await,
+            _ => servers.processes[2].signal("-CONT"),
+        }
+        eventually("ready again", async || readiness().await.0 == 200).await;
+        eventually("all slots are served", async || counts().await == 40).await;
+    }
 }
 
 #[tokio::test]

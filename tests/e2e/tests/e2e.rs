@@ -2,6 +2,8 @@
 
 #[path = "e2e/bridge_faults.rs"]
 mod bridge_faults;
+#[path = "e2e/bridge_tls.rs"]
+mod bridge_tls;
 #[path = "e2e/browser.rs"]
 mod browser;
 #[path = "e2e/cache.rs"]

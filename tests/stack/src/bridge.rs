@@ -71,8 +71,11 @@ impl Secrets {
         ]
     }
 
-    fn bridge_env(&self) -> Vec<(String, String)> {
+    fn bridge_env(&self, spec: &StackSpec) -> Vec<(String, String)> {
         let mut env = self.envoy_env();
+        if spec.tls.is_some() {
+            env.retain(|(name, _)| name != "TIDEGATE_BRIDGE_TOKEN");
+        }
         env.extend([
             ("TIDEGATE_ADMIN_TOKEN".into(), self.admin_token.clone()),
             ("TIDEGATE_MASTER_KEY".into(), self.master_key.clone()),
@@ -86,6 +89,14 @@ impl Secrets {
     }
 }
 
+/// Where bridge `i`'s data listener is.
+pub fn data(spec: &StackSpec, files: &Files, i: u16) -> String {
+    match &spec.tls {
+        Some(_) => format!("tls:127.0.0.1:{}", spec.bridge_data_port(i)),
+        None => format!("unix:{}", files.bridge_socket(i).display()),
+    }
+}
+
 /// How to start bridge `i`.
 ///
 /// # Errors
@@ -95,7 +106,7 @@ pub fn launch(spec: &StackSpec, files: &Files, secrets: &Secrets, i: u16) -> Res
     let args = [
         "serve",
         "--data",
-        &format!("unix:{}", files.bridge_socket(i).display()),
+        &data(spec, files, i),
         "--admin",
         &format!("127.0.0.1:{}", spec.bridge_admin_port(i)),
         "--redis",
@@ -105,12 +116,21 @@ pub fn launch(spec: &StackSpec, files: &Files, secrets: &Secrets, i: u16) -> Res
         "--policy",
         &files.policy().display().to_string(),
     ];
+    let tls = spec.tls.iter().flat_map(|dir| {
+        let flags = [
+            ("--data-cert", "bridge.pem"),
+            ("--data-key", "bridge.key"),
+            ("--data-ca", "envoy-ca.pem"),
+        ];
+        flags.map(|(flag, file)| [flag.to_owned(), dir.join(file).display().to_string()])
+    });
+    let tls: Vec<String> = tls.flatten().collect();
     Ok(Launch {
         log: files.log(&name),
         name,
         program: program()?,
-        args: args.map(String::from).to_vec(),
-        env: secrets.bridge_env(),
+        args: args.map(String::from).into_iter().chain(tls).collect(),
+        env: secrets.bridge_env(spec),
         dir: None,
     })
 }

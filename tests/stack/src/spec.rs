@@ -51,6 +51,10 @@ pub struct StackSpec {
     pub filter: Filter,
     /// Parts whose wall clock is wrong.
     pub clocks: Vec<Clock>,
+    /// Envoys and bridges speak mutual TLS over TCP, not through sockets and no fault proxy, with the files in
+    /// this directory: `bridge.pem` and `.key`, `envoy.pem` and `.key`, `bridge-ca.pem` for Envoys, `envoy-ca.pem`
+    /// for bridges. No token then.
+    pub tls: Option<PathBuf>,
 }
 
 impl StackSpec {
@@ -68,6 +72,7 @@ impl StackSpec {
             port: 10_000,
             filter: Filter::Built,
             clocks: Vec::new(),
+            tls: None,
         }
     }
 
@@ -136,6 +141,11 @@ impl StackSpec {
     /// Port of Envoy `i`'s admin listener.
     pub fn envoy_admin_port(&self, i: u16) -> u16 {
         self.port + 20 + i
+    }
+
+    /// Port of bridge `i`'s data listener, with [`StackSpec::tls`].
+    pub fn bridge_data_port(&self, i: u16) -> u16 {
+        self.port + 30 + i
     }
 
     /// Port of bridge `i`'s admin listener.

@@ -1,4 +1,5 @@
 use super::*;
+use std::path::PathBuf;
 
 fn source(ca: Option<PathBuf>, cert: Option<PathBuf>, key: Option<PathBuf>) -> Source {
     Source {

@@ -10,6 +10,10 @@ fn addresses() {
         "tcp:127.0.0.1:0".parse(),
         Ok(Address::Tcp(([127, 0, 0, 1], 0).into()))
     );
+    assert_eq!(
+        "tls:[::1]:10030".parse(),
+        Ok(Address::Tls("[::1]:10030".parse().unwrap()))
+    );
     let long = format!("unix:/{}", "x".repeat(MAX_PATH));
     for (text, error) in [
         ("unix:run/b.sock", AddressError::Relative),
@@ -17,6 +21,7 @@ fn addresses() {
         ("127.0.0.1:1", AddressError::Scheme),
         ("tcp:localhost:1", AddressError::Socket),
         ("tcp:127.0.0.1", AddressError::Socket),
+        ("tls:bridge:1", AddressError::Socket),
     ] {
         assert_eq!(text.parse::<Address>(), Err(error), "{text}");
     }

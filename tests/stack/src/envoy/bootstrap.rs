@@ -5,6 +5,7 @@ use crate::files::Files;
 use crate::spec::Filter;
 use crate::{Error, Result, StackSpec, files, spec};
 use serde_json::{Value, json};
+use std::path::Path;
 
 const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 
@@ -51,6 +52,9 @@ fn filter(config: &mut Value, spec: &StackSpec, files: &Files) -> Result<()> {
 }
 
 fn bridges(config: &mut Value, spec: &StackSpec, files: &Files) -> Result<()> {
+    if let Some(dir) = &spec.tls {
+        return bridges_over_tls(config, spec, dir);
+    }
     let sockets = (0..spec.bridges).map(|i| {
         let path = if spec.faults {
             files.bridge_fault_socket(i)
@@ -62,6 +66,31 @@ fn bridges(config: &mut Value, spec: &StackSpec, files: &Files) -> Result<()> {
     let cluster = cluster(config, "redis-bridge")?;
     *at(cluster, "/load_assignment/endpoints/0/lb_endpoints")? = sockets.collect();
     Ok(())
+}
+
+/// As `envoy/tls/redis-bridge.yaml` says, which is written to take the place of those keys.
+fn bridges_over_tls(config: &mut Value, spec: &StackSpec, dir: &Path) -> Result<()> {
+    let mut shipped = tls_file("redis-bridge.yaml", dir)?;
+    let address = |i| json!({ "address": "127.0.0.1", "port_value": spec.bridge_data_port(i) });
+    let endpoint = |i| json!({ "endpoint": { "address": { "socket_address": address(i) } } });
+    let endpoints = at(&mut shipped, "/load_assignment/endpoints/0/lb_endpoints")?;
+    *endpoints = (0..spec.bridges).map(endpoint).collect();
+    let cluster = cluster(config, "redis-bridge")?;
+    for (key, value) in shipped.as_object().into_iter().flatten() {
+        cluster[key] = value.clone();
+    }
+    for name in ["certificate.yaml", "ca.yaml"] {
+        let text = tls_file(name, dir)?.to_string();
+        files::replace(&dir.join(name), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A shipped file of `envoy/tls`, for certificates in `dir`.
+fn tls_file(name: &str, dir: &Path) -> Result<Value> {
+    let shipped = spec::root().join("envoy/tls").join(name);
+    let text = files::read(&shipped)?.replace("/etc/envoy/tls", &dir.display().to_string());
+    parse(&shipped, &text)
 }
 
 fn cluster<'a>(config: &'a mut Value, name: &str) -> Result<&'a mut Value> {

@@ -44,6 +44,7 @@ fn every_variable_is_read() {
         port: 12_000,
         filter: Filter::None,
         clocks: Vec::new(),
+        tls: None,
     };
     assert_eq!(spec, expected);
 }

@@ -5,7 +5,7 @@ mod parts;
 mod start;
 
 use crate::apply::Applier;
-use crate::bridge::Secrets;
+use crate::bridge::{self, Secrets};
 use crate::endpoints::{self, Endpoints};
 use crate::fault::Control;
 use crate::files::Files;
@@ -145,7 +145,7 @@ impl Stack {
         let bridge = |i: u16| {
             let name = format!("bridge-{i}");
             Ok(endpoints::Bridge {
-                data: format!("unix:{}", self.files.bridge_socket(i).display()),
+                data: bridge::data(spec, &self.files, i),
                 admin: format!("http://{}", local(spec.bridge_admin_port(i))),
                 pid: *pids.get(&name).ok_or(Error::NoPart(name))?,
             })

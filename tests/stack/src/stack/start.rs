@@ -176,6 +176,9 @@ fn free_ports(spec: &StackSpec) -> Result<()> {
     if spec.upstream.is_none() {
         ports.push(spec.upstream_port());
     }
+    if spec.tls.is_some() {
+        ports.extend((0..spec.bridges).map(|i| spec.bridge_data_port(i)));
+    }
     if spec.faults {
         ports.push(spec.faults_port());
         ports.push(spec.cache_fault_port());
