@@ -200,9 +200,9 @@ impl Owner {
                     outbox.end(status);
                 }
             }
-            Event::Exchange(request, body, deadline_ms, answer) => {
+            Event::Exchange(request, body, deadline_ms, trace, answer) => {
                 self.exchanges.insert(request, answer);
-                self.core.handle_request(request, &body, deadline_ms, now);
+                (self.core).handle_request(request, &body, deadline_ms, trace, now);
             }
             Event::Filled(hash) => self.core.handle_filled(&hash),
             Event::Forget(subject) => self.core.handle_forget(&subject),

@@ -21,6 +21,7 @@ mod rank;
 mod redis_time;
 mod streams;
 mod tasks;
+mod trace;
 mod turns;
 mod types;
 mod unshared;
@@ -37,6 +38,7 @@ pub use failure::Failure;
 pub use keys::Keys;
 pub use latency::{Carrier, Latencies, Latency, Verb};
 pub use streams::StreamInfo;
+pub use trace::{Traced, TracedCall, TracedOp};
 pub use types::{
     BackendError, Batch, BatchId, Command, ConnId, Load, Replies, RequestId, Role, Transmit,
 };
@@ -58,7 +60,8 @@ use std::time::Duration;
 use streams::Streams;
 use tasks::Tasks;
 use tidegate::wire::resp::{self, Value as Wire};
-use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge};
+use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge, TraceParent};
+use trace::Traces;
 use turns::Turns;
 use unshared::Unshared;
 
@@ -96,6 +99,7 @@ pub struct Core {
     redis_time: RedisTime,
     counters: Counters,
     latencies: Latencies,
+    traces: Traces,
     audit: Audits,
     repeats: Vec<Vec<Revocation>>,
     returns: u64,
@@ -126,6 +130,7 @@ impl Core {
             redis_time: RedisTime::default(),
             counters: Counters::default(),
             latencies: Latencies::default(),
+            traces: Traces::default(),
             audit: Audits::default(),
             repeats: Vec::new(),
             returns: 0,
@@ -172,18 +177,19 @@ impl Core {
     }
 
     /// A `POST /v1/exchange`: operations, answered by [`Transmit::Response`] with as many values, or
-    /// by [`Transmit::Rejected`].
+    /// by [`Transmit::Rejected`]. `trace`: whose trace it is part of.
     pub fn handle_request(
         &mut self,
         request: RequestId,
         body: &[u8],
         deadline_ms: u32,
+        trace: Option<TraceParent>,
         now: Duration,
     ) {
         self.seen = self.seen.max(now);
         match resp::decode_all(body) {
             Ok(ops) => {
-                self.exchange(Origin::Request(request), &ops, deadline_ms, now);
+                self.exchange(Origin::Request(request), &ops, deadline_ms, trace, now);
             }
             Err(e) => self.outbox.push(Transmit::Rejected {
                 request,
@@ -236,6 +242,7 @@ impl Core {
         if replies.is_err() {
             self.counters.batches_failed += 1;
         }
+        self.traces.replied(batch, &replies, now);
         let latencies = &mut self.latencies;
         let took = |script, since| latencies.script(script, now.saturating_sub(since));
         let replies = replies.map_err(Failure::from);
@@ -349,6 +356,7 @@ impl Core {
             self.end_task(task);
         }
         if let Some(batch) = &batch {
+            self.trace_batch(batch, now);
             self.counters.batches += 1;
             self.counters.commands += batch.commands.len() as u64;
         }
@@ -471,6 +479,7 @@ impl Core {
                 ToBridge::Exchange {
                     id,
                     deadline_ms,
+                    trace,
                     ops,
                 },
                 true,
@@ -478,13 +487,20 @@ impl Core {
                 if stream.pending.contains_key(&id) {
                     return Err("an exchange id that is pending".to_owned());
                 }
-                self.exchange(Origin::Stream { conn, id }, &ops, deadline_ms, now);
+                self.exchange(Origin::Stream { conn, id }, &ops, deadline_ms, trace, now);
             }
         }
         Ok(())
     }
 
-    fn exchange(&mut self, origin: Origin, ops: &[Wire<'_>], deadline_ms: u32, now: Duration) {
+    fn exchange(
+        &mut self,
+        origin: Origin,
+        ops: &[Wire<'_>],
+        deadline_ms: u32,
+        trace: Option<TraceParent>,
+        now: Duration,
+    ) {
         self.counters.exchanges += 1;
         let bounds = self.config.bounds;
         let bytes = ops.iter().map(values::size).sum();
@@ -501,6 +517,9 @@ impl Core {
         let wait = Duration::from_millis(u64::from(deadline_ms)).min(bounds.longest_deadline);
         let held = if refusal.is_some() { 0 } else { bytes };
         let id = (self.exchanges).begin(origin, ops.len(), held, now, now + wait);
+        if let Some(parent) = trace.filter(|_| self.config.traces) {
+            self.traces.begin(id, (parent, origin), now, wait);
+        }
         if let Origin::Stream { conn, id: theirs } = origin
             && let Some(stream) = self.streams.get_mut(conn)
         {
@@ -525,6 +544,8 @@ impl Core {
 
     /// Puts an operation to work, or settles it when it cannot.
     fn begin(&mut self, exchange: u64, slot: usize, begun: Result<(Verb, Begun), Failure>) {
+        let verb = begun.as_ref().ok().map(|(verb, _)| *verb);
+        self.traces.op(exchange, verb);
         match begun {
             Ok((verb, (plan, mut round))) => {
                 round.role = self.role(&round);

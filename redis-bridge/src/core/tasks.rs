@@ -4,6 +4,7 @@
 use super::failure::Failure;
 use super::latency::Verb;
 use super::plan::{Answer, Get, Plan, Round};
+use super::trace::Asked;
 use super::types::{Batch, BatchId, Command, Role};
 use super::value::Value;
 use crate::script::Script;
@@ -190,6 +191,20 @@ impl Tasks {
         };
         self.batches.insert(id, out);
         Some(Batch { id, role, commands })
+    }
+
+    /// What each command of a batch in flight is for; `None`: nothing any more.
+    pub(super) fn asked(&self, batch: BatchId) -> impl Iterator<Item = Option<Asked>> {
+        let places = self.batches.get(&batch).map(|out| out.places.iter());
+        places.into_iter().flatten().map(|place| {
+            let task = self.all.get(&place.task)?;
+            Some(Asked {
+                exchange: task.exchange,
+                task: place.task,
+                verb: task.begun.0,
+                script: place.script,
+            })
+        })
     }
 
     /// No replica has what this batch wrote. False when there is no such batch.
