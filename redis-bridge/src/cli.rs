@@ -190,7 +190,9 @@ impl Doctor {
   TIDEGATE_MASTER_KEY      base64url, 32 bytes: seals sessions in Redis (required); key,key: the first
                            seals, all open
   TIDEGATE_BRIDGE_TOKEN    credential of the data listener (required on TCP)
-  TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD (files are read again when they change, certificates too)"
+  TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD (files are read again when they change, certificates too)
+
+Spans of traced exchanges are exported when OTEL_EXPORTER_OTLP_ENDPOINT is set, and as its kin say."
 )]
 pub struct Serve {
     /// Data listener: unix:/path or tcp:ip:port.

@@ -12,6 +12,7 @@ use crate::grpc::{Code, Outbox};
 use crate::handle::{Event, ExchangeAnswer, ExchangeError};
 use crate::metrics::Metrics;
 use crate::repeat::Repeater;
+use crate::spans::Spans;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub struct Owner {
     backend: Backend,
     repeater: Repeater,
     metrics: Metrics,
+    spans: Option<Spans>,
     events: mpsc::Receiver<Event>,
     time_us: watch::Receiver<u64>,
     leaving: watch::Receiver<bool>,
@@ -66,6 +68,7 @@ impl Owner {
             backend,
             repeater,
             metrics,
+            spans: None,
             events,
             time_us,
             leaving,
@@ -76,6 +79,12 @@ impl Owner {
             admin: HashMap::new(),
             started: Instant::now(),
         }
+    }
+
+    /// What the core tells of traced exchanges goes there.
+    pub fn telling(mut self, spans: Option<Spans>) -> Self {
+        self.spans = spans;
+        self
     }
 
     /// Runs until `finished`, or until every handle is gone. While leaving it ends the streams once
@@ -169,6 +178,11 @@ impl Owner {
         }
         while let Some(audit) = self.core.poll_audit() {
             tracing::info!(target: "tidegate_bridge::audit", "{audit}");
+        }
+        while let Some(traced) = self.core.poll_trace() {
+            if let Some(spans) = &self.spans {
+                spans.record(traced, self.started.elapsed());
+            }
         }
         self.metrics.held.set(self.core.held().cast_signed() as i64);
         let remembering = self.core.remembering(now);
