@@ -192,7 +192,9 @@ impl Doctor {
                            seals, all open
   TIDEGATE_BRIDGE_TOKEN    credential of the data listener (required on TCP, and with TLS unless
                            --data-ca is given)
-  TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD (files are read again when they change, certificates too)"
+  TIDEGATE_REDIS_USER, TIDEGATE_REDIS_PASSWORD (files are read again when they change, certificates too)
+
+Spans of traced exchanges are exported when OTEL_EXPORTER_OTLP_ENDPOINT is set, and as its kin say."
 )]
 pub struct Serve {
     /// Data listener: unix:/path, tcp:ip:port or tls:ip:port.

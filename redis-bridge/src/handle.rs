@@ -6,7 +6,7 @@ use crate::metrics::Metrics;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
+use tidegate::wire::TraceParent;
 use tokio::sync::{mpsc, oneshot};
 
 /// Events that wait for the owner, at most; whoever has one more waits with it, and so does its peer.
@@ -31,8 +31,8 @@ pub enum Event {
     Cancel(RequestId),
     /// A stream's request side ended, and how the response shall end.
     Close(ConnId, Status),
-    /// A unary exchange: body, deadline in milliseconds.
-    Exchange(RequestId, Bytes, u32, ExchangeAnswer),
+    /// A unary exchange: body, deadline in milliseconds, whose trace it is part of.
+    Exchange(RequestId, Bytes, u32, Option<TraceParent>, ExchangeAnswer),
     /// Something has become of the object of this URL's hash (hex), which requests are held for.
     Filled(Vec<u8>),
     /// What is remembered of this subject's limits no longer holds.
@@ -125,10 +125,15 @@ impl Handle {
     /// # Errors
     ///
     /// [`ExchangeError`]; a failed operation is a value of the answer.
-    pub async fn exchange(&self, body: Bytes, deadline_ms: u32) -> Result<Vec<u8>, ExchangeError> {
+    pub async fn exchange(
+        &self,
+        body: Bytes,
+        deadline_ms: u32,
+        trace: Option<TraceParent>,
+    ) -> Result<Vec<u8>, ExchangeError> {
         let request = RequestId(self.id());
         let (answer, answered) = oneshot::channel();
-        let event = Event::Exchange(request, body, deadline_ms, answer);
+        let event = Event::Exchange(request, body, deadline_ms, trace, answer);
         let sent = self.events.send(event).await;
         sent.map_err(|_| ExchangeError::Leaving)?;
         let mut guard = Waiting::new(self, request);

@@ -21,6 +21,7 @@ pub mod script;
 pub mod secrets;
 pub mod serve;
 pub mod shutdown;
+pub mod spans;
 pub mod time;
 pub mod vault;
 

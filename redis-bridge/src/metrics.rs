@@ -33,6 +33,7 @@ pub struct Metrics {
     pub redis: RedisHealth,
     pipeline_seconds: Labelled<Histogram>,
     refused: Labelled<Counter>,
+    spans: Labelled<Counter>,
     /// Messages on invalidation channels.
     pub pubsub_messages: Counter,
     /// Messages whose channel named nothing that can be evicted.
@@ -81,6 +82,11 @@ impl Metrics {
                 "refused",
                 "Requests refused before they became operations",
             ),
+            spans: add(
+                r,
+                "spans",
+                "Spans of traced exchanges, by what became of them",
+            ),
             pubsub_messages: add(r, "pubsub_messages", "Messages on invalidation channels"),
             pubsub_ignored: add(r, "pubsub_ignored", "Of these, naming nothing to evict"),
             pubsub_reconnects: add(r, "pubsub_reconnects", "Pub/Sub connections lost"),
@@ -121,6 +127,9 @@ impl Metrics {
             let label = vec![("reason", reason.to_owned())];
             drop(metrics.connect_failures.get_or_create(&label));
         }
+        for result in ["exported", "failed", "dropped"] {
+            metrics.spans(result, 0);
+        }
         registry.register_collector(Box::new(metrics.core.clone()));
         registry.register_collector(Box::new(metrics.redis.clone()));
         Self {
@@ -146,6 +155,12 @@ impl Metrics {
     pub fn connect_failed(&self, reason: &'static str) {
         let label = vec![("reason", reason.to_owned())];
         self.connect_failures.get_or_create(&label).inc();
+    }
+
+    /// So many spans were exported, failed to be, or dropped because too many waited.
+    pub fn spans(&self, result: &'static str, count: usize) {
+        let label = vec![("result", result.to_owned())];
+        self.spans.get_or_create(&label).inc_by(count as u64);
     }
 
     /// A request was refused.

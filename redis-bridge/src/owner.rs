@@ -12,6 +12,7 @@ use crate::grpc::{Code, Outbox};
 use crate::handle::{Event, ExchangeAnswer, ExchangeError};
 use crate::metrics::Metrics;
 use crate::repeat::Repeater;
+use crate::spans::Spans;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub struct Owner {
     backend: Backend,
     repeater: Repeater,
     metrics: Metrics,
+    spans: Option<Spans>,
     events: mpsc::Receiver<Event>,
     time_us: watch::Receiver<u64>,
     leaving: watch::Receiver<bool>,
@@ -66,6 +68,7 @@ impl Owner {
             backend,
             repeater,
             metrics,
+            spans: None,
             events,
             time_us,
             leaving,
@@ -78,6 +81,12 @@ impl Owner {
         }
     }
 
+    /// What the core tells of traced exchanges goes there.
+    pub fn telling(mut self, spans: Option<Spans>) -> Self {
+        self.spans = spans;
+        self
+    }
+
     /// Runs until `finished`, or until every handle is gone. While leaving it ends the streams once
     /// nothing is pending and the filters have had time to move to another bridge.
     pub async fn run(mut self) {
@@ -85,6 +94,11 @@ impl Owner {
         let timer = tokio::time::sleep(IDLE);
         tokio::pin!(timer);
         let mut drained = false;
+        let shards = |role| self.backend.role(role).shards();
+        let (mut state, mut cache) = (shards(Role::State), shards(Role::Cache));
+        // What was known before is followed too.
+        state.mark_changed();
+        cache.mark_changed();
         loop {
             let quiet = drained && self.core.is_idle();
             if quiet && *self.finished.borrow() {
@@ -110,6 +124,12 @@ impl Owner {
                 Ok(()) = self.time_us.changed() => {
                     let time_us = *self.time_us.borrow_and_update();
                     self.core.handle_redis_time(time_us, self.started.elapsed());
+                }
+                Ok(()) = state.changed() => {
+                    self.core.handle_shards(Role::State, &state.borrow_and_update());
+                }
+                Ok(()) = cache.changed() => {
+                    self.core.handle_shards(Role::Cache, &cache.borrow_and_update());
                 }
                 () = turned(&mut self.leaving), if !drained => {
                     drained = true;
@@ -170,6 +190,11 @@ impl Owner {
         while let Some(audit) = self.core.poll_audit() {
             tracing::info!(target: "tidegate_bridge::audit", "{audit}");
         }
+        while let Some(traced) = self.core.poll_trace() {
+            if let Some(spans) = &self.spans {
+                spans.record(traced, self.started.elapsed());
+            }
+        }
         self.metrics.held.set(self.core.held().cast_signed() as i64);
         let remembering = self.core.remembering(now);
         self.metrics
@@ -200,9 +225,9 @@ impl Owner {
                     outbox.end(status);
                 }
             }
-            Event::Exchange(request, body, deadline_ms, answer) => {
+            Event::Exchange(request, body, deadline_ms, trace, answer) => {
                 self.exchanges.insert(request, answer);
-                self.core.handle_request(request, &body, deadline_ms, now);
+                (self.core).handle_request(request, &body, deadline_ms, trace, now);
             }
             Event::Filled(hash) => self.core.handle_filled(&hash),
             Event::Forget(subject) => self.core.handle_forget(&subject),

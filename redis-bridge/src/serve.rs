@@ -15,6 +15,7 @@ use crate::pubsub::Subscriber;
 use crate::purge::Purger;
 use crate::repeat::Repeater;
 use crate::secrets::Credential;
+use crate::spans::{self, Places, Settings, SettingsError};
 use crate::vault::Vault;
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ use tokio::sync::watch;
 
 /// Time to finish what was accepted, once asked to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// Time to send spans when everything else took all of that.
+const FLUSH_WITHIN: Duration = Duration::from_millis(500);
 /// The longest that a paced answer may still be held: a `max_delay`.
 const HELD_WITHIN: Duration = Duration::from_secs(30);
 
@@ -75,6 +78,8 @@ pub enum ServeError {
     Policy(PolicyError),
     /// Redis must not be used as it is configured.
     Redis(Refusal),
+    /// Spans cannot be exported as the environment says.
+    Spans(SettingsError),
 }
 
 /// Serves until `stop` completes, then leaves in order: not ready, BYE on every stream, what was
@@ -111,6 +116,13 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let mut config = CoreConfig::new(&namespace, format!("{:016x}", crate::random_u64()));
     config.shared = backend.is_shared();
     config.cluster = backend.is_cluster();
+    let settings = Settings::from_env();
+    config.traces = settings.is_some();
+    let started = settings.map(|settings| {
+        let places = Places::of(&backend);
+        spans::start(&settings, &config.bridge_id, places, &metrics)
+    });
+    let (spans, exporter) = started.transpose().map_err(ServeError::Spans)?.unzip();
     let core = Core::new(config, options.vault.clone());
     let (finish, finished) = watch::channel(false);
     let repeater = Repeater::start(handle.clone());
@@ -138,7 +150,7 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
         version = crate::VERSION,
         "serving"
     );
-    let owner = tokio::spawn(owner.run());
+    let owner = tokio::spawn(owner.telling(spans).run());
     let service = Data::new(handle.clone(), access.credential, namespace);
     let data = tokio::spawn(listener::serve(data, Arc::new(service), leaving.clone()));
     let service = Admin {
@@ -174,6 +186,11 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
             break;
         }
     }
+    if let Some(exporter) = exporter {
+        // Within what leaving may take; and who took all of it may still say why.
+        let left = LEAVE_WITHIN.saturating_sub(asked.elapsed());
+        exporter.finish(left.max(FLUSH_WITHIN)).await;
+    }
     admin_stop.send_replace(true);
     // A scrape in progress may end; one that hangs may not keep the process.
     let _ = tokio::time::timeout(Duration::from_millis(200), admin).await;
@@ -196,6 +213,7 @@ impl fmt::Display for ServeError {
             Self::Login(error) => write!(f, "{error}"),
             Self::Policy(error) => write!(f, "policy: {error}"),
             Self::Redis(refusal) => write!(f, "{refusal}"),
+            Self::Spans(error) => write!(f, "spans: {error}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{CallId, Owner};
 use crate::order::sorted;
+use crate::wire::TraceParent;
 use core::cmp::Reverse;
 use core::time::Duration;
 use hashbrown::HashMap;
@@ -25,6 +26,8 @@ pub(super) struct Pending {
     pub(super) deadline: Duration,
     /// Where it is.
     pub(super) place: Place,
+    /// The trace it is part of.
+    pub(super) trace: Option<TraceParent>,
     /// Its timeout is not that of all decisions.
     pub(super) patient: bool,
     /// It was sent a second time.

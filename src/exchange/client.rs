@@ -9,11 +9,11 @@ use super::link::{Link, PING_EVERY, Wish};
 use super::sync::Sync;
 use super::{
     Answer, BULK, Breaker, CallError, CallId, ClientConfig, Counters, Invalid, LINKS, Owner,
-    SplitMix64, Transmit,
+    SplitMix64, Terms, Transmit,
 };
 use crate::wire::frame::{self, Hello};
 use crate::wire::op::{MAX_HOLD_MS, MAX_URL};
-use crate::wire::{FromBridge, MAX_MESSAGE, Op, PROTOCOL, ToBridge, resp};
+use crate::wire::{FromBridge, MAX_MESSAGE, Op, PROTOCOL, ToBridge, TraceParent, resp};
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -91,27 +91,27 @@ impl Client {
         ops: &[Op<'_>],
         now: Duration,
     ) -> Result<CallId, CallError> {
-        self.submit_held(owner, ops, Duration::ZERO, now)
+        self.submit_with(owner, ops, Terms::default(), now)
     }
 
-    /// The same for operations whose answer a bridge may hold back for up to `hold`.
+    /// The same, on terms of its own.
     ///
     /// # Errors
     ///
     /// As of [`Client::submit`].
-    pub fn submit_held(
+    pub fn submit_with(
         &mut self,
         owner: u32,
         ops: &[Op<'_>],
-        hold: Duration,
+        terms: Terms,
         now: Duration,
     ) -> Result<CallId, CallError> {
         if !self.breaker.admit(now, &mut self.rng) {
             self.counters.error = self.counters.error.saturating_add(1);
             return Err(CallError::Broken);
         }
-        let timeout = self.config.timeout.saturating_add(hold);
-        let result = self.place(Owner::Context(owner), ops, timeout, now);
+        let timeout = self.config.timeout.saturating_add(terms.hold);
+        let result = self.place(Owner::Context(owner), ops, timeout, terms.trace, now);
         match result {
             Ok(_) => self.counters.sent = self.counters.sent.saturating_add(1),
             Err(error) => {
@@ -155,6 +155,7 @@ impl Client {
             count: 1,
             deadline,
             place,
+            trace: None,
             patient: true,
             retried: true,
         });
@@ -185,7 +186,7 @@ impl Client {
         let patience = patience.unwrap_or(BACKGROUND_TIMEOUT);
         let ops = core::slice::from_ref(op);
         let sent = self
-            .place(Owner::Background(tag), ops, patience, now)
+            .place(Owner::Background(tag), ops, patience, None, now)
             .is_ok();
         self.counters.background = self.counters.background.saturating_add(u64::from(sent));
         sent
@@ -418,6 +419,7 @@ impl Client {
         owner: Owner,
         ops: &[Op<'_>],
         timeout: Duration,
+        trace: Option<TraceParent>,
         now: Duration,
     ) -> Result<CallId, CallError> {
         let mut encoded = Vec::with_capacity(256);
@@ -444,6 +446,7 @@ impl Client {
             count: ops.len(),
             deadline: now.saturating_add(timeout),
             place,
+            trace,
             patient: timeout != self.config.timeout || matches!(owner, Owner::Background(_)),
             retried: false,
         });
@@ -477,8 +480,9 @@ impl Client {
         let left_ms = u32::try_from(left).unwrap_or(u32::MAX).max(1);
         match pending.place {
             Place::Link { link, .. } => {
-                let mut message = Vec::with_capacity(pending.ops.len().saturating_add(48));
-                frame::exchange(&mut message, call.0, left_ms, pending.count, &pending.ops);
+                let mut message = Vec::with_capacity(pending.ops.len().saturating_add(80));
+                let (trace, count) = (pending.trace.as_ref(), pending.count);
+                frame::exchange(&mut message, call.0, left_ms, trace, count, &pending.ops);
                 if let Some(n) = self.on_link.get_mut(link) {
                     *n = n.saturating_add(1);
                 }
@@ -486,10 +490,11 @@ impl Client {
             }
             Place::Unary => {
                 self.counters.fallback = self.counters.fallback.saturating_add(1);
-                let body = pending.ops.clone();
+                let (body, trace) = (pending.ops.clone(), pending.trace);
                 self.out.push_back(Transmit::Post {
                     call,
                     body,
+                    trace,
                     timeout_ms: left_ms,
                 });
             }

@@ -31,7 +31,7 @@ mod link;
 mod rng;
 mod sync;
 
-use crate::wire::Value;
+use crate::wire::{TraceParent, Value};
 use core::fmt;
 use core::time::Duration;
 
@@ -74,6 +74,15 @@ pub struct ClientConfig {
     pub l1_sync: Option<Duration>,
 }
 
+/// How a request asks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// A bridge may hold the answer back for up to this long.
+    pub hold: Duration,
+    /// The trace it is part of, which the bridge is told.
+    pub trace: Option<TraceParent>,
+}
+
 /// What is in memory and no longer true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invalid {
@@ -98,6 +107,8 @@ pub enum Transmit {
         call: CallId,
         /// The operations.
         body: Vec<u8>,
+        /// Whose trace it is part of.
+        trace: Option<TraceParent>,
         /// At least one millisecond: Envoy reads 0 as "no timeout".
         timeout_ms: u32,
     },

@@ -3,6 +3,7 @@
 use crate::http::Headers;
 use crate::http::headers::Change;
 use crate::stream::{LocalReply, Property};
+use crate::wire::TraceParent;
 use core::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType, Status};
@@ -171,6 +172,7 @@ pub(super) fn post(
     cluster: &str,
     token: Option<&str>,
     body: &[u8],
+    trace: Option<TraceParent>,
     timeout_ms: u32,
 ) -> Option<u32> {
     let authorization = token.map(|token| format!("Bearer {token}"));
@@ -184,6 +186,10 @@ pub(super) fn post(
     ];
     if let Some(value) = &authorization {
         headers.push(("authorization", value));
+    }
+    let trace = trace.map(|trace| trace.to_string());
+    if let Some(value) = &trace {
+        headers.push(("traceparent", value));
     }
     let timeout = Duration::from_millis(u64::from(timeout_ms.max(1)));
     hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()

@@ -357,9 +357,10 @@ impl Shared {
             Transmit::Post {
                 call,
                 body,
+                trace,
                 timeout_ms,
             } => {
-                match calls::post(cluster, token, &body, timeout_ms) {
+                match calls::post(cluster, token, &body, trace, timeout_ms) {
                     Some(sent) => {
                         let patience =
                             POST_GRACE.saturating_add(Duration::from_millis(timeout_ms.into()));

@@ -3,12 +3,13 @@
 use super::request::{self, Asked, Cached, Request, Session};
 use super::{Ctx, Output, Property, RequestHead, State, Verdict};
 use super::{cache_phase, decide, limit_phase, session_phase};
+use crate::exchange::Terms;
 use crate::http::Headers;
 use crate::http::problem::{Problem, Reason};
 use crate::metrics::{Metric, RequestEvent};
 use crate::policy::Target;
 use crate::session::{is_reserved, path};
-use crate::wire::Op;
+use crate::wire::{Op, TraceParent};
 use std::rc::Rc;
 
 /// Decides what becomes of a request's headers.
@@ -63,6 +64,8 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
     };
 
     let post = headers.only(":method") == Some(b"POST");
+    // Several are none (W3C Trace Context, 3.2): nobody could say whose it is.
+    let trace = headers.only("traceparent").and_then(TraceParent::parse);
     let mut request = Box::new(Request {
         headers,
         edited,
@@ -78,6 +81,7 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
         data: None,
         nonce: String::new(),
         post,
+        trace,
     });
 
     if let Some(used) = &policy.session
@@ -117,9 +121,12 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
         drop(ops);
         return decide::decide(request, Ok(Vec::new()), ctx, output);
     }
-    let hold = limit_phase::hold(&request, &config);
+    let terms = Terms {
+        hold: limit_phase::hold(&request, &config),
+        trace: request.trace,
+    };
     let client = &mut ctx.vm.client;
-    let submitted = client.submit_held(ctx.context, &ops, hold, ctx.now);
+    let submitted = client.submit_with(ctx.context, &ops, terms, ctx.now);
     drop(ops);
     limit_phase::asked(&mut request, submitted.is_ok(), ctx);
     request.asked = asked;

@@ -6,10 +6,12 @@ use crate::cache::control::RequestControl;
 use crate::cache::l1::Remembered;
 use crate::cache::request::Bypass;
 use crate::cache::{Url, Vary};
+use crate::exchange::Terms;
 use crate::http::Headers;
 use crate::http::problem::{Problem, Rendered};
 use crate::policy::{Config, Realm, SessionUse};
 use crate::session::{Identity, Token, Told};
+use crate::wire::TraceParent;
 use crate::wire::op::Want;
 use crate::wire::reply::Taken;
 
@@ -44,6 +46,8 @@ pub(super) struct Request {
     pub(super) nonce: String,
     /// It is a POST.
     pub(super) post: bool,
+    /// The trace it is part of, for the bridge to tell what it did; the upstream sees its field as it came.
+    pub(super) trace: Option<TraceParent>,
 }
 
 /// One limit that applies.
@@ -194,6 +198,14 @@ impl Request {
     /// Its answer may be stored.
     pub(super) fn fills(&self) -> bool {
         matches!(&self.cache, Cached::Lookup(lookup) if lookup.lease.is_some())
+    }
+
+    /// How it asks where nothing is held back.
+    pub(super) fn terms(&self) -> Terms {
+        Terms {
+            hold: core::time::Duration::ZERO,
+            trace: self.trace,
+        }
     }
 
     /// There is something in memory that may answer it.

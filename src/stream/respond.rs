@@ -6,7 +6,7 @@ use super::session_change::{Answer, Fields};
 use super::{Ctx, LocalReply, Output, Property, State, Verdict, limit_phase, session_change};
 use crate::cache::status::Status;
 use crate::cache::{Url, groups, invalidate, tidy};
-use crate::exchange::CallError;
+use crate::exchange::{CallError, Terms};
 use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
@@ -88,7 +88,8 @@ pub(super) fn finish(
             Cached::Unused => None,
             Cached::Bypassed(why) => Some(Status::Bypass(*why)),
             Cached::Unsafe(url) => {
-                if let Some(call) = invalidate(url, status, &headers, index, ctx) {
+                let on = request.terms();
+                if let Some(call) = invalidate(url, status, &headers, index, on, ctx) {
                     next = State::Purging {
                         call,
                         cache: index,
@@ -177,6 +178,7 @@ fn invalidate(
     status: u16,
     headers: &Headers,
     cache: usize,
+    terms: Terms,
     ctx: &mut Ctx<'_>,
 ) -> Option<crate::exchange::CallId> {
     let targets = invalidate::targets(url, status, headers);
@@ -187,7 +189,7 @@ fn invalidate(
     let tags = groups::invalidated(url, status, headers);
     let mut ops = vec![Op::CacheInvalidate { urls }];
     ops.extend(tags.iter().map(|tag| Op::CachePurge { tag }));
-    match ctx.vm.client.submit(ctx.context, &ops, ctx.now) {
+    match (ctx.vm.client).submit_with(ctx.context, &ops, terms, ctx.now) {
         Ok(call) => Some(call),
         Err(error) => {
             log::error!("an invalidation could not be sent: {error}");

@@ -301,7 +301,10 @@ fn submit(
         }
         (Wish::End(_) | Wish::Update { .. } | Wish::Rotate, None) => return None,
     };
-    let call = ctx.vm.client.submit(ctx.context, &[op], ctx.now).ok()?;
+    let (client, terms) = (&mut ctx.vm.client, request.terms());
+    let call = client
+        .submit_with(ctx.context, &[op], terms, ctx.now)
+        .ok()?;
     Some((call, asked))
 }
 

@@ -25,3 +25,4 @@ mod session_changes;
 mod sessions;
 mod slots;
 mod spoofing;
+mod traces;

@@ -3,6 +3,7 @@
 //! A frame is a RESP array whose first item is its name, so one codec and one fuzz target cover
 //! everything between filter and bridge. Several frames may share a message.
 
+use super::TraceParent;
 use super::resp::{self, Bounds, DecodeError, Decoder, Value};
 use core::fmt;
 
@@ -14,12 +15,16 @@ pub enum ToBridge<'a> {
         /// The invalidation's number.
         seq: u64,
     },
-    /// Operations to carry out: `X id deadline [op*]`.
+    /// Operations to carry out: `X id deadline [op*]`, of a request that is traced
+    /// `X id deadline trace [op*]`. Only bridges of protocol 4 know the latter; those of another one refuse
+    /// this filter's HELLO, so none is ever sent it.
     Exchange {
         /// Chosen by the filter, unique among those pending on this stream.
         id: u64,
         /// How long the filter will wait, milliseconds from when it sent this.
         deadline_ms: u32,
+        /// Whose trace it is part of, when somebody records that: 24 bytes, trace and parent.
+        trace: Option<TraceParent>,
         /// The operations, undecoded: one bad operation must not spoil the others.
         ops: Vec<Value<'a>>,
     },
@@ -152,11 +157,21 @@ impl From<DecodeError> for FrameError {
 }
 
 /// Appends an exchange whose `ops` are already encoded (`count` of them).
-pub fn exchange(out: &mut Vec<u8>, id: u64, deadline_ms: u32, count: usize, ops: &[u8]) {
-    resp::array(out, 4);
+pub fn exchange(
+    out: &mut Vec<u8>,
+    id: u64,
+    deadline_ms: u32,
+    trace: Option<&TraceParent>,
+    count: usize,
+    ops: &[u8],
+) {
+    resp::array(out, if trace.is_some() { 5 } else { 4 });
     resp::simple(out, b"X");
     int(out, id);
     int(out, u64::from(deadline_ms));
+    if let Some(trace) = trace {
+        resp::bulk(out, trace.as_bytes());
+    }
     resp::array(out, count);
     out.extend_from_slice(ops);
 }
@@ -182,13 +197,15 @@ impl<'a> ToBridge<'a> {
             Self::Exchange {
                 id,
                 deadline_ms,
+                trace,
                 ops,
             } => {
                 let mut encoded = Vec::new();
                 for op in ops {
                     op.encode(&mut encoded);
                 }
-                exchange(out, *id, *deadline_ms, ops.len(), &encoded);
+                let trace = trace.as_ref();
+                exchange(out, *id, *deadline_ms, trace, ops.len(), &encoded);
             }
             Self::Hello(h) => {
                 resp::array(out, 7);
@@ -217,13 +234,19 @@ impl<'a> ToBridge<'a> {
     /// All frames of a message.
     pub fn decode_all(message: &'a [u8]) -> Result<Vec<Self>, FrameError> {
         frames(message, Count::Message, |name, args| match (name, args) {
-            (b"X", [id, deadline, Value::Array(_)]) => {
+            (b"X", [id, deadline, trace @ .., Value::Array(_)]) => {
                 let (id, deadline) = (unsigned(id)?, unsigned(deadline)?);
                 let deadline_ms = u32::try_from(deadline).ok()?;
+                let trace = match trace {
+                    [] => None,
+                    [Value::Bulk(ids)] => Some(TraceParent::from_bytes(ids)?),
+                    _ => return None,
+                };
                 // Moved out rather than cloned: `args` is owned by the caller's loop.
                 Some(Self::Exchange {
                     id,
                     deadline_ms,
+                    trace,
                     ops: Vec::new(),
                 })
             }
@@ -256,10 +279,14 @@ impl<'a> ToBridge<'a> {
                 .into_iter()
                 .map(|(frame, tail)| match frame {
                     Self::Exchange {
-                        id, deadline_ms, ..
+                        id,
+                        deadline_ms,
+                        trace,
+                        ..
                     } => Self::Exchange {
                         id,
                         deadline_ms,
+                        trace,
                         ops: tail,
                     },
                     other => other,

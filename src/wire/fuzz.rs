@@ -1,7 +1,7 @@
 //! Fuzz targets of the wire: of any bytes, what decodes is encoded to bytes that decode to the same.
 
 use super::reply::{CacheReply, LimitReply, SessionReply, SessionWritten};
-use super::{FromBridge, Op, ToBridge, Value, resp};
+use super::{FromBridge, Op, ToBridge, TraceParent, Value, resp};
 
 /// RESP: nulls apart, which have two spellings, there is one encoding.
 pub fn fuzz_resp(data: &[u8]) {
@@ -14,8 +14,13 @@ pub fn fuzz_resp(data: &[u8]) {
     assert_eq!(resp::decode_all(&out), Ok(values));
 }
 
-/// Frames of both directions.
+/// Frames of both directions, and the trace that one may carry, as its field says it.
 pub fn fuzz_frame(data: &[u8]) {
+    if let Some(parent) = TraceParent::parse(data) {
+        let text = parent.to_string();
+        assert_eq!(TraceParent::parse(text.as_bytes()), Some(parent));
+        assert_eq!(TraceParent::from_bytes(parent.as_bytes()), Some(parent));
+    }
     let to = ToBridge::decode_all(data);
     let from = FromBridge::decode_all(data);
     let mut out = Vec::new();

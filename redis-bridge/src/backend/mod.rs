@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod scan;
 pub mod sentinel;
 pub mod server;
+mod shards;
 pub mod target;
 
 pub use facts::{Health, Refusal};

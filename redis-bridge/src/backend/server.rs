@@ -10,8 +10,9 @@ use super::link::Link;
 use super::login::Login;
 use super::pipeline::{self, Ran};
 use super::sentinel;
+use super::shards;
 use super::target::{Node, Target, Url};
-use crate::core::{BackendError, Command, Replies};
+use crate::core::{BackendError, Command, Replies, Shards};
 use crate::metrics::Metrics;
 use crate::script::Script;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -32,6 +33,8 @@ const BULK: usize = 32 << 10;
 const LOOK_AGAIN: u32 = 20;
 /// A cluster's connection heals itself; only one that stays silent this many beats is replaced.
 const CLUSTER_BEATS: u32 = 4;
+/// Who has which slots is asked this often, in beats: commands find their shard without it.
+const SHARDS_EVERY: u32 = 4;
 
 /// One Redis, whatever its topology.
 pub struct Redis {
@@ -44,6 +47,7 @@ pub struct Redis {
     followed: Followed,
     known: watch::Sender<Known>,
     time_us: watch::Sender<u64>,
+    shards: watch::Sender<Shards>,
     metrics: Metrics,
 }
 
@@ -97,6 +101,7 @@ impl Redis {
             followed: Followed::default(),
             known: watch::Sender::new(Known::Nothing),
             time_us: watch::Sender::new(0),
+            shards: watch::Sender::new(Shards::one()),
             metrics,
         });
         match &redis.links {
@@ -131,6 +136,11 @@ impl Redis {
     /// Its clock, microseconds since the epoch, as it was half a round trip before it was sent here.
     pub fn time_us(&self) -> watch::Receiver<u64> {
         self.time_us.subscribe()
+    }
+
+    /// Who has which slots; of what is no cluster, one has all.
+    pub fn shards(&self) -> watch::Receiver<Shards> {
+        self.shards.subscribe()
     }
 
     /// Where it is.
@@ -428,7 +438,12 @@ impl Redis {
                         self.learned(facts.clone());
                     }
                     let (mut missed, mut watch) = (0, cluster::Watch::default());
+                    let mut beats = 0_u32;
                     while missed < CLUSTER_BEATS {
+                        if first && beats.is_multiple_of(SHARDS_EVERY) {
+                            self.look_at_shards(&mut connection).await;
+                        }
+                        beats = beats.wrapping_add(1);
                         if first && let Some(broken) = watch.is_broken(&connection).await {
                             self.is_broken(broken, &facts);
                         }
@@ -474,6 +489,16 @@ impl Redis {
                 () = tokio::time::sleep(backoff.next(crate::random_u64())) => {}
                 Ok(()) = logins.changed() => {}
             }
+        }
+    }
+
+    async fn look_at_shards(&self, connection: &mut ClusterConnection) {
+        if let Some(shards) = shards::ask(connection).await {
+            self.shards.send_if_modified(|known| {
+                let changed = *known != shards;
+                *known = shards;
+                changed
+            });
         }
     }
 

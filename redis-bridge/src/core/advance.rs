@@ -97,6 +97,7 @@ impl Core {
     /// Ends an exchange, complete or not; what is held for it is held no longer.
     pub(super) fn end(&mut self, id: u64) -> Option<Ended> {
         let ended = self.exchanges.end(id)?;
+        self.traces.ended(id, self.seen);
         for task in &ended.tasks {
             let held = self.holds.forget(*task).is_some();
             if held {
@@ -107,6 +108,7 @@ impl Core {
                 self.end_task(*task);
             }
         }
+        self.trace_if_over(id);
         Some(ended)
     }
 
@@ -122,12 +124,14 @@ impl Core {
         self.fills.gone(id);
         if let Some(task) = self.tasks.end(id) {
             self.exchanges.task_over(task.exchange, id);
+            self.trace_if_over(task.exchange);
         }
     }
 
     pub(super) fn end_if_complete(&mut self, exchange: u64) {
         if let Some(ended) = self.exchanges.end_if_complete(exchange) {
             self.answer(ended);
+            self.trace_if_over(exchange);
         }
     }
 
@@ -146,6 +150,7 @@ impl Core {
         let outcomes = ended.outcomes.into_iter();
         let outcomes = outcomes.map(|o| o.unwrap_or(Outcome::Failed(Failure::Timeout)));
         let outcomes: Vec<Outcome> = outcomes.collect();
+        self.traces.answered(ended.id, &outcomes, self.seen);
         for outcome in &outcomes {
             if let Outcome::Failed(failure) = outcome {
                 self.counters.failed(failure);

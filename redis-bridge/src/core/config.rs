@@ -18,6 +18,8 @@ pub struct CoreConfig {
     pub sessions_per_user: u32,
     /// Bounds of everything that queues.
     pub bounds: Bounds,
+    /// What becomes of traced exchanges is remembered until it is polled.
+    pub traces: bool,
 }
 
 /// Bounds on bytes and items (invariant X4). What is over one of them is answered `-BUSY` at once.
@@ -60,6 +62,7 @@ impl CoreConfig {
             cluster: false,
             sessions_per_user: 20,
             bounds: Bounds::default(),
+            traces: false,
         }
     }
 }

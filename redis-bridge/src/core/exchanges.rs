@@ -33,6 +33,7 @@ pub(super) enum Outcome {
 /// An exchange whose caller may be answered now.
 #[derive(Debug)]
 pub(super) struct Ended {
+    pub(super) id: u64,
     pub(super) origin: Origin,
     /// When it arrived.
     pub(super) begun: Duration,
@@ -126,6 +127,7 @@ impl Exchanges {
             self.requests.remove(&request);
         }
         let ended = Ended {
+            id,
             origin: exchange.origin,
             begun: exchange.begun,
             outcomes: std::mem::take(&mut exchange.outcomes),
@@ -187,6 +189,11 @@ impl Exchanges {
     pub(super) fn deadline(&self, id: u64) -> Option<Duration> {
         let open = self.all.get(&id).filter(|exchange| !exchange.ended);
         open.map(|exchange| exchange.deadline)
+    }
+
+    /// Whether something of it is left, waited for or not.
+    pub(super) fn is_held(&self, id: u64) -> bool {
+        self.all.contains_key(&id)
     }
 
     pub(super) fn has_ended(&self, id: u64) -> bool {

@@ -1,6 +1,7 @@
 //! The bridge without its sockets: what streams and requests ask, what Redis is asked for it, and what
 //! is answered. Deterministic: no clock, no randomness, no I/O; `now` is the shell's monotonic clock.
 
+mod accept;
 mod admin;
 mod advance;
 mod audit;
@@ -22,6 +23,7 @@ mod rank;
 mod redis_time;
 mod streams;
 mod tasks;
+mod trace;
 mod turns;
 mod types;
 mod unshared;
@@ -39,6 +41,7 @@ pub use keys::Keys;
 pub use lanes::Shards;
 pub use latency::{Carrier, Latencies, Latency, Verb};
 pub use streams::StreamInfo;
+pub use trace::{Traced, TracedCall, TracedOp};
 pub use types::{
     BackendError, Batch, BatchId, Command, ConnId, Load, Replies, RequestId, Role, Transmit,
 };
@@ -48,19 +51,20 @@ use crate::vault::Vault;
 use audit::Audits;
 use calendar::Calendars;
 use collapse::Last;
-use exchanges::{Exchanges, Origin, Outcome};
+use exchanges::{Exchanges, Origin};
 use fills::Fills;
 use fleet::Fleet;
 use holds::Holds;
 use outbox::Outbox;
-use plan::{Begun, Context, Round};
+use plan::{Context, Round};
 use rank::Rank;
 use redis_time::RedisTime;
 use std::time::Duration;
 use streams::Streams;
 use tasks::Tasks;
-use tidegate::wire::resp::{self, Value as Wire};
-use tidegate::wire::{FromBridge, MAX_MESSAGE, Op, ToBridge};
+use tidegate::wire::resp;
+use tidegate::wire::{FromBridge, MAX_MESSAGE, ToBridge, TraceParent};
+use trace::Traces;
 use turns::Turns;
 use unshared::Unshared;
 
@@ -70,8 +74,6 @@ const SMALL: usize = 4 << 10;
 const ADMIN_TIME: Duration = Duration::from_secs(5);
 /// How long the purge of a tag may take.
 const PURGE_TIME: Duration = Duration::from_secs(60);
-/// The way back to a filter, at most; a tenth of an exchange's time when that is less.
-const RETURN: Duration = Duration::from_millis(20);
 
 /// The bridge's state machine.
 ///
@@ -100,6 +102,7 @@ pub struct Core {
     redis_time: RedisTime,
     counters: Counters,
     latencies: Latencies,
+    traces: Traces,
     audit: Audits,
     repeats: Vec<Vec<Revocation>>,
     returns: u64,
@@ -130,6 +133,7 @@ impl Core {
             redis_time: RedisTime::default(),
             counters: Counters::default(),
             latencies: Latencies::default(),
+            traces: Traces::default(),
             audit: Audits::default(),
             repeats: Vec::new(),
             returns: 0,
@@ -176,18 +180,19 @@ impl Core {
     }
 
     /// A `POST /v1/exchange`: operations, answered by [`Transmit::Response`] with as many values, or
-    /// by [`Transmit::Rejected`].
+    /// by [`Transmit::Rejected`]. `trace`: whose trace it is part of.
     pub fn handle_request(
         &mut self,
         request: RequestId,
         body: &[u8],
         deadline_ms: u32,
+        trace: Option<TraceParent>,
         now: Duration,
     ) {
         self.seen = self.seen.max(now);
         match resp::decode_all(body) {
             Ok(ops) => {
-                self.exchange(Origin::Request(request), &ops, deadline_ms, now);
+                self.exchange(Origin::Request(request), &ops, deadline_ms, trace, now);
             }
             Err(e) => self.outbox.push(Transmit::Rejected {
                 request,
@@ -240,6 +245,7 @@ impl Core {
         if replies.is_err() {
             self.counters.batches_failed += 1;
         }
+        self.traces.replied(batch, &replies, now);
         let latencies = &mut self.latencies;
         let took = |script, since| latencies.script(script, now.saturating_sub(since));
         let replies = replies.map_err(Failure::from);
@@ -268,9 +274,6 @@ impl Core {
         self.tasks.follow(role, shards.clone());
         if role == Role::State {
             self.tasks.follow(Role::Durable, shards.clone());
-            if self.config.shared {
-                self.tasks.follow(Role::Cache, shards.clone());
-            }
         }
     }
 
@@ -364,6 +367,7 @@ impl Core {
             self.end_task(task);
         }
         if let Some(batch) = &batch {
+            self.trace_batch(batch, now);
             self.counters.batches += 1;
             self.counters.commands += batch.commands.len() as u64;
         }
@@ -446,118 +450,6 @@ impl Core {
 }
 
 impl Core {
-    fn frame(&mut self, conn: ConnId, frame: ToBridge<'_>, now: Duration) -> Result<(), String> {
-        let time_us = self.redis_time.at(now);
-        let Some(stream) = self.streams.get_mut(conn) else {
-            return Ok(());
-        };
-        match (frame, stream.info.is_some()) {
-            (ToBridge::Hello(hello), false) => {
-                let greeted = match self.draining {
-                    true => Err("this bridge is leaving".to_owned()),
-                    false => streams::greet(conn, &hello, &self.config.namespace, now),
-                };
-                match greeted {
-                    Ok(info) => stream.info = Some(info),
-                    Err(reason) => {
-                        let refused = FromBridge::Refused {
-                            reason: reason.as_bytes(),
-                        };
-                        self.outbox.frame(conn, |out| refused.encode(out));
-                        return Err(reason);
-                    }
-                }
-                let bridge = self.config.bridge_id.as_bytes();
-                let welcome = FromBridge::Welcome { bridge, time_us };
-                self.outbox.frame(conn, |out| welcome.encode(out));
-            }
-            (ToBridge::Hello(_), true) => return Err("a second HELLO".to_owned()),
-            (_, false) => return Err("the first frame must be HELLO".to_owned()),
-            (ToBridge::Ping { seq }, true) => {
-                let pong = FromBridge::Pong { seq, time_us };
-                self.outbox.frame(conn, |out| pong.encode(out));
-            }
-            (ToBridge::Sync { seq, window_ms }, true) => {
-                let window = Duration::from_millis(window_ms.into());
-                self.sync(conn, seq, window, now);
-            }
-            (ToBridge::Ack { seq }, true) => self.acked(conn, seq),
-            (
-                ToBridge::Exchange {
-                    id,
-                    deadline_ms,
-                    ops,
-                },
-                true,
-            ) => {
-                if stream.pending.contains_key(&id) {
-                    return Err("an exchange id that is pending".to_owned());
-                }
-                self.exchange(Origin::Stream { conn, id }, &ops, deadline_ms, now);
-            }
-        }
-        Ok(())
-    }
-
-    fn exchange(&mut self, origin: Origin, ops: &[Wire<'_>], deadline_ms: u32, now: Duration) {
-        self.counters.exchanges += 1;
-        let bounds = self.config.bounds;
-        let bytes = ops.iter().map(values::size).sum();
-        let refusal = if ops.len() > bounds.ops_per_exchange {
-            Some(Failure::Ops)
-        } else if self.is_busy(bytes, Rank::of(ops)) {
-            self.counters.busy += 1;
-            Some(Failure::Busy)
-        } else if deadline_ms == 0 {
-            Some(Failure::Timeout)
-        } else {
-            None
-        };
-        let wait = Duration::from_millis(u64::from(deadline_ms)).min(bounds.longest_deadline);
-        // Answered before the filter gives up: what is known of the other operations is of use to it, and a
-        // shard that is silent is no reason for its breaker, which would refuse those of all shards.
-        let wait = wait - RETURN.min(wait / 10);
-        let held = if refusal.is_some() { 0 } else { bytes };
-        let id = (self.exchanges).begin(origin, ops.len(), held, now, now + wait);
-        if let Origin::Stream { conn, id: theirs } = origin
-            && let Some(stream) = self.streams.get_mut(conn)
-        {
-            stream.pending.insert(theirs, id);
-        }
-        for (slot, op) in ops.iter().enumerate() {
-            let begun = match &refusal {
-                Some(failure) => Err(failure.clone()),
-                None => self.parse(op, now),
-            };
-            self.begin(id, slot, begun);
-        }
-        self.end_if_complete(id);
-    }
-
-    fn parse(&mut self, op: &Wire<'_>, now: Duration) -> Result<(Verb, Begun), Failure> {
-        let op = Op::parse(op)?;
-        self.counters.op(&op);
-        let begun = plan::begin(&op, &mut self.context(now))?;
-        Ok((Verb::of(&op), begun))
-    }
-
-    /// Puts an operation to work, or settles it when it cannot.
-    fn begin(&mut self, exchange: u64, slot: usize, begun: Result<(Verb, Begun), Failure>) {
-        match begun {
-            Ok((verb, (plan, mut round))) => {
-                round.role = self.role(&round);
-                let task = self
-                    .tasks
-                    .begin(exchange, slot, (verb, self.seen), plan, round);
-                self.exchanges.task_begun(exchange, task);
-            }
-            Err(failure) => {
-                self.exchanges
-                    .settle(exchange, slot, Outcome::Failed(failure));
-            }
-        }
-    }
-
     /// Ends a stream because of what it sent.
     fn refuse(&mut self, conn: ConnId, reason: String) {
         self.counters.streams_refused += 1;

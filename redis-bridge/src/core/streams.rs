@@ -3,8 +3,8 @@
 use super::types::ConnId;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegate::wire::PROTOCOL;
 use tidegate::wire::frame::Hello;
+use tidegate::wire::{OLDEST_PROTOCOL, PROTOCOL};
 
 /// A worker's stream, as its HELLO described it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,12 +63,13 @@ pub(super) fn greet(
     namespace: &str,
     now: Duration,
 ) -> Result<StreamInfo, String> {
-    if hello.protocol != PROTOCOL || hello.namespace != namespace.as_bytes() {
+    let known = (OLDEST_PROTOCOL..=PROTOCOL).contains(&hello.protocol);
+    if !known || hello.namespace != namespace.as_bytes() {
         // Cut: the peer's namespace is printed, and it has no bound of its own.
         let theirs: String = text(hello.namespace).chars().take(64).collect();
         return Err(format!(
-            "this bridge speaks protocol {PROTOCOL} for namespace {namespace:?}, the filter protocol \
-             {} for namespace {theirs:?}",
+            "this bridge speaks protocol {OLDEST_PROTOCOL} to {PROTOCOL} for namespace {namespace:?}, the \
+             filter protocol {} for namespace {theirs:?}",
             hello.protocol
         ));
     }

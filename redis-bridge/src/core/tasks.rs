@@ -5,7 +5,8 @@ use super::failure::Failure;
 use super::lanes::{Lanes, Shards};
 use super::latency::Verb;
 use super::plan::{Answer, Get, Plan, Round};
-use super::types::{Batch, BatchId, Command, Role};
+use super::trace::Asked;
+use super::types::{Batch, BatchId, Role};
 use super::value::Value;
 use crate::script::Script;
 use std::collections::BTreeMap;
@@ -194,6 +195,20 @@ impl Tasks {
         }
     }
 
+    /// What each command of a batch in flight is for; `None`: nothing any more.
+    pub(super) fn asked(&self, batch: BatchId) -> impl Iterator<Item = Option<Asked>> {
+        let places = self.batches.get(&batch).map(|out| out.places.iter());
+        places.into_iter().flatten().map(|place| {
+            let task = self.all.get(&place.task)?;
+            Some(Asked {
+                exchange: task.exchange,
+                task: place.task,
+                verb: task.begun.0,
+                script: place.script,
+            })
+        })
+    }
+
     /// No replica has what this batch wrote. False when there is no such batch.
     pub(super) fn unreplicated(&mut self, batch: BatchId) -> bool {
         let Some(out) = self.batches.get(&batch) else {
@@ -251,8 +266,7 @@ impl Tasks {
 
     /// Commands that wait and batches in flight, of the state, the cache and what must be durable.
     pub(super) fn load(&self) -> [(usize, usize); 3] {
-        [&self.state, &self.cache, &self.durable]
-            .map(|lanes| (lanes.waiting(), lanes.in_flight()))
+        [&self.state, &self.cache, &self.durable].map(|lanes| (lanes.waiting(), lanes.in_flight()))
     }
 
     /// Commands that wait for a batch.

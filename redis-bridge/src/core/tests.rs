@@ -13,3 +13,4 @@ mod session_masters;
 mod session_verbs;
 mod sessions;
 mod streams;
+mod traces;

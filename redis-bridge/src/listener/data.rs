@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
+use tidegate::wire::TraceParent;
 
 /// Largest body of an exchange, bytes.
 pub const MAX_BODY: usize = 8 << 20;
@@ -99,10 +100,11 @@ impl Data {
 
     async fn exchange(&self, request: Request<Incoming>) -> Result<Response, Problem> {
         let deadline_ms = timeout_ms(request.headers())?;
+        let trace = traceparent(request.headers());
         // Held until it is answered: the body waits for the core as the core's own copy does for Redis.
         let mut held = self.reading.hold();
         let body = read_body(request.into_body(), MAX_BODY, &mut held).await?;
-        match self.handle.exchange(body, deadline_ms).await {
+        match self.handle.exchange(body, deadline_ms, trace).await {
             Ok(answer) => Ok(respond(StatusCode::OK, RESP, answer.into())),
             Err(ExchangeError::Rejected(reason)) => {
                 Err(Problem::new(StatusCode::BAD_REQUEST, reason))
@@ -156,6 +158,16 @@ pub async fn read_body(mut body: Incoming, max: usize, held: &mut Held) -> Resul
         read.extend_from_slice(&data);
     }
     Ok(read.freeze())
+}
+
+/// Whose trace the exchange is part of. One that is not valid is none, and so are several: a trace is no
+/// reason to refuse anything.
+fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut lines = headers.get_all("traceparent").iter();
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => TraceParent::parse(line.as_bytes()),
+        _ => None,
+    }
 }
 
 fn timeout_ms(headers: &HeaderMap) -> Result<u32, Problem> {

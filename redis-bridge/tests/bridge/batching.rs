@@ -23,6 +23,7 @@ async fn many_exchanges_take_few_pipelines_and_few_messages() {
             stream.send(&[ToBridge::Exchange {
                 id,
                 deadline_ms: 5000,
+                trace: None,
                 ops: frame_ops(&ops),
             }]);
         }

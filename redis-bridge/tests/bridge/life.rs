@@ -13,6 +13,7 @@ async fn leaving_says_bye_answers_what_was_accepted_and_exits_zero() {
     stream.send(&[ToBridge::Exchange {
         id: 5,
         deadline_ms: 1000,
+        trace: None,
         ops: frame_ops(&ops),
     }]);
     bridge.terminate();
@@ -24,6 +25,7 @@ async fn leaving_says_bye_answers_what_was_accepted_and_exits_zero() {
     stream.send(&[ToBridge::Exchange {
         id: 6,
         deadline_ms: 1000,
+        trace: None,
         ops: frame_ops(&ops),
     }]);
     while [5, 6]

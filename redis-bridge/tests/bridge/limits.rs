@@ -200,6 +200,7 @@ async fn l7_a_bridge_that_leaves_answers_what_it_holds_for_longer_than_it_waits_
     stream.send(&[ToBridge::Exchange {
         id: 1,
         deadline_ms: 12_000,
+        trace: None,
         ops: frame_ops(&ops),
     }]);
     eventually("held", async || bridge.metric("held").await == 1.0).await;

@@ -14,6 +14,7 @@ mod monitoring;
 mod overload;
 mod pubsub;
 mod refusals;
+mod spans;
 mod stream;
 mod tls;
 mod topology;

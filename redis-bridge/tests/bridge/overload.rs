@@ -23,6 +23,7 @@ async fn is_served(stream: &mut Stream, id: u64) {
     stream.send(&[ToBridge::Exchange {
         id,
         deadline_ms: 5000,
+        trace: None,
         ops: frame_ops(&ops),
     }]);
     let message = stream.receive().await.unwrap();

@@ -7,6 +7,7 @@ fn exchange<'a>(id: u64, ops: &'a [u8]) -> ToBridge<'a> {
     ToBridge::Exchange {
         id,
         deadline_ms: 1000,
+        trace: None,
         ops: frame_ops(ops),
     }
 }

@@ -88,7 +88,7 @@ impl Driver<'_> {
         self.requests += 1;
         self.core.handle_redis_time(self.now, self.at());
         self.core
-            .handle_request(RequestId(self.requests), &body, 60_000, self.at());
+            .handle_request(RequestId(self.requests), &body, 60_000, None, self.at());
         while let Some(batch) = self.core.poll_batch(self.at()) {
             let replies = batch
                 .commands

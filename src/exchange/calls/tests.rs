@@ -17,6 +17,7 @@ fn pending(owner: Owner, now: Duration, bytes: usize) -> Pending {
         count: 1,
         deadline: now + timeout,
         place: Place::Unary,
+        trace: None,
         patient: matches!(owner, Owner::Background(_)),
         retried: false,
     }

@@ -1,8 +1,8 @@
 //! What becomes of calls when streams end, and how new ones are found.
 
 use super::harness::{Harness, bulk, config, ms};
-use crate::exchange::{CallError, ClientConfig, Owner, Transmit};
-use crate::wire::{FromBridge, Op, Value};
+use crate::exchange::{CallError, ClientConfig, Owner, Terms, Transmit};
+use crate::wire::{FromBridge, Op, ToBridge, TraceParent, Value};
 use core::time::Duration;
 
 #[test]
@@ -334,7 +334,11 @@ fn x3_a_held_call_ends_late_and_those_after_it_in_time() {
         urls: vec![b"held"],
     };
     let (from, now) = (h.now, h.now);
-    let held = h.client.submit_held(1, &[op], ms(900), now).unwrap();
+    let terms = Terms {
+        hold: ms(900),
+        trace: None,
+    };
+    let held = h.client.submit_with(1, &[op], terms, now).unwrap();
     h.settle();
     let usual = h.submit(2).unwrap();
     h.run(ms(110));
@@ -393,4 +397,44 @@ fn x8_a_call_that_ended_is_not_sent_any_more() {
     while let Some(transmit) = h.client.poll_transmit() {
         assert!(!matches!(transmit, Transmit::Send { .. }), "{transmit:?}");
     }
+}
+
+/// Whoever carries a call says whose trace it is part of: a stream, another one after it closed, a unary
+/// call.
+#[test]
+fn a_trace_travels_wherever_its_call_does() {
+    let trace = TraceParent::from_bytes(&[7; 24]);
+    let terms = Terms {
+        trace,
+        ..Terms::default()
+    };
+    let op = Op::CachePurge { tag: b"t" };
+    let mut h = Harness::linked(2);
+    h.bridges.iter_mut().for_each(|bridge| bridge.holds = true);
+    let now = h.now;
+    h.client
+        .submit_with(1, core::slice::from_ref(&op), terms, now)
+        .unwrap();
+    h.settle();
+    h.kill(h.bridge_of(0).unwrap());
+    h.settle();
+    let messages = h.sent.iter();
+    let told: Vec<_> = messages
+        .flat_map(|(.., message)| ToBridge::decode_all(message).unwrap())
+        .filter_map(|frame| match frame {
+            ToBridge::Exchange { trace, .. } => Some(trace),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [trace, trace]);
+
+    let mut h = Harness::new(0, config(), 7);
+    h.run(ms(1_500));
+    let now = h.now;
+    h.client.submit_with(1, &[op], terms, now).unwrap();
+    let posted = h.client.poll_transmit();
+    assert!(
+        matches!(posted, Some(Transmit::Post { trace: told, .. }) if told == trace),
+        "{posted:?}"
+    );
 }

@@ -266,6 +266,7 @@ impl Harness {
                 call,
                 body,
                 timeout_ms,
+                ..
             } => self.posts.push((call, body, timeout_ms)),
             Transmit::Reset { link } => self.streams[link] = None,
             Transmit::Send { link, message } => self.hear(link, message),

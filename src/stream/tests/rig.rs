@@ -10,7 +10,7 @@ use crate::session::token::mint;
 use crate::session::{Keys, RealmTag};
 use crate::stream::{Direction, Input, Output, RequestHead, Stream};
 use crate::vm::{Vm, VmSeed};
-use crate::wire::{FromBridge, Op, ToBridge, frame, resp};
+use crate::wire::{FromBridge, Op, ToBridge, TraceParent, frame, resp};
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 
@@ -30,6 +30,7 @@ pub(super) struct Sent {
     /// The stream it went by; `None`: a unary call.
     pub(super) link: Option<usize>,
     pub(super) call: u64,
+    pub(super) trace: Option<TraceParent>,
     pub(super) ops: Vec<Asked>,
 }
 
@@ -346,7 +347,9 @@ impl Rig {
                 Transmit::Send { link, message } => {
                     for frame in ToBridge::decode_all(&message).expect("frames") {
                         match frame {
-                            ToBridge::Exchange { id, ops, .. } => self.went(Some(link), id, &ops),
+                            ToBridge::Exchange { id, trace, ops, .. } => {
+                                self.went(Some(link), id, trace, &ops);
+                            }
                             ToBridge::Sync { seq, .. } => self.syncs.push((link, seq)),
                             ToBridge::Ack { seq } => self.acks.push((link, seq)),
                             _ => {}
@@ -358,20 +361,33 @@ impl Rig {
                     let done = self.take(answers);
                     self.late.extend(done);
                 }
-                Transmit::Post { call, body, .. } => {
+                Transmit::Post {
+                    call, body, trace, ..
+                } => {
                     let ops = resp::decode_all(&body).expect("operations");
-                    self.went(None, call.0, &ops);
+                    self.went(None, call.0, trace, &ops);
                 }
             }
         }
     }
 
-    fn went(&mut self, link: Option<usize>, call: u64, ops: &[resp::Value<'_>]) {
+    fn went(
+        &mut self,
+        link: Option<usize>,
+        call: u64,
+        trace: Option<TraceParent>,
+        ops: &[resp::Value<'_>],
+    ) {
         let ops = ops
             .iter()
             .map(|op| Asked::of(&Op::parse(op).expect("an operation")));
         let ops = ops.collect();
-        let sent = Sent { link, call, ops };
+        let sent = Sent {
+            link,
+            call,
+            trace,
+            ops,
+        };
         self.sent.push(sent.clone());
         self.open.push(sent);
     }

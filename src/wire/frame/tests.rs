@@ -1,6 +1,8 @@
 use super::*;
 use crate::wire::resp::tests::{Owned, owned_value};
+use crate::wire::trace::tests::trace_parent;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 
 /// Ids and times are below 2^63.
@@ -29,7 +31,7 @@ impl OwnedHello {
 
 #[derive(Debug, Clone)]
 enum OwnedTo {
-    Exchange(u64, u32, Vec<Owned>),
+    Exchange(u64, u32, Option<TraceParent>, Vec<Owned>),
     Hello(OwnedHello),
     Ping(u64),
     Sync(u64, u32),
@@ -39,9 +41,10 @@ enum OwnedTo {
 impl OwnedTo {
     fn frame(&self) -> ToBridge<'_> {
         match self {
-            Self::Exchange(id, deadline_ms, ops) => ToBridge::Exchange {
+            Self::Exchange(id, deadline_ms, trace, ops) => ToBridge::Exchange {
                 id: *id,
                 deadline_ms: *deadline_ms,
+                trace: *trace,
                 ops: ops.iter().map(Owned::value).collect(),
             },
             Self::Hello(hello) => ToBridge::Hello(hello.hello()),
@@ -104,8 +107,13 @@ fn to_bridge() -> impl Strategy<Value = OwnedTo> {
         },
     );
     prop_oneof![
-        (0..=MAX, any::<u32>(), vec(owned_value(), 0..4))
-            .prop_map(|(id, deadline, ops)| OwnedTo::Exchange(id, deadline, ops)),
+        (
+            0..=MAX,
+            any::<u32>(),
+            option::of(trace_parent()),
+            vec(owned_value(), 0..4)
+        )
+            .prop_map(|(id, deadline, trace, ops)| OwnedTo::Exchange(id, deadline, trace, ops)),
         hello.prop_map(OwnedTo::Hello),
         (0..=MAX).prop_map(OwnedTo::Ping),
         (0..=MAX, 0..=MAX_SYNC_MS).prop_map(|(seq, ms)| OwnedTo::Sync(seq, ms)),
@@ -195,6 +203,12 @@ fn what_is_no_frame_is_refused() {
         b"*4\r\n+X\r\n:1\r\n:1\r\n*-1\r\n",
         b"*4\r\n+X\r\n:1\r\n:1\r\n$1\r\na\r\n",
         b"*4\r\n*0\r\n:1\r\n:1\r\n*0\r\n",
+        // A trace that is too short, none, a parent of zeros, two of them, one in the wrong place.
+        b"*5\r\n+X\r\n:1\r\n:1\r\n$1\r\na\r\n*0\r\n",
+        b"*5\r\n+X\r\n:1\r\n:1\r\n$-1\r\n*0\r\n",
+        b"*5\r\n+X\r\n:1\r\n:1\r\n$24\r\naaaaaaaaaaaaaaaa\0\0\0\0\0\0\0\0\r\n*0\r\n",
+        b"*6\r\n+X\r\n:1\r\n:1\r\n$24\r\naaaaaaaaaaaaaaaaaaaaaaaa\r\n$24\r\naaaaaaaaaaaaaaaaaaaaaaaa\r\n*0\r\n",
+        b"*5\r\n+X\r\n:1\r\n:1\r\n*0\r\n$24\r\naaaaaaaaaaaaaaaaaaaaaaaa\r\n",
         b"*3\r\n+R\r\n:-1\r\n*0\r\n",
         b"*3\r\n+R\r\n:1\r\n:1\r\n",
         b"*3\r\n+PONG\r\n:1\r\n:-1\r\n",
@@ -216,6 +230,14 @@ fn what_is_no_frame_is_refused() {
             "{shown:?}"
         );
     }
+}
+
+/// Bridges of protocol 3 know no other; and who is not traced pays no byte.
+#[test]
+fn an_exchange_without_a_trace_is_spelt_as_it_always_was() {
+    let mut out = Vec::new();
+    exchange(&mut out, 7, 100, None, 1, b"*1\r\n$1\r\na\r\n");
+    assert_eq!(out, b"*4\r\n+X\r\n:7\r\n:100\r\n*1\r\n*1\r\n$1\r\na\r\n");
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod cache;
 mod cache_kit;
 #[path = "e2e/cache_rules.rs"]
 mod cache_rules;
+#[path = "e2e/collector.rs"]
+mod collector;
 #[path = "e2e/conformance.rs"]
 mod conformance;
 #[path = "e2e/demo.rs"]
@@ -102,6 +104,8 @@ mod stampede;
 mod stampede_faults;
 #[path = "e2e/swaps.rs"]
 mod swaps;
+#[path = "e2e/tracing.rs"]
+mod tracing;
 #[path = "e2e/ttl.rs"]
 mod ttl;
 #[path = "e2e/webdriver.rs"]

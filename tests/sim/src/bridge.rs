@@ -257,7 +257,7 @@ impl World {
             return self.posted(request, None);
         }
         self.bridge(bridge, |core, now| {
-            core.handle_request(request, &body, deadline_ms, now);
+            core.handle_request(request, &body, deadline_ms, None, now);
         });
     }
 

@@ -369,7 +369,7 @@ fn a_stream_whose_answer_waits_is_told_so() {
     let mut ops = Vec::new();
     Op::CacheInvalidate { urls: vec![URL] }.encode(&mut ops);
     let mut message = Vec::new();
-    tidegate::wire::frame::exchange(&mut message, 5, 100, 1, &ops);
+    tidegate::wire::frame::exchange(&mut message, 5, 100, None, 1, &ops);
     all.cores[0].handle_message(conn, &message, all.now);
     all.hear(&[1]);
     all.say(0, conn, &ToBridge::Ack { seq: 1 });

@@ -102,7 +102,7 @@ fn an_empty_exchange_is_answered_and_a_malformed_body_rejected() {
     let mut rig = Rig::new();
     assert_eq!(rig.post_bytes(b""), []);
     rig.core
-        .handle_request(RequestId(9), b"GET / HTTP/1.1\r\n", 100, rig.now);
+        .handle_request(RequestId(9), b"GET / HTTP/1.1\r\n", 100, None, rig.now);
     let sent = rig.collect();
     assert!(
         matches!(
@@ -198,7 +198,8 @@ fn a_cancelled_request_is_dropped() {
     let mut rig = Rig::new();
     let mut body = Vec::new();
     cache_get(URL).encode(&mut body);
-    rig.core.handle_request(RequestId(1), &body, 100, rig.now);
+    rig.core
+        .handle_request(RequestId(1), &body, 100, None, rig.now);
     rig.core.handle_cancel(RequestId(1));
     assert!(rig.run().is_empty());
     assert_eq!(rig.collect(), []);

@@ -250,7 +250,7 @@ fn a_unary_request_waits_too() {
     Op::LimitTake(vec![paced(&[1; 16])]).encode(&mut body);
     for request in [1, 2] {
         let request = crate::core::RequestId(1000 + request);
-        rig.core.handle_request(request, &body, 1000, rig.now);
+        rig.core.handle_request(request, &body, 1000, None, rig.now);
     }
     rig.run();
     assert_eq!(rig.collect().len(), 1);

@@ -7,14 +7,15 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate::wire::op::{Give, LimitReturn, Take};
-use tidegate::wire::{Op, frame};
+use tidegate::wire::{Op, PROTOCOL, TraceParent, frame};
 
 #[derive(Debug, Clone)]
 enum Input {
     Open(u64),
     Close(u64),
-    Exchange(u64, u32, Vec<u8>),
-    Request(u32, Vec<u8>),
+    /// The last one: whether it is traced.
+    Exchange(u64, u32, Vec<u8>, bool),
+    Request(u32, Vec<u8>, bool),
     Cancel(u64),
     Garbage(u64, Vec<u8>),
     Sleep(u64),
@@ -29,8 +30,10 @@ fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         2 => (0..4_u64).prop_map(Input::Open),
         1 => (0..4_u64).prop_map(Input::Close),
-        12 => (0..4_u64, 0..50_u32, ops()).prop_map(|(c, d, ops)| Input::Exchange(c, d, ops)),
-        3 => (0..50_u32, ops()).prop_map(|(d, ops)| Input::Request(d, ops)),
+        12 => (0..4_u64, 0..50_u32, ops(), any::<bool>())
+            .prop_map(|(c, d, ops, traced)| Input::Exchange(c, d, ops, traced)),
+        3 => (0..50_u32, ops(), any::<bool>())
+            .prop_map(|(d, ops, traced)| Input::Request(d, ops, traced)),
         1 => (0..20_u64).prop_map(Input::Cancel),
         1 => (0..4_u64, vec(any::<u8>(), 0..20)).prop_map(|(c, b)| Input::Garbage(c, b)),
         3 => (0..30_u64).prop_map(Input::Sleep),
@@ -123,10 +126,25 @@ impl Ledger {
     }
 }
 
+/// How many traced exchanges are over; none of them before it began.
+fn traces(rig: &mut Rig) -> u64 {
+    let mut count = 0;
+    while let Some(traced) = rig.core.poll_trace() {
+        assert!(traced.begun <= traced.ended && traced.ended <= rig.now);
+        for call in &traced.calls {
+            assert!(call.since >= traced.begun && call.until.is_none_or(|until| until <= rig.now));
+            assert!((1..=call.pipeline).contains(&call.commands));
+        }
+        count += 1;
+    }
+    count
+}
+
 fn config(cluster: bool, shared: bool) -> CoreConfig {
     let mut config = CoreConfig::new("tg", "b");
     config.cluster = cluster;
     config.shared = shared;
+    config.traces = true;
     config.bounds.pending_items = 12;
     config.bounds.pending_bytes = 4000;
     config.bounds.commands_per_batch = 5;
@@ -149,13 +167,14 @@ proptest! {
         let mut out: Vec<Batch> = Vec::new();
         let mut next = 0;
         let mut draining = false;
+        let (mut traced, mut told) = (0, 0);
         for input in inputs {
             match input {
                 Input::Open(conn) if !open.contains_key(&conn) && !draining => {
                     // Never used twice: numbers of closed streams are skipped.
                     open.insert(conn, true);
                     rig.core.handle_open(ConnId(conn));
-                    rig.message(ConnId(conn), &hello(b"tg", 1));
+                    rig.message(ConnId(conn), &hello(b"tg", PROTOCOL));
                 }
                 Input::Open(_) => {}
                 Input::Close(conn) => {
@@ -163,19 +182,24 @@ proptest! {
                     ledger.forget(conn);
                     open.insert(conn, false);
                 }
-                Input::Exchange(conn, deadline, ops) => {
+                Input::Exchange(conn, deadline, ops, wanted) => {
                     next += 1;
                     let mut message = Vec::new();
-                    frame::exchange(&mut message, next, deadline, ops.len(), &encode(&ops));
+                    let trace = TraceParent::from_bytes(&[7; 24]).filter(|_| wanted);
+                    let encoded = encode(&ops);
+                    frame::exchange(&mut message, next, deadline, trace.as_ref(), ops.len(), &encoded);
                     rig.message(ConnId(conn), &message);
                     if open.get(&conn) == Some(&true) {
                         ledger.streams.insert((conn, next), ops.len());
+                        traced += u64::from(wanted);
                     }
                 }
-                Input::Request(deadline, ops) => {
+                Input::Request(deadline, ops, wanted) => {
                     next += 1;
                     let body = encode(&ops);
-                    rig.core.handle_request(RequestId(next), &body, deadline, rig.now);
+                    let trace = TraceParent::from_bytes(&[7; 24]).filter(|_| wanted);
+                    rig.core.handle_request(RequestId(next), &body, deadline, trace, rig.now);
+                    traced += u64::from(wanted);
                     ledger.requests.insert(next, ops.len());
                 }
                 Input::Cancel(request) => {
@@ -208,6 +232,7 @@ proptest! {
                 }
             }
             ledger.settle(&sent);
+            told += traces(&mut rig);
             let (items, bytes) = rig.core.pending();
             prop_assert!(items <= 12 && bytes <= 4000);
             prop_assert!(out.len() <= 4);
@@ -222,6 +247,8 @@ proptest! {
         rig.core.handle_timeout(rig.now);
         let sent = rig.collect();
         ledger.settle(&sent);
+        told += traces(&mut rig);
+        prop_assert_eq!(told, traced, "each is told once");
         prop_assert!(ledger.streams.is_empty() && ledger.requests.is_empty());
         prop_assert!(rig.core.is_idle());
         prop_assert_eq!(rig.core.pending(), (0, 0));
@@ -238,7 +265,7 @@ proptest! {
     ) {
         let frames: Vec<Vec<u8>> = exchanges.iter().enumerate().map(|(id, ops)| {
             let mut out = Vec::new();
-            frame::exchange(&mut out, id as u64, 100, ops.len(), &encode(ops));
+            frame::exchange(&mut out, id as u64, 100, None, ops.len(), &encode(ops));
             out
         }).collect();
         let verdicts = |split: &dyn Fn(usize) -> bool| {
@@ -268,7 +295,7 @@ proptest! {
         let mut rig = Rig::new();
         let conn = rig.open(1);
         rig.message(conn, &bytes);
-        rig.core.handle_request(RequestId(1), &bytes, 10, rig.now);
+        rig.core.handle_request(RequestId(1), &bytes, 10, None, rig.now);
         rig.run();
         rig.collect();
     }

@@ -76,7 +76,7 @@ impl Rig {
         let mut body = Vec::new();
         ops.iter().for_each(|op| op.encode(&mut body));
         let mut message = Vec::new();
-        frame::exchange(&mut message, id, deadline_ms, ops.len(), &body);
+        frame::exchange(&mut message, id, deadline_ms, None, ops.len(), &body);
         self.message(conn, &message);
     }
 
@@ -123,7 +123,8 @@ impl Rig {
     pub(in crate::core) fn post_bytes(&mut self, body: &[u8]) -> Vec<Value> {
         self.requests += 1;
         let request = RequestId(self.requests);
-        self.core.handle_request(request, body, 1000, self.now);
+        self.core
+            .handle_request(request, body, 1000, None, self.now);
         self.run();
         match &self.collect()[..] {
             [Transmit::Response { request: of, body }] if *of == request => values(body),

@@ -159,7 +159,7 @@ fn a_login_ends_the_session_presented_with_it_or_does_nothing() {
     let mut body = Vec::new();
     Op::SessionCreate(op).encode(&mut body);
     rig.core
-        .handle_request(RequestId(900), &body, 1000, rig.now);
+        .handle_request(RequestId(900), &body, 1000, None, rig.now);
     let batch = rig.core.poll_batch(rig.now).unwrap();
     assert_eq!(batch.commands.len(), 1);
     let failed = vec![Value::error("CLUSTERDOWN")];
@@ -276,7 +276,7 @@ fn s3_nothing_but_a_login_brings_a_session_to_life() {
     let mut body = Vec::new();
     ops().iter().for_each(|op| op.encode(&mut body));
     rig.core
-        .handle_request(RequestId(900), &body, 1000, rig.now);
+        .handle_request(RequestId(900), &body, 1000, None, rig.now);
     let batch = rig.core.poll_batch(rig.now).unwrap();
     let replies = rig.execute(&batch);
     assert_eq!(replies.len(), 2);

@@ -1,6 +1,6 @@
 use super::rig::*;
 use crate::core::{ConnId, Transmit};
-use tidegate::wire::{FromBridge, MAX_MESSAGE, PROTOCOL, ToBridge};
+use tidegate::wire::{FromBridge, MAX_MESSAGE, OLDEST_PROTOCOL, PROTOCOL, ToBridge};
 
 fn ping(seq: u64) -> Vec<u8> {
     let mut out = Vec::new();
@@ -45,7 +45,12 @@ fn a_hello_is_welcomed_and_listed() {
 
 #[test]
 fn another_namespace_or_protocol_is_refused_with_both_named() {
-    for (namespace, protocol) in [(&b"other"[..], PROTOCOL), (b"tg", PROTOCOL + 1)] {
+    let others = [
+        (&b"other"[..], PROTOCOL),
+        (b"tg", PROTOCOL + 1),
+        (b"tg", OLDEST_PROTOCOL - 1),
+    ];
+    for (namespace, protocol) in others {
         let mut rig = Rig::new();
         rig.core.handle_open(ConnId(1));
         rig.message(ConnId(1), &hello(namespace, protocol));
@@ -74,19 +79,36 @@ fn another_namespace_or_protocol_is_refused_with_both_named() {
     }
 }
 
+/// Bridges are replaced before filters.
+#[test]
+fn a_filter_of_the_version_before_is_served() {
+    let mut rig = Rig::new();
+    let conn = ConnId(1);
+    rig.core.handle_open(conn);
+    rig.message(conn, &hello(b"tg", OLDEST_PROTOCOL));
+    let greeted = rig.collect();
+    assert!(matches!(
+        frames(&greeted[0])[..],
+        [FromBridge::Welcome { .. }]
+    ));
+    rig.exchange(conn, 5, 100, &[cache_get(URL)]);
+    rig.run();
+    assert_eq!(replies(&rig.collect()).len(), 1);
+}
+
 #[test]
 fn a_broken_rule_closes_that_stream_and_no_other() {
     let too_large = vec![b'+'; MAX_MESSAGE + 1];
     let exchange = |id| {
         let mut out = Vec::new();
-        tidegate::wire::frame::exchange(&mut out, id, 100, 1, b"*1\r\n$1\r\na\r\n");
+        tidegate::wire::frame::exchange(&mut out, id, 100, None, 1, b"*1\r\n$1\r\na\r\n");
         out
     };
     let op = {
         let mut op = Vec::new();
         cache_get(URL).encode(&mut op);
         let mut out = Vec::new();
-        tidegate::wire::frame::exchange(&mut out, 3, 100, 1, &op);
+        tidegate::wire::frame::exchange(&mut out, 3, 100, None, 1, &op);
         out
     };
     let greeted = |more: Vec<u8>| [hello(b"tg", PROTOCOL), more].concat();

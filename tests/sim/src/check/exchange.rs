@@ -91,6 +91,7 @@ impl World {
                 id,
                 deadline_ms,
                 ops,
+                ..
             } = frame
             {
                 let carrier = Carrier::Stream(conn);

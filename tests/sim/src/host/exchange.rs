@@ -180,6 +180,7 @@ impl World {
                 call,
                 body,
                 timeout_ms,
+                ..
             } => {
                 self.marks.hit("fallback_post");
                 self.note_post(vm, call, &body, timeout_ms);
