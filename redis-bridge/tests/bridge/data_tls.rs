@@ -243,6 +243,7 @@ async fn certificates_are_replaced_while_the_bridge_runs() {
         stream.send(&[tidegate::wire::ToBridge::Exchange {
             id,
             deadline_ms: 1000,
+            trace: None,
             ops: frame_ops(&ops),
         }]);
         let answer = stream.receive().await.unwrap();
