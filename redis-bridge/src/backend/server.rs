@@ -33,8 +33,8 @@ const BULK: usize = 32 << 10;
 const LOOK_AGAIN: u32 = 20;
 /// A cluster's connection heals itself; only one that stays silent this many beats is replaced.
 const CLUSTER_BEATS: u32 = 4;
-/// Who has which slots is asked this often, in beats: commands find their shard without it.
-const SHARDS_EVERY: u32 = 4;
+/// Between two looks at who the primaries of a cluster are.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// One Redis, whatever its topology.
 pub struct Redis {
@@ -48,6 +48,8 @@ pub struct Redis {
     known: watch::Sender<Known>,
     time_us: watch::Sender<u64>,
     shards: watch::Sender<Shards>,
+    /// The primaries of a cluster; told when they are others than before.
+    primaries: watch::Sender<Option<Vec<Node>>>,
     metrics: Metrics,
 }
 
@@ -102,6 +104,7 @@ impl Redis {
             known: watch::Sender::new(Known::Nothing),
             time_us: watch::Sender::new(0),
             shards: watch::Sender::new(Shards::one()),
+            primaries: watch::Sender::new(None),
             metrics,
         });
         match &redis.links {
@@ -109,6 +112,7 @@ impl Redis {
                 for at in 0..links.len() {
                     tokio::spawn(Arc::clone(&redis).keep_cluster(at));
                 }
+                tokio::spawn(Arc::clone(&redis).keep_shards());
             }
             Links::Three(links) => {
                 for at in 0..links.len() {
@@ -130,7 +134,7 @@ impl Redis {
     pub async fn reached(&self) {
         let mut known = self.known.subscribe();
         // The sender lives as long as this does.
-        let _up = known.wait_for(|known| matches!(known, Known::Up(_))).await;
+        let _up = known.wait_for(|known| matches!(known, Known::Up(_) | Known::Broken(_))).await;
     }
 
     /// Its clock, microseconds since the epoch, as it was half a round trip before it was sent here.
@@ -423,6 +427,7 @@ impl Redis {
         let first = at == 0;
         let mut backoff = Backoff::default();
         let mut logins = self.logins.clone();
+        let mut primaries = self.primaries.subscribe();
         loop {
             if !first {
                 self.reached().await;
@@ -438,35 +443,32 @@ impl Redis {
                         self.learned(facts.clone());
                     }
                     let (mut missed, mut watch) = (0, cluster::Watch::default());
-                    let mut beats = 0_u32;
+                    let mut moved = false;
+                    primaries.mark_unchanged();
                     while missed < CLUSTER_BEATS {
-                        if first && beats.is_multiple_of(SHARDS_EVERY) {
-                            self.look_at_shards(&mut connection).await;
-                        }
-                        beats = beats.wrapping_add(1);
-                        if first && let Some(broken) = watch.is_broken(&connection).await {
-                            self.is_broken(broken, &facts);
-                        }
-                        let sent = Instant::now();
-                        match cmd("TIME").query_async::<(u64, u64)>(&mut connection).await {
-                            Ok(time) => {
-                                missed = 0;
-                                backoff.reset();
-                                if first {
-                                    self.tick(time, sent.elapsed());
+                        let watched = first.then_some((&mut watch, &facts));
+                        tokio::select! {
+                            lives = self.cluster_beat(&mut connection, watched) => match lives {
+                                true => {
+                                    missed = 0;
+                                    backoff.reset();
                                 }
-                            }
-                            Err(_) => missed += 1,
+                                false => missed += 1,
+                            },
+                            // A primary that is gone may be whom the beat waits for.
+                            Ok(()) = primaries.changed() => moved = true,
                         }
                         let login = self.login();
-                        if user != login {
-                            // Its connections to the nodes log in by themselves, as who they were made:
-                            // another one takes over, and this one ends with its last command.
-                            match connect::cluster(nodes, &login, self.response_timeout).await {
+                        if user != login || moved {
+                            // Its connections to the nodes log in by themselves, as who they were made, and
+                            // it believes in a node that is silent: another one takes over, and this one
+                            // ends with its last command.
+                            let seeds = primaries.borrow().clone().unwrap_or_else(|| nodes.clone());
+                            match connect::cluster(&seeds, &login, self.response_timeout).await {
                                 Ok(fresh) => {
-                                    tracing::info!(redis = %self.url, "logged in again");
+                                    tracing::info!(redis = %self.url, moved, "connected again");
                                     generation = link.install(fresh.clone());
-                                    (connection, user) = (fresh, login);
+                                    (connection, user, moved) = (fresh, login, false);
                                 }
                                 Err(error) => self.failed(at, &error),
                             }
@@ -474,6 +476,7 @@ impl Redis {
                         tokio::select! {
                             () = tokio::time::sleep(BEAT) => {}
                             Ok(()) = logins.changed() => {}
+                            Ok(()) = primaries.changed() => moved = true,
                         }
                     }
                     link.retire(generation);
@@ -492,12 +495,51 @@ impl Redis {
         }
     }
 
-    async fn look_at_shards(&self, connection: &mut ClusterConnection) {
-        if let Some(shards) = shards::ask(connection).await {
+    /// Whether it answered; `watched`, and its clock, are the first connection's business.
+    async fn cluster_beat(
+        &self,
+        connection: &mut ClusterConnection,
+        watched: Option<(&mut cluster::Watch, &Facts)>,
+    ) -> bool {
+        let first = watched.is_some();
+        if let Some((watch, facts)) = watched
+            && let Some(broken) = watch.is_broken(connection).await
+        {
+            self.is_broken(broken, facts);
+        }
+        let sent = Instant::now();
+        match cmd("TIME").query_async::<(u64, u64)>(connection).await {
+            Ok(time) if first => self.tick(time, sent.elapsed()),
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+        true
+    }
+
+    /// Who the primaries are and what they have, all the time.
+    async fn keep_shards(self: Arc<Self>) {
+        let Links::Cluster(links) = &self.links else {
+            return;
+        };
+        let mut epoch = 0;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some((_, connection)) = links[0].get() else {
+                continue;
+            };
+            let seen = shards::ask(&connection).await;
+            let Some(seen) = seen.filter(|seen| seen.epoch >= epoch) else {
+                continue;
+            };
+            epoch = seen.epoch;
             self.shards.send_if_modified(|known| {
-                let changed = *known != shards;
-                *known = shards;
+                let changed = *known != seen.shards;
+                *known = seen.shards;
                 changed
+            });
+            self.primaries.send_if_modified(|known| {
+                let before = known.replace(seen.primaries);
+                before.is_some_and(|before| Some(&before) != known.as_ref())
             });
         }
     }

@@ -95,14 +95,14 @@ impl Core {
         } else {
             None
         };
-        let wait = Duration::from_millis(u64::from(deadline_ms)).min(bounds.longest_deadline);
+        let patience = Duration::from_millis(u64::from(deadline_ms)).min(bounds.longest_deadline);
         // Answered before the filter gives up: what is known of the other operations is of use to it, and a
         // shard that is silent is no reason for its breaker, which would refuse those of all shards.
-        let wait = wait - RETURN.min(wait / 10);
+        let wait = patience - RETURN.min(patience / 10);
         let held = if refusal.is_some() { 0 } else { bytes };
         let id = (self.exchanges).begin(origin, ops.len(), held, now, now + wait);
         if let Some(parent) = trace.filter(|_| self.config.traces) {
-            self.traces.begin(id, (parent, origin), now, wait);
+            self.traces.begin(id, (parent, origin), now, patience);
         }
         if let Origin::Stream { conn, id: theirs } = origin
             && let Some(stream) = self.streams.get_mut(conn)

@@ -120,6 +120,8 @@ pub struct Session {
     pub token: String,
     /// Whose.
     pub user: String,
+    /// When its creation was acknowledged.
+    pub created_ns: u64,
     /// Attempts to end it.
     pub revoked: Vec<Act>,
 }

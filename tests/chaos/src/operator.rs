@@ -146,6 +146,7 @@ impl Keeper {
         self.all.push(Session {
             token: token.clone(),
             user,
+            created_ns: self.clock.ns(),
             revoked: Vec::new(),
         });
         self.targets.add(token);

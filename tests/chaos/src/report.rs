@@ -76,6 +76,10 @@ impl Report {
         report.failed = count(oracle::failures(history, begun_ns, u64::MAX).count());
         report.lost = vec![judged.lost];
         report.measured = verdict.measured;
+        if judged.lost_sessions > 0 {
+            let told = vec![judged.lost_sessions];
+            (report.measured).insert("401 for sessions a failover lost".into(), told);
+        }
         report.checks = verdict.checks;
         report.violations = verdict.violations;
         report

@@ -31,6 +31,8 @@ pub struct Verdict {
     pub violations: Vec<String>,
     /// Increments that were acknowledged and given out again.
     pub lost: u64,
+    /// Times that somebody was told 401 whose session a failover lost, created since the first fault.
+    pub lost_sessions: u64,
     /// What was measured, by name with its unit.
     pub measured: BTreeMap<String, Vec<u64>>,
 }

@@ -13,12 +13,24 @@ pub(super) fn judge(history: &History, losses: Losses, verdict: &mut Verdict) {
             .ok()
             .and_then(|index| history.sessions.get(index));
         if let (Some(session), Some(answer)) = (session, record.answer()) {
-            one(record, session, answer, losses, verdict);
+            one(history, record, (session, answer), losses, verdict);
         }
     }
 }
 
-fn one(record: &Record, session: &Session, answer: &Answer, losses: Losses, verdict: &mut Verdict) {
+/// Whether it was created while a fault lasted, or after it.
+fn created_in(history: &History, session: &Session) -> bool {
+    let first = history.faults.first();
+    first.is_some_and(|fault| session.created_ns >= fault.begun_ns)
+}
+
+fn one(
+    history: &History,
+    record: &Record,
+    (session, answer): (&Session, &Answer),
+    losses: Losses,
+    verdict: &mut Verdict,
+) {
     let user = &session.user;
     match answer.status {
         200 => {
@@ -42,7 +54,10 @@ fn one(record: &Record, session: &Session, answer: &Answer, losses: Losses, verd
                 .revoked
                 .iter()
                 .any(|act| act.begun_ns < record.end_ns);
-            let logged_out = !known && !losses.sessions;
+            // Replication is asynchronous: what a primary acknowledged last, a failover may take with it.
+            let fresh = losses.increments && created_in(history, session);
+            verdict.lost_sessions += u64::from(!known && fresh && !losses.sessions);
+            let logged_out = !known && !losses.sessions && !fresh;
             verdict.check("S4", logged_out.then(|| format!("{user} was told 401")));
         }
         status => {

@@ -80,6 +80,7 @@ fn session(revoked: Vec<Act>) -> Session {
     Session {
         token: "t".into(),
         user: "user-0".into(),
+        created_ns: 0,
         revoked,
     }
 }
