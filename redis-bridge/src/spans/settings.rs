@@ -18,9 +18,6 @@ use std::time::Duration;
 
 /// Ours, when the environment names none.
 const SERVICE: &str = "redis-bridge";
-/// How long one attempt to send may take; `OTEL_EXPORTER_OTLP_TIMEOUT` bounds all attempts of a batch.
-const ATTEMPT: Duration = Duration::from_secs(10);
-
 /// How spans are queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -32,6 +29,8 @@ pub struct Settings {
     pub delay: Duration,
     /// How long a request may take, with all attempts, `OTEL_BSP_EXPORT_TIMEOUT`.
     pub timeout: Duration,
+    /// How long one attempt may take, and after which there is no other, `OTEL_EXPORTER_OTLP_TIMEOUT`.
+    pub attempt: Duration,
 }
 
 /// Why spans cannot be exported.
@@ -69,11 +68,16 @@ impl Settings {
         let count = |name, usual| usize::try_from(number(name, usual)).unwrap_or(usize::MAX);
         let time = |name, usual| Duration::from_millis(number(name, usual));
         let queue = count("OTEL_BSP_MAX_QUEUE_SIZE", 2048);
+        let attempt = match set("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") {
+            Some(_) => time("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", 10_000),
+            None => time("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000),
+        };
         Some(Self {
             queue,
             batch: count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(queue),
             delay: time("OTEL_BSP_SCHEDULE_DELAY", 5000),
             timeout: time("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
+            attempt,
         })
     }
 
@@ -89,7 +93,7 @@ impl Settings {
             .wrap_connector(plain);
         let built = SpanExporter::builder()
             .with_http()
-            .with_http_client(HyperClient::new(connector, ATTEMPT, None))
+            .with_http_client(HyperClient::new(connector, self.attempt, None))
             .build();
         let mut exporter = built.map_err(|error| SettingsError::Collector(error.to_string()))?;
         exporter.set_resource(&resource(instance));

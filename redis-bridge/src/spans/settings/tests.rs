@@ -23,6 +23,7 @@ fn either_endpoint_is_enough() {
         batch: 512,
         delay: Duration::from_secs(5),
         timeout: Duration::from_secs(30),
+        attempt: Duration::from_secs(10),
     };
     assert_eq!(lookup(&[ENDPOINT]), Some(usual.clone()));
     let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector/t");
@@ -43,6 +44,8 @@ fn the_queue_is_as_the_variables_say_and_a_batch_is_no_larger() {
         ("OTEL_BSP_MAX_QUEUE_SIZE", "64"),
         ("OTEL_BSP_SCHEDULE_DELAY", "250"),
         ("OTEL_BSP_EXPORT_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "800"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "700"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "128"),
     ]);
     let wanted = Settings {
@@ -50,6 +53,7 @@ fn the_queue_is_as_the_variables_say_and_a_batch_is_no_larger() {
         batch: 64,
         delay: Duration::from_millis(250),
         timeout: Duration::from_secs(30),
+        attempt: Duration::from_millis(700),
     };
     assert_eq!(settings, Some(wanted));
     let nothing = lookup(&[ENDPOINT, ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0")]);
