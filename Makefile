@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 export STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER BACKEND
-.PHONY: help setup browser wasm programs run up down test e2e conformance bench lint fmt fuzz check openapi
+.PHONY: help setup browser wasm programs run up down test e2e conformance bench soak lint fmt fuzz check openapi
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ conformance: setup wasm programs ## The public suite for HTTP caches, with one w
 
 bench: setup wasm programs ## The paired benchmarks
 	@tests/scripts/bench.sh
+
+soak: setup wasm programs ## Load a stack for SOAK_SECONDS (600): memory, files, keys without a TTL
+	@tests/scripts/soak.sh
 
 lint: ## Formatting and clippy
 	@tests/scripts/lint.sh
