@@ -33,6 +33,7 @@ fn settings() -> Settings {
         delay: Duration::from_secs(5),
         timeout: Duration::from_secs(30),
         attempt: Duration::from_secs(10),
+        tls: false,
     }
 }
 
