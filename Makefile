@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 export STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER BACKEND
-.PHONY: help setup browser wasm programs run up down test e2e conformance bench chaos lint fmt fuzz check openapi
+.PHONY: help setup browser wasm programs run up down test e2e conformance bench soak chaos lint fmt fuzz check openapi
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: setup wasm programs ## The paired benchmarks
 
 chaos: setup wasm programs ## Faults on real processes under load; CHAOS_ROWS CHAOS_TRIALS CHAOS_ROUNDS CHAOS_RATE CHAOS_SEED
 	@target/local/chaos
+
+soak: setup wasm programs ## Load a stack for SOAK_SECONDS (600): memory, files, keys without a TTL
+	@tests/scripts/soak.sh
 
 lint: ## Formatting and clippy
 	@tests/scripts/lint.sh

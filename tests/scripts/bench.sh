@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The paired benchmarks. Knobs: BENCH_ROUNDS, BENCH_SECONDS, BENCH_ONLY, BENCH_CONNECTIONS, BRIDGES, STACK, PORT.
+# The paired benchmarks; BENCH_ONLY also takes bodies, tag and bridge. Knobs: BENCH_ROUNDS, BENCH_SECONDS, BENCH_ONLY, BENCH_CONNECTIONS, BRIDGES, STACK, PORT.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if ! command -v wrk >/dev/null; then

@@ -3,7 +3,7 @@
 //! Source: OpenTelemetry specification, "Environment Variable Specification" and "OTLP Exporter". Where to, with
 //! which fields and for how long is read by `opentelemetry-otlp` itself, who we are by `opentelemetry_sdk`.
 
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use opentelemetry::KeyValue;
 use opentelemetry_http::hyper::HyperClient;
@@ -18,9 +18,6 @@ use std::time::Duration;
 
 /// Ours, when the environment names none.
 const SERVICE: &str = "redis-bridge";
-/// How long one attempt to send may take; `OTEL_EXPORTER_OTLP_TIMEOUT` bounds all attempts of a batch.
-const ATTEMPT: Duration = Duration::from_secs(10);
-
 /// How spans are queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -32,6 +29,10 @@ pub struct Settings {
     pub delay: Duration,
     /// How long a request may take, with all attempts, `OTEL_BSP_EXPORT_TIMEOUT`.
     pub timeout: Duration,
+    /// How long one attempt may take, and after which there is no other, `OTEL_EXPORTER_OTLP_TIMEOUT`.
+    pub attempt: Duration,
+    /// The collector is spoken to over TLS.
+    pub tls: bool,
 }
 
 /// Why spans cannot be exported.
@@ -57,10 +58,8 @@ impl Settings {
         let off = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
             || set("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
         let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-            .or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"));
-        if off || endpoint.is_none() {
-            return None;
-        }
+            .or_else(|| set("OTEL_EXPORTER_OTLP_ENDPOINT"))
+            .filter(|_| !off)?;
         // What is no number is not set either, as the SDK has it; and nothing would be sent of nothing.
         let number = |name, usual: u64| {
             let value = set(name).and_then(|value| value.parse().ok());
@@ -69,32 +68,43 @@ impl Settings {
         let count = |name, usual| usize::try_from(number(name, usual)).unwrap_or(usize::MAX);
         let time = |name, usual| Duration::from_millis(number(name, usual));
         let queue = count("OTEL_BSP_MAX_QUEUE_SIZE", 2048);
+        let attempt = match set("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") {
+            Some(_) => time("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", 10_000),
+            None => time("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000),
+        };
         Some(Self {
             queue,
             batch: count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(queue),
             delay: time("OTEL_BSP_SCHEDULE_DELAY", 5000),
             timeout: time("OTEL_BSP_EXPORT_TIMEOUT", 30_000),
+            attempt,
+            tls: endpoint.to_ascii_lowercase().starts_with("https:"),
         })
     }
 
     /// What sends them.
     pub(super) fn exporter(&self, instance: &str) -> Result<SpanExporter, SettingsError> {
-        let mut plain = HttpConnector::new();
-        plain.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .map_err(SettingsError::Tls)?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(plain);
-        let built = SpanExporter::builder()
-            .with_http()
-            .with_http_client(HyperClient::new(connector, ATTEMPT, None))
-            .build();
+        let builder = SpanExporter::builder().with_http();
+        let builder = match self.tls {
+            // Certificates are looked for where they are needed only: a small image has none.
+            true => builder.with_http_client(HyperClient::new(tls()?, self.attempt, None)),
+            false => {
+                builder.with_http_client(HyperClient::with_default_connector(self.attempt, None))
+            }
+        };
+        let built = builder.build();
         let mut exporter = built.map_err(|error| SettingsError::Collector(error.to_string()))?;
         exporter.set_resource(&resource(instance));
         Ok(exporter)
     }
+}
+
+/// Connections to whom the system's certificates vouch for.
+fn tls() -> Result<HttpsConnector<HttpConnector>, SettingsError> {
+    let builder = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+        .map_err(SettingsError::Tls)?;
+    Ok(builder.https_only().enable_http1().build())
 }
 
 /// Who we are; what the environment says counts more.

@@ -2,6 +2,7 @@
 //! looked for in its bytes; tests/e2e reads the messages.
 
 use crate::harness::*;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -191,6 +192,82 @@ async fn a_hanging_collector_costs_no_exchange_and_not_the_end() {
         asked.elapsed()
     );
     assert!(bridge.log().contains("left before all spans were sent"));
+}
+
+/// Prints what it is sent over TLS to a file, with a certificate that only `cert` vouches for.
+struct TlsCollector {
+    _process: Process,
+    dir: tempfile::TempDir,
+    port: u16,
+}
+
+impl TlsCollector {
+    async fn start() -> Self {
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        let key = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=collector \
+                   -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
+                   -keyout key -out cert";
+        let openssl = |args: &str| {
+            let mut command = Command::new("openssl");
+            command
+                .args(args.split_whitespace())
+                .current_dir(dir.path())
+                .stderr(Stdio::null());
+            command
+        };
+        assert!(
+            openssl(key)
+                .status()
+                .expect("openssl is installed")
+                .success()
+        );
+        let serve = format!("s_server -quiet -accept 127.0.0.1:{port} -cert cert -key key");
+        let out = std::fs::File::create(dir.path().join("heard")).unwrap();
+        // It ends with its input.
+        let child = openssl(&serve).stdin(Stdio::piped()).stdout(out).spawn();
+        let process = Process::of(child.unwrap());
+        eventually("a TLS server", async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .is_ok()
+        })
+        .await;
+        Self {
+            _process: process,
+            dir,
+            port,
+        }
+    }
+
+    fn has(&self, bytes: &[u8]) -> bool {
+        let heard = std::fs::read(self.dir.path().join("heard")).unwrap();
+        heard.windows(bytes.len()).any(|window| window == bytes)
+    }
+}
+
+#[tokio::test]
+async fn a_collector_behind_tls_is_known_by_its_certificate() {
+    let redis = Redis::start(&[]).await;
+    let url = redis.url();
+    let collector = TlsCollector::start().await;
+    let mut env = vec![
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            format!("https://127.0.0.1:{}", collector.port),
+        ),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "500".to_owned()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "10".to_owned()),
+    ];
+    let stranger = start(&url, &env).await;
+    traced(&stranger, &[TRACEPARENT]).await;
+    eventually("refused", async || spans(&stranger, "failed").await == 2.0).await;
+    assert!(!collector.has(b"POST"));
+
+    let cert = collector.dir.path().join("cert").display().to_string();
+    env.push(("SSL_CERT_FILE", cert));
+    let bridge = start(&url, &env).await;
+    traced(&bridge, &[TRACEPARENT]).await;
+    eventually("heard", async || collector.has(&TRACE.to_be_bytes())).await;
 }
 
 #[tokio::test]

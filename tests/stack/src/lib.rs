@@ -19,6 +19,7 @@
 //! | [`apply`] | swapping a policy or a module into a stack that runs |
 //! | [`stack`] | all of it together |
 //! | [`bench`] | the paired benchmarks |
+//! | [`soak`] | a long and steady load of everything |
 //! | [`fault`] | what can go wrong on a link, on demand |
 //! | [`upstream`] | the sample upstream |
 //! | [`http`] | a small blocking HTTP/1.1 client that sends what it is told, byte for byte |
@@ -36,6 +37,7 @@ pub mod http;
 pub mod policy;
 pub mod proc;
 pub mod redis;
+pub mod soak;
 pub mod spec;
 pub mod stack;
 pub mod upstream;

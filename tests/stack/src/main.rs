@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tidegate_stack::apply::{Applier, Watch};
-use tidegate_stack::{Error, Result, Stack, StackSpec, bench, fault, upstream};
+use tidegate_stack::{Error, Result, Stack, StackSpec, bench, fault, soak, upstream};
 
 const USAGE: &str = "\
 usage: stack run                start everything, apply a saved policy file, end with Ctrl-C
@@ -15,12 +15,13 @@ usage: stack run                start everything, apply a saved policy file, end
        stack down               end what `stack up` started
        stack apply FILE         check a policy file and swap it into the running stack
        stack bench              measure: paired rows, requests/s and processor time of each request
+       stack soak               load a stack for long, and see what grows
        stack upstream ADDRESS   serve the sample upstream
        stack faults FILE ADDR   serve the links in FILE, their control on ADDRESS
        stack watch              swap the running stack's policy file in whenever it is saved
 
 variables: STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER
-for bench: BENCH_ROUNDS BENCH_SECONDS BENCH_ONLY BENCH_CONNECTIONS";
+for bench: BENCH_ROUNDS BENCH_SECONDS BENCH_ONLY BENCH_CONNECTIONS; for soak: SOAK_SECONDS";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             runtime().and_then(|runtime| runtime.block_on(fault::serve(Path::new(links), address)))
         }
         ["bench"] => measure(),
+        ["soak"] => soak(),
         ["upstream", address] => serve_upstream(address),
         ["help" | "--help" | "-h"] => {
             say(USAGE);
@@ -142,6 +144,13 @@ fn measure() -> Result<()> {
         complain(&format!("bench: {step}"))
     })?;
     say(&report.to_string());
+    Ok(())
+}
+
+fn soak() -> Result<()> {
+    let duration = soak::seconds(|name| std::env::var(name).ok())?;
+    let report = soak::run(spec()?, duration, |step| complain(&format!("soak: {step}")))?;
+    say(report.to_string().trim_end());
     Ok(())
 }
 

@@ -32,6 +32,8 @@ fn settings() -> Settings {
         batch: 8,
         delay: Duration::from_secs(5),
         timeout: Duration::from_secs(30),
+        attempt: Duration::from_secs(10),
+        tls: false,
     }
 }
 

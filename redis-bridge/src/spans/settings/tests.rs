@@ -23,10 +23,13 @@ fn either_endpoint_is_enough() {
         batch: 512,
         delay: Duration::from_secs(5),
         timeout: Duration::from_secs(30),
+        attempt: Duration::from_secs(10),
+        tls: false,
     };
     assert_eq!(lookup(&[ENDPOINT]), Some(usual.clone()));
-    let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector/t");
-    assert_eq!(lookup(&[traces]), Some(usual));
+    let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "HTTPS://collector/t");
+    let over_tls = Settings { tls: true, ..usual };
+    assert_eq!(lookup(&[traces, ENDPOINT]), Some(over_tls));
 }
 
 #[test]
@@ -43,6 +46,8 @@ fn the_queue_is_as_the_variables_say_and_a_batch_is_no_larger() {
         ("OTEL_BSP_MAX_QUEUE_SIZE", "64"),
         ("OTEL_BSP_SCHEDULE_DELAY", "250"),
         ("OTEL_BSP_EXPORT_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "800"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "700"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "128"),
     ]);
     let wanted = Settings {
@@ -50,6 +55,8 @@ fn the_queue_is_as_the_variables_say_and_a_batch_is_no_larger() {
         batch: 64,
         delay: Duration::from_millis(250),
         timeout: Duration::from_secs(30),
+        attempt: Duration::from_millis(700),
+        tls: false,
     };
     assert_eq!(settings, Some(wanted));
     let nothing = lookup(&[ENDPOINT, ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0")]);

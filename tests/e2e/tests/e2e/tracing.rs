@@ -33,22 +33,30 @@ const USER: &str = "canary-user-31c7";
 
 /// Bridges that export to this address, with more of the environment.
 fn lab(address: &str, more: &[(&str, &str)]) -> Lab {
+    let lab = lab_with(address, more, &[]);
+    // Until the workers have streams to the new bridges, a request may take another way.
+    lab.live_workers().unwrap();
+    lab
+}
+
+/// The same, with more arguments.
+fn lab_with(address: &str, more: &[(&str, &str)], args: &[&str]) -> Lab {
     let mut lab = Lab::new(POLICY);
+    let endpoint = format!("http://{address}");
+    let usual = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
     for bridge in ["bridge-0", "bridge-1"] {
         lab.alter(bridge, |launch| {
-            let usual = [
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", &*format!("http://{address}")),
-                ("OTEL_BSP_SCHEDULE_DELAY", "50"),
-            ];
             for (name, value) in usual.iter().chain(more) {
                 launch.env.push(((*name).to_owned(), (*value).to_owned()));
             }
+            launch.args.extend(args.iter().map(|arg| (*arg).to_owned()));
         })
         .unwrap();
         lab.restart(bridge).unwrap();
     }
-    // Until the workers have streams to the new bridges, a request may take another way.
-    lab.live_workers().unwrap();
     lab
 }
 
@@ -155,6 +163,21 @@ fn a_sampled_request_is_a_span_of_its_trace_with_one_for_each_call_of_redis() {
         assert!(!contains(&bytes, &key), "{}", String::from_utf8_lossy(&key));
     }
     assert!(!contains(&bytes, b"tg:"), "part of a key");
+}
+
+/// Bridges that serve another namespace refuse every stream; a unary exchange names none.
+#[test]
+fn without_a_stream_the_trace_travels_as_a_field() {
+    let collector = Collector::start();
+    let lab = lab_with(&collector.address, &[], &["--namespace", "other"]);
+    let request = Request::get("/limited").field("traceparent", traceparent(0xfa11, "01"));
+    eventually("an exchange by the other way", true, || {
+        assert_eq!(lab.client(0).send(&request).unwrap().status, 200);
+        let spans = spans_of(&collector, 0xfa11);
+        let carriers = spans.iter();
+        let mut carriers = carriers.map(|span| attribute(span, "tidegate.carrier"));
+        carriers.any(|carrier| carrier == "unary")
+    });
 }
 
 #[test]

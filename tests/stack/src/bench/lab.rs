@@ -157,6 +157,19 @@ impl Lab {
         Ok(usage::cpu_of(&pids)? + usage::cpu_of_children()?)
     }
 
+    /// The state's Redis.
+    pub(super) fn redis(&self) -> Server {
+        self.stack.redis()
+    }
+
+    /// Process id of a part of the stack.
+    ///
+    /// # Errors
+    /// [`Error::NoPart`] when it does not run.
+    pub(super) fn pid_of(&self, part: &str) -> Result<u32> {
+        self.stack.pid(part)
+    }
+
     /// The cache's Redis.
     pub(super) fn redis_cache(&self) -> Server {
         self.stack.redis_cache()

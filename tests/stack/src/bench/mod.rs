@@ -4,6 +4,8 @@
 //! machine that slows down slows every row. A ratio is the median of the ratios within the rounds. Nothing
 //! about speed is asserted; that each row did what its name says is (`Row::expects`).
 
+mod bridge;
+mod driver;
 mod evict;
 mod lab;
 mod point;
@@ -13,19 +15,20 @@ mod settings;
 mod size;
 mod summary;
 mod tag;
-mod usage;
+pub(crate) mod usage;
 mod wrk;
 
 pub use report::Report;
 pub use rows::Row;
 pub use settings::Settings;
+pub(crate) use summary::median;
 
 use lab::Lab;
 use point::Sample;
 use size::{Memory, Module};
 use summary::Samples;
 
-use crate::{Error, Result, StackSpec, bridge};
+use crate::{Error, Result, StackSpec};
 use std::time::Duration;
 
 /// Length of each row's load before anything is measured: connections, tables and code become warm.
@@ -36,7 +39,7 @@ const WARM: Duration = Duration::from_secs(1);
 /// # Errors
 /// When a part is missing or fails, or a row did something else than its name says.
 pub fn run(spec: StackSpec, settings: Settings, mut say: impl FnMut(&str)) -> Result<Report> {
-    let module = bridge::module(&spec)?.ok_or_else(|| Error::Spec {
+    let module = crate::bridge::module(&spec)?.ok_or_else(|| Error::Spec {
         variable: "FILTER",
         reason: "must not be none here: the benchmark has a row without a filter".into(),
     })?;
@@ -77,6 +80,11 @@ pub fn run(spec: StackSpec, settings: Settings, mut say: impl FnMut(&str)) -> Re
         false => None,
     };
     let evictions = evict::measure(&lab, &settings.rows)?;
+    // The last one: it gives processes to cores.
+    let alone = match settings.bridge {
+        true => Some(bridge::measure(&lab, &settings, &mut say)?),
+        false => None,
+    };
     let memory = settings
         .rows
         .iter()
@@ -88,6 +96,7 @@ pub fn run(spec: StackSpec, settings: Settings, mut say: impl FnMut(&str)) -> Re
         samples,
         evictions,
         tag,
+        alone,
         module,
         memory,
     })

@@ -1,10 +1,14 @@
 //! What the benchmark prints.
 
+use super::bridge::Alone;
 use super::evict::Evictions;
 use super::rows::{Size, What};
 use super::tag::TagPurge;
 use super::{Memory, Module, Row, Samples, Settings, settings::HEADLINE, summary};
 use std::fmt;
+
+/// What a bridge may spend on an exchange, µs, beyond what its script costs Redis.
+const BRIDGE_MORE: f64 = 15.0;
 
 /// Everything a run found.
 #[derive(Debug, Clone)]
@@ -17,6 +21,8 @@ pub struct Report {
     pub(super) module: Module,
     /// What the purge of a tag costs others.
     pub(super) tag: Option<TagPurge>,
+    /// What one bridge on one core does.
+    pub(super) alone: Option<Alone>,
     /// How long workers go on answering from memory.
     pub(super) evictions: Option<Evictions>,
     /// Memory of each row's Envoy after its load.
@@ -36,6 +42,10 @@ impl fmt::Display for Report {
             settings.rounds_at(HEADLINE),
             settings.duration.as_secs(),
         )?;
+        if settings.rows.is_empty() {
+            self.tag(f)?;
+            return self.alone(f);
+        }
         self.rates(f)?;
         self.ratios(f, "ratio to no-op", Row::Noop)?;
         self.ratios(f, "ratio to one limit", Row::OneLimit)?;
@@ -52,6 +62,7 @@ impl fmt::Display for Report {
         self.aims(f)?;
         self.evictions(f)?;
         self.tag(f)?;
+        self.alone(f)?;
         self.sizes(f)?;
         self.noise(f)
     }
@@ -199,6 +210,53 @@ impl Report {
             )?;
         }
         Ok(())
+    }
+
+    fn alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(alone) = &self.alone else {
+            return Ok(());
+        };
+        let where_from = match alone.pinned {
+            true => "one bridge with a core for itself",
+            false => "one bridge, not pinned to a core",
+        };
+        writeln!(
+            f,
+            "\n{where_from}: LIMIT.TAKE of one fixed window, and redis-benchmark of its script; CPU µs for each\n\
+             {:<12}{:>10}{:>9}{:>9}{:>9}{:>9} |{:>12}{:>9} |{:>17}",
+            "in flight",
+            "exch/s",
+            "of core",
+            "in pipe",
+            "bridge",
+            "Redis",
+            "calls/s",
+            "Redis",
+            "bridge - Redis"
+        )?;
+        for point in &alone.points {
+            let of_core = point.rate * point.bridge / 1e4;
+            writeln!(
+                f,
+                "{:<12}{:>10.0}{:>9}{:>9.1}{:>9.1}{:>9.1} |{:>12.0}{:>9.1} |{:>17.1}",
+                point.pressure.to_string(),
+                point.rate,
+                format!("{of_core:.0} %"),
+                point.per_pipeline,
+                point.bridge,
+                point.redis,
+                point.script_rate,
+                point.script,
+                point.more,
+            )?;
+        }
+        let most = alone.points.iter().map(|point| point.more);
+        let most = most.fold(f64::MIN, f64::max);
+        writeln!(
+            f,
+            "aim: the bridge spends at most {BRIDGE_MORE} µs more than the script costs Redis: {most:.1}, {}",
+            met(most <= BRIDGE_MORE)
+        )
     }
 
     fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

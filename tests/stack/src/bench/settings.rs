@@ -22,6 +22,8 @@ pub struct Settings {
     pub(super) rows: Vec<Row>,
     /// The purge of a tag on many objects. `BENCH_ONLY=tag`, and with all rows.
     pub(super) tag: bool,
+    /// One bridge on one core, without Envoy. `BENCH_ONLY=bridge`, and with all rows.
+    pub(super) bridge: bool,
     /// Numbers of connections. `BENCH_CONNECTIONS=1,8,32,64`.
     pub(super) connections: Vec<u32>,
 }
@@ -37,13 +39,13 @@ impl Settings {
             let all = Row::ALL.into_iter().chain(Row::BODIES);
             all.clone().find(|row| row.name() == name).ok_or_else(|| {
                 let names: Vec<_> = all.map(Row::name).collect();
-                let expected = format!("bodies, tag, names of {}", names.join(", "));
+                let expected = format!("bodies, tag, bridge, names of {}", names.join(", "));
                 bad("BENCH_ONLY", &expected, name)
             })
         };
         let mut rows = match get("BENCH_ONLY") {
             Some(list) if list == "bodies" => Row::BODIES.into(),
-            Some(list) if list == "tag" => Vec::new(),
+            Some(list) if list == "tag" || list == "bridge" => Vec::new(),
             Some(list) => list.split(',').map(row).collect::<Result<Vec<_>>>()?,
             None => Row::ALL.into(),
         };
@@ -64,6 +66,7 @@ impl Settings {
             duration: Duration::from_secs(one("BENCH_SECONDS", 2, 60)?.into()),
             rows,
             tag: get("BENCH_ONLY").is_none_or(|only| only == "tag"),
+            bridge: get("BENCH_ONLY").is_none_or(|only| only == "bridge"),
             connections,
         })
     }
@@ -116,6 +119,9 @@ mod tests {
         let chosen = read(&[("BENCH_ONLY", "one,noop"), ("BENCH_SECONDS", "7")]).unwrap();
         assert_eq!(chosen.rows, [Row::Noop, Row::OneLimit]);
         assert_eq!(chosen.duration, Duration::from_secs(7));
+        assert!(plain.bridge && plain.tag && !chosen.bridge && !chosen.tag);
+        let alone = read(&[("BENCH_ONLY", "bridge")]).unwrap();
+        assert!(alone.bridge && !alone.tag && alone.rows.is_empty());
     }
 
     #[test]

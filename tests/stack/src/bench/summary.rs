@@ -56,7 +56,7 @@ impl Samples {
 }
 
 /// The middle, or the mean of the two middle ones; `None` of nothing or of something that is no number.
-pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     if values.is_empty() || values.iter().any(|v| v.is_nan()) {
         return None;
     }

@@ -2,7 +2,6 @@
 
 use super::Lab;
 use crate::http::{Client, Request};
-use crate::redis::Reply;
 use crate::{Error, Result, wait};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -137,14 +136,9 @@ fn watch(lab: &Lab, what: impl FnOnce() -> Result<()>) -> Result<Vec<f64>> {
 
 /// Every key has a TTL.
 fn all_end(lab: &Lab) -> Result<()> {
-    let script = "local cursor, without = '0', 0 repeat \
-                  local found = redis.call('SCAN', cursor, 'COUNT', 1000) cursor = found[1] \
-                  for _, key in ipairs(found[2]) do \
-                  if redis.call('PTTL', key) == -1 then without = without + 1 end end \
-                  until cursor == '0' return without";
-    match lab.redis_cache().call(&["EVAL", script, "0"])? {
-        Reply::Integer(0) => Ok(()),
-        other => Err(wrong("keys without a TTL", &format!("{other:?}"))),
+    match lab.redis_cache().keys_without_ttl()? {
+        0 => Ok(()),
+        count => Err(wrong("keys without a TTL", &count.to_string())),
     }
 }
 

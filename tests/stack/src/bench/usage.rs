@@ -11,7 +11,7 @@ const TICK_US: u64 = 10_000;
 ///
 /// # Errors
 /// When it has ended.
-pub(super) fn cpu(pid: u32) -> Result<u64> {
+pub(crate) fn cpu(pid: u32) -> Result<u64> {
     let [user, system, ..] = times(&pid.to_string())?;
     Ok((user + system) * TICK_US)
 }
@@ -20,7 +20,7 @@ pub(super) fn cpu(pid: u32) -> Result<u64> {
 ///
 /// # Errors
 /// When one has ended.
-pub(super) fn cpu_of(pids: &[u32]) -> Result<u64> {
+pub(crate) fn cpu_of(pids: &[u32]) -> Result<u64> {
     pids.iter().map(|&pid| cpu(pid)).sum()
 }
 
@@ -28,7 +28,7 @@ pub(super) fn cpu_of(pids: &[u32]) -> Result<u64> {
 ///
 /// # Errors
 /// When proc(5) is not there.
-pub(super) fn cpu_of_children() -> Result<u64> {
+pub(crate) fn cpu_of_children() -> Result<u64> {
     let [.., user, system] = times("self")?;
     Ok((user + system) * TICK_US)
 }
@@ -38,7 +38,7 @@ pub(super) fn cpu_of_children() -> Result<u64> {
 ///
 /// # Errors
 /// When proc(5) is not there.
-pub(super) fn cpu_of_machine() -> Result<u64> {
+pub(crate) fn cpu_of_machine() -> Result<u64> {
     let text = read("/proc/stat")?;
     let line = text.lines().next().unwrap_or_default();
     let ticks = numbers(line);
@@ -51,7 +51,7 @@ pub(super) fn cpu_of_machine() -> Result<u64> {
 ///
 /// # Errors
 /// When it has ended.
-pub(super) fn rss(pid: u32) -> Result<u64> {
+pub(crate) fn rss(pid: u32) -> Result<u64> {
     let text = read(&format!("/proc/{pid}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());

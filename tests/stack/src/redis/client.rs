@@ -101,6 +101,25 @@ impl Server {
             .map(|value| value.trim().to_owned()))
     }
 
+    /// How many keys have no TTL, found in steps.
+    ///
+    /// # Errors
+    /// As [`Server::call`], or when the server refuses.
+    pub fn keys_without_ttl(&self) -> Result<i64> {
+        let script = "local cursor, without = '0', 0 repeat \
+                      local found = redis.call('SCAN', cursor, 'COUNT', 1000) cursor = found[1] \
+                      for _, key in ipairs(found[2]) do \
+                      if redis.call('PTTL', key) == -1 then without = without + 1 end end \
+                      until cursor == '0' return without";
+        match self.call(&["EVAL", script, "0"])? {
+            Reply::Integer(count) => Ok(count),
+            other => Err(Error::Answer {
+                what: format!("redis {}: keys without a TTL", self.address),
+                got: format!("{other:?}"),
+            }),
+        }
+    }
+
     /// How often each command ran, from `INFO commandstats`, by lower-case name (`config|get`).
     ///
     /// # Errors
