@@ -246,21 +246,31 @@ impl Owner {
             }
             Transmit::Response { request, body } => self.answer(request, Ok(body)),
             Transmit::Stream { conn, message } => {
-                let Some(outbox) = self.streams.get(&conn) else {
-                    return;
-                };
-                match outbox.send(message) {
-                    Ok(()) => {}
-                    Err(SendError::Full) => {
-                        self.metrics.slow_readers.inc();
-                        tracing::warn!(conn = conn.0, "stream given up: read too slowly");
-                        if let Some(outbox) = self.forget(conn) {
-                            outbox.give_up();
-                        }
+                while let Some(outbox) = self.streams.get(&conn) {
+                    match outbox.send(&message) {
+                        Ok(()) => return,
+                        Err(SendError::Crowded) => self.give_up(self.slowest().unwrap_or(conn)),
+                        Err(SendError::Full) => self.give_up(conn),
+                        Err(SendError::Gone) => drop(self.forget(conn)),
                     }
-                    Err(SendError::Gone) => drop(self.forget(conn)),
                 }
             }
+        }
+    }
+
+    /// The stream that takes most of what all have for what waits to be read; `None` when none takes any.
+    fn slowest(&self) -> Option<ConnId> {
+        let streams = self.streams.iter();
+        let streams = streams.map(|(conn, outbox)| (outbox.over(), *conn));
+        let slowest = streams.max_by_key(|(over, _)| *over);
+        slowest.filter(|(over, _)| *over > 0).map(|(_, conn)| conn)
+    }
+
+    fn give_up(&mut self, conn: ConnId) {
+        self.metrics.slow_readers.inc();
+        tracing::warn!(conn = conn.0, "stream given up: read too slowly");
+        if let Some(outbox) = self.forget(conn) {
+            outbox.give_up();
         }
     }
 
