@@ -177,7 +177,7 @@ async fn what_is_cheap_for_a_peer_is_cheap_for_the_bridge() {
             }
         };
         let more = bridge.peak_mib() - before;
-        println!(
+        eprintln!(
             "{}: {sent} rounds, ended: {ended}, {more} MiB, served within {slowest:?}",
             abuse.name
         );

@@ -49,7 +49,7 @@ fn growth_is_bounded(bridge: &Bridge, before: u64, what: &str) {
         UNREAD + READERS as u64 * OF_READER / 1024 + SLACK,
         bridge.peak_mib(),
     );
-    println!("{what}: {before} MiB before, {peak} MiB at most, {bound} MiB more are allowed");
+    eprintln!("{what}: {before} MiB before, {peak} MiB at most, {bound} MiB more are allowed");
     assert!(
         peak - before < bound,
         "{what}: {before} to {peak} MiB, bound {bound}"
@@ -174,7 +174,7 @@ async fn idle_connections_cost_little() {
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let more = bridge.peak_mib() - before;
-    println!("500 idle connections: {more} MiB");
+    eprintln!("500 idle connections: {more} MiB");
     // 64 KiB each.
     assert!(more < 32, "{more} MiB for 500 idle connections");
     let small = bridge.exchange(&[take(b"subject-readers3", 1)]).await;
