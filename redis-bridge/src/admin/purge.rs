@@ -82,3 +82,13 @@ fn prefix_matcher(prefix: &str) -> Result<Matcher, String> {
     let url = Url::parse(prefix.as_bytes()).map_err(|e| e.to_string())?;
     Ok(Matcher::Prefix(url.as_bytes().to_vec()))
 }
+
+/// For [`crate::fuzz`]: a body means one thing, or is refused with a reason.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_body(body: &[u8]) {
+    if let Ok(body) = super::parse::<Body>(body)
+        && let Err(reason) = body.into_purge()
+    {
+        assert!(!reason.is_empty());
+    }
+}
