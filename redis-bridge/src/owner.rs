@@ -24,6 +24,8 @@ use tokio::time::Instant;
 const TURN: usize = 1024;
 /// While leaving: with nothing pending and no event for this long, the filters have moved.
 const QUIET: Duration = Duration::from_millis(500);
+/// A metric that looks at all workers is made this often, at most.
+const LOOK: Duration = Duration::from_millis(250);
 /// Far enough when there is no deadline.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -46,6 +48,8 @@ pub struct Owner {
     admin: HashMap<RequestId, oneshot::Sender<AdminReply>>,
     /// The core's time is counted from here.
     started: Instant,
+    /// When all workers are looked at the next time, for a metric.
+    look_at: Duration,
 }
 
 impl Owner {
@@ -75,6 +79,7 @@ impl Owner {
             exchanges: HashMap::new(),
             admin: HashMap::new(),
             started: Instant::now(),
+            look_at: Duration::ZERO,
         }
     }
 
@@ -171,10 +176,13 @@ impl Owner {
             tracing::info!(target: "tidegate_bridge::audit", "{audit}");
         }
         self.metrics.held.set(self.core.held().cast_signed() as i64);
-        let remembering = self.core.remembering(now);
-        self.metrics
-            .remembering
-            .set(remembering.cast_signed() as i64);
+        if now >= self.look_at {
+            self.look_at = now + LOOK;
+            let remembering = self.core.remembering(now);
+            self.metrics
+                .remembering
+                .set(remembering.cast_signed() as i64);
+        }
         self.metrics.publish(&self.core);
     }
 

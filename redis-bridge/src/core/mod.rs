@@ -8,6 +8,7 @@ mod calendar;
 mod collapse;
 mod config;
 mod counters;
+mod due;
 mod exchanges;
 mod failure;
 mod fills;
