@@ -7,6 +7,8 @@ pub mod cli;
 pub mod core;
 pub mod doctor;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod grpc;
 pub mod handle;
 pub mod listener;

@@ -25,6 +25,8 @@ use tokio::time::Instant;
 const TURN: usize = 1024;
 /// While leaving: with nothing pending and no event for this long, the filters have moved.
 const QUIET: Duration = Duration::from_millis(500);
+/// A metric that looks at all workers is made this often, at most.
+const LOOK: Duration = Duration::from_millis(250);
 /// Far enough when there is no deadline.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -48,6 +50,8 @@ pub struct Owner {
     admin: HashMap<RequestId, oneshot::Sender<AdminReply>>,
     /// The core's time is counted from here.
     started: Instant,
+    /// When all workers are looked at the next time, for a metric.
+    look_at: Duration,
 }
 
 impl Owner {
@@ -78,6 +82,7 @@ impl Owner {
             exchanges: HashMap::new(),
             admin: HashMap::new(),
             started: Instant::now(),
+            look_at: Duration::ZERO,
         }
     }
 
@@ -196,10 +201,13 @@ impl Owner {
             }
         }
         self.metrics.held.set(self.core.held().cast_signed() as i64);
-        let remembering = self.core.remembering(now);
-        self.metrics
-            .remembering
-            .set(remembering.cast_signed() as i64);
+        if now >= self.look_at {
+            self.look_at = now + LOOK;
+            let remembering = self.core.remembering(now);
+            self.metrics
+                .remembering
+                .set(remembering.cast_signed() as i64);
+        }
         self.metrics.publish(&self.core);
     }
 
@@ -271,21 +279,31 @@ impl Owner {
             }
             Transmit::Response { request, body } => self.answer(request, Ok(body)),
             Transmit::Stream { conn, message } => {
-                let Some(outbox) = self.streams.get(&conn) else {
-                    return;
-                };
-                match outbox.send(message) {
-                    Ok(()) => {}
-                    Err(SendError::Full) => {
-                        self.metrics.slow_readers.inc();
-                        tracing::warn!(conn = conn.0, "stream given up: read too slowly");
-                        if let Some(outbox) = self.forget(conn) {
-                            outbox.give_up();
-                        }
+                while let Some(outbox) = self.streams.get(&conn) {
+                    match outbox.send(&message) {
+                        Ok(()) => return,
+                        Err(SendError::Crowded) => self.give_up(self.slowest().unwrap_or(conn)),
+                        Err(SendError::Full) => self.give_up(conn),
+                        Err(SendError::Gone) => drop(self.forget(conn)),
                     }
-                    Err(SendError::Gone) => drop(self.forget(conn)),
                 }
             }
+        }
+    }
+
+    /// The stream that takes most of what all have for what waits to be read; `None` when none takes any.
+    fn slowest(&self) -> Option<ConnId> {
+        let streams = self.streams.iter();
+        let streams = streams.map(|(conn, outbox)| (outbox.over(), *conn));
+        let slowest = streams.max_by_key(|(over, _)| *over);
+        slowest.filter(|(over, _)| *over > 0).map(|(_, conn)| conn)
+    }
+
+    fn give_up(&mut self, conn: ConnId) {
+        self.metrics.slow_readers.inc();
+        tracing::warn!(conn = conn.0, "stream given up: read too slowly");
+        if let Some(outbox) = self.forget(conn) {
+            outbox.give_up();
         }
     }
 

@@ -210,6 +210,31 @@ async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Problem> {
     // At most so many connections times so little.
     let mut held = Budget::new(MAX_BODY).hold();
     let bytes = read_body(body, MAX_BODY, &mut held).await?;
-    serde_json::from_slice(&bytes)
+    parse(&bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes)
         .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("body: {e}")))
+}
+
+/// Everything of a request that is read before anybody is asked, for [`crate::fuzz`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_request(data: &[u8]) -> Vec<AdminOp> {
+    let mut lines = data.splitn(2, |byte| *byte == b'\n');
+    let head = String::from_utf8_lossy(lines.next().unwrap_or_default());
+    let body = lines.next().unwrap_or_default();
+    let (path, query) = head.split_once('?').unwrap_or((&head, ""));
+    if let Ok(segments) = query::segments(path) {
+        assert_eq!(
+            segments.len(),
+            path.strip_prefix('/').unwrap_or(path).split('/').count()
+        );
+    }
+    if let Ok(query) = Query::parse(query) {
+        assert!(query.one("key").is_err() || query.all("key").len() < 2);
+    }
+    purge::fuzz_body(body);
+    overrides::fuzz_body(body);
+    sessions::fuzz_body(body).into_iter().collect()
 }

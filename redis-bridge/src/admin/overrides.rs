@@ -114,3 +114,9 @@ fn check(limit: &Limit, own: &Own) -> Result<(), String> {
 fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
+
+/// For [`crate::fuzz`].
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_body(body: &[u8]) {
+    drop(super::parse::<Own>(body));
+}

@@ -4,7 +4,7 @@ use super::{Admin, Answer, StatusCode, json};
 use crate::backend::scan::Matcher;
 use crate::listener::problem::Problem;
 use crate::purge::Purge;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tidegate::cache::groups;
 use tidegate::cache::key::{Target, Url};
 
@@ -12,10 +12,15 @@ use tidegate::cache::key::{Target, Url};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Body {
+    #[serde(default, deserialize_with = "present")]
     url: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     tag: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     prefix: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     group: Option<Group>,
+    #[serde(default, deserialize_with = "present")]
     all: Option<bool>,
     /// Objects are no longer fresh, and stay.
     #[serde(default)]
@@ -28,6 +33,11 @@ pub(super) struct Body {
 struct Group {
     origin: String,
     name: String,
+}
+
+/// A field that may be left out, and is not `null`: who sends `null` beside another one meant something else.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 impl Admin {
@@ -81,4 +91,14 @@ fn prefix_matcher(prefix: &str) -> Result<Matcher, String> {
     }
     let url = Url::parse(prefix.as_bytes()).map_err(|e| e.to_string())?;
     Ok(Matcher::Prefix(url.as_bytes().to_vec()))
+}
+
+/// For [`crate::fuzz`]: a body means one thing, or is refused with a reason.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_body(body: &[u8]) {
+    if let Ok(body) = super::parse::<Body>(body)
+        && let Err(reason) = body.into_purge()
+    {
+        assert!(!reason.is_empty());
+    }
 }

@@ -32,26 +32,42 @@ pub(super) struct Rotate {
     data: Option<Strict>,
 }
 
+impl Create {
+    /// `lives`: idle and at most, milliseconds.
+    fn into_op(
+        self,
+        realm: String,
+        lives: (u64, u64),
+        form: Form,
+        secret: [u8; 18],
+        nonce: [u8; 12],
+    ) -> AdminOp {
+        AdminOp::CreateSession(NewSession {
+            realm,
+            uid: self.uid,
+            roles: self.roles,
+            data: self.data.0,
+            idle_ms: lives.0,
+            absolute_ms: lives.1,
+            secret,
+            nonce,
+            form,
+        })
+    }
+}
+
 impl Admin {
     pub(super) async fn create_session(&self, body: Create) -> Answer {
         let realm = self.realm(body.realm.as_deref())?;
         let (mut secret, mut nonce) = ([0; 18], [0; 12]);
         random(&mut secret)?;
         random(&mut nonce)?;
-        let op = AdminOp::CreateSession(NewSession {
-            realm: realm.name.clone(),
-            uid: body.uid,
-            roles: body.roles,
-            data: body.data.0,
-            idle_ms: realm.idle_ms,
-            absolute_ms: realm.absolute_ms,
-            secret,
-            nonce,
-            form: match realm.seal {
-                true => Form::Sealed,
-                false => Form::Readable,
-            },
-        });
+        let form = match realm.seal {
+            true => Form::Sealed,
+            false => Form::Readable,
+        };
+        let lives = (realm.idle_ms, realm.absolute_ms);
+        let op = body.into_op(realm.name.clone(), lives, form, secret, nonce);
         let AdminReply::Created {
             user,
             hash,
@@ -217,4 +233,13 @@ fn random(bytes: &mut [u8]) -> Result<(), Problem> {
             "the system has no randomness",
         )
     })
+}
+
+/// For [`crate::fuzz`]: the session that a body asks for.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_body(body: &[u8]) -> Option<AdminOp> {
+    drop(super::parse::<Rotate>(body));
+    let create: Create = super::parse(body).ok()?;
+    let realm = create.realm.clone().unwrap_or_else(|| "web".to_owned());
+    Some(create.into_op(realm, (60_000, 600_000), Form::Sealed, [1; 18], [2; 12]))
 }

@@ -9,6 +9,7 @@ mod calendar;
 mod collapse;
 mod config;
 mod counters;
+mod due;
 mod exchanges;
 mod failure;
 mod fills;

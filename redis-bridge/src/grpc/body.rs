@@ -1,7 +1,8 @@
 //! The response body of a stream: messages out, then the status as trailers.
 
 use super::{Code, Status, message};
-use bytes::{BufMut as _, Bytes, BytesMut};
+use crate::listener::budget::{Budget, Held};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use hyper::body::{Body, Frame};
 use std::collections::VecDeque;
@@ -13,8 +14,12 @@ use std::task::{Context, Poll, Waker};
 /// Bytes that may wait for one reader. Beyond them the stream is given up: the filter then asks another
 /// bridge, while a buffer without bound would take this one down for all (invariant X4).
 pub const MAX_QUEUED: usize = 4 << 20;
-/// Small messages that wait are joined up to this size: one DATA frame, one write.
-const JOIN: usize = 16 << 10;
+/// Bytes that may wait for a reader beside the budget of all: who reads in time never needs more for long, so
+/// slow readers do not take what it is answered with.
+const FREE: usize = 16 << 10;
+/// What is handed out at a time: one DATA frame. Small messages are joined up to it, large ones cut, so that
+/// what HTTP/2 holds for a reader that has stopped is no more than this.
+const CHUNK: usize = 16 << 10;
 
 /// Where the owner puts what a stream shall send. Dropped without [`Outbox::end`], it ends the stream
 /// as unavailable.
@@ -25,11 +30,16 @@ pub struct Outbox(Arc<Mutex<Queue>>);
 #[derive(Debug)]
 pub struct StreamBody(Arc<Mutex<Queue>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
+    /// With their prefixes.
     messages: VecDeque<Vec<u8>>,
-    /// Bytes in `messages`, prefixes included.
+    /// Bytes of the first one that were handed out.
+    handed: usize,
+    /// Bytes in `messages` that were not.
     bytes: usize,
+    /// Of these, what is more than [`FREE`].
+    held: Held,
     /// How the stream ends once `messages` are sent.
     end: Option<Status>,
     /// The trailers are out, or nobody reads any more.
@@ -37,15 +47,25 @@ struct Queue {
     reader: Option<Waker>,
 }
 
-/// A connected pair.
-pub fn channel() -> (Outbox, StreamBody) {
-    let queue = Arc::default();
+/// A connected pair, whose messages wait at the expense of `unread`.
+pub fn channel(unread: &Budget) -> (Outbox, StreamBody) {
+    let queue = Arc::new(Mutex::new(Queue {
+        messages: VecDeque::new(),
+        handed: 0,
+        bytes: 0,
+        held: unread.hold(),
+        end: None,
+        done: false,
+        reader: None,
+    }));
     (Outbox(Arc::clone(&queue)), StreamBody(queue))
 }
 
 /// Why a message could not be queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
+    /// More waits for all readers together than the budget allows: the slowest has to go.
+    Crowded,
     /// More than [`MAX_QUEUED`] bytes would wait.
     Full,
     /// Nobody reads any more.
@@ -57,8 +77,8 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// The stream must be given up after one.
-    pub fn send(&self, message: Vec<u8>) -> Result<(), SendError> {
+    /// The stream must be given up after one, or after [`SendError::Crowded`] another one.
+    pub fn send(&self, message: &[u8]) -> Result<(), SendError> {
         let mut queue = lock(&self.0);
         let bytes = queue.bytes + message.len() + message::PREFIX;
         if queue.done {
@@ -67,10 +87,18 @@ impl Outbox {
         if bytes > MAX_QUEUED {
             return Err(SendError::Full);
         }
+        let over = bytes.saturating_sub(FREE);
+        queue.held.resize(over).map_err(|_| SendError::Crowded)?;
         queue.bytes = bytes;
-        queue.messages.push_back(message);
+        let prefix = message::prefix(message.len());
+        queue.messages.push_back([&prefix[..], message].concat());
         queue.wake();
         Ok(())
+    }
+
+    /// Bytes of the budget of all that wait here.
+    pub fn over(&self) -> usize {
+        lock(&self.0).bytes.saturating_sub(FREE)
     }
 
     /// Ends the stream once what waits is sent.
@@ -81,8 +109,7 @@ impl Outbox {
     /// Ends the stream and forgets what waits: its reader has stopped reading.
     pub fn give_up(self) {
         let mut queue = lock(&self.0);
-        queue.messages = VecDeque::new();
-        queue.bytes = 0;
+        queue.forget();
         queue.end = Some(Some((
             Code::ResourceExhausted,
             "read too slowly".to_owned(),
@@ -107,18 +134,32 @@ impl Queue {
         }
     }
 
-    /// Waiting messages, joined; `None` when none waits.
+    /// The next of what waits, copied: a part of a message would keep all of it. `None` when nothing waits.
     fn take(&mut self) -> Option<Bytes> {
-        let first = self.messages.pop_front()?;
-        let mut joined = BytesMut::with_capacity(first.len() + message::PREFIX);
-        put(&mut joined, &first);
-        while joined.len() < JOIN
-            && let Some(next) = self.messages.pop_front()
+        let mut chunk = Vec::with_capacity(self.bytes.min(CHUNK));
+        while chunk.len() < CHUNK
+            && let Some(first) = self.messages.front()
         {
-            put(&mut joined, &next);
+            let rest = first.get(self.handed..).unwrap_or_default();
+            let part = &rest[..rest.len().min(CHUNK - chunk.len())];
+            chunk.extend_from_slice(part);
+            self.handed += part.len();
+            if part.len() == rest.len() {
+                self.messages.pop_front();
+                self.handed = 0;
+            }
         }
-        self.bytes -= joined.len();
-        Some(joined.freeze())
+        self.bytes -= chunk.len();
+        // Less than before always fits.
+        let _ = self.held.resize(self.bytes.saturating_sub(FREE));
+        (!chunk.is_empty()).then(|| chunk.into())
+    }
+
+    fn forget(&mut self) {
+        self.messages = VecDeque::new();
+        (self.handed, self.bytes) = (0, 0);
+        // Nothing always fits.
+        let _ = self.held.resize(0);
     }
 }
 
@@ -154,20 +195,13 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         let mut queue = lock(&self.0);
         queue.done = true;
-        queue.messages = VecDeque::new();
-        queue.bytes = 0;
+        queue.forget();
     }
 }
 
 /// No code panics while it holds the lock, so a poisoned one holds good data.
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn put(joined: &mut BytesMut, message: &[u8]) {
-    joined.reserve(message.len() + message::PREFIX);
-    joined.put_slice(&message::prefix(message.len()));
-    joined.put_slice(message);
 }
 
 /// `grpc-status`, and `grpc-message` when the text is a field value.

@@ -1,5 +1,6 @@
 //! The body of any response.
 
+use super::budget::Held;
 use crate::grpc::StreamBody;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -7,18 +8,21 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+/// What is handed out at a time: what HTTP holds for a reader that has stopped is no more than this.
+const CHUNK: usize = 16 << 10;
+
 /// Bytes at once, or a stream of messages.
 #[derive(Debug)]
 pub enum ReplyBody {
-    /// The whole body; `None` once it was taken.
-    Full(Option<Bytes>),
+    /// What was not handed out yet, and what is held of a budget until then.
+    Full(Bytes, Option<Held>),
     /// A gRPC stream.
     Stream(StreamBody),
 }
 
 impl From<Bytes> for ReplyBody {
     fn from(bytes: Bytes) -> Self {
-        Self::Full(Some(bytes).filter(|bytes| !bytes.is_empty()))
+        Self::Full(bytes, None)
     }
 }
 
@@ -31,23 +35,32 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Full(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Self::Full(bytes, held) => {
+                // A part of a large body is copied, for it would keep all of it.
+                let chunk = match bytes.len() <= CHUNK {
+                    true => std::mem::take(bytes),
+                    false => Bytes::copy_from_slice(&bytes.split_to(CHUNK)),
+                };
+                if bytes.is_empty() {
+                    *held = None;
+                }
+                Poll::Ready(Some(Ok(Frame::data(chunk))))
+            }
             Self::Stream(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Full(bytes) => bytes.is_none(),
+            Self::Full(bytes, _) => bytes.is_empty(),
             Self::Stream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Full(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            Self::Full(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(body) => body.size_hint(),
         }
     }

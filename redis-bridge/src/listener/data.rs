@@ -19,6 +19,11 @@ use tidegate::wire::TraceParent;
 pub const MAX_BODY: usize = 8 << 20;
 /// Bytes of all bodies and messages that are being read; the core counts what it has taken itself.
 pub const MAX_READING: usize = 64 << 20;
+/// Bytes of answers that wait to be read: of all streams beside what each has free, of large unary ones, and of
+/// small ones. Three budgets, so that who is slow with one kind takes nothing from the others.
+pub const MAX_UNREAD: usize = 64 << 20;
+/// Largest of the small ones, bytes.
+const SMALL: usize = 16 << 10;
 /// Deadline of an exchange that names none, milliseconds.
 const DEFAULT_TIMEOUT_MS: u32 = 1000;
 /// Longest deadline, milliseconds.
@@ -33,6 +38,14 @@ pub struct Data {
     credential: Option<Credential>,
     namespace: String,
     reading: Budget,
+    unread: Unread,
+}
+
+#[derive(Debug)]
+struct Unread {
+    streams: Budget,
+    large: Budget,
+    small: Budget,
 }
 
 impl Data {
@@ -43,6 +56,11 @@ impl Data {
             credential,
             namespace,
             reading: Budget::new(MAX_READING),
+            unread: Unread {
+                streams: Budget::new(MAX_UNREAD),
+                large: Budget::new(MAX_UNREAD),
+                small: Budget::new(MAX_UNREAD),
+            },
         }
     }
 
@@ -83,7 +101,7 @@ impl Data {
                 "want content-type: application/grpc",
             ));
         }
-        let (outbox, body) = grpc::body::channel();
+        let (outbox, body) = grpc::body::channel(&self.unread.streams);
         tokio::spawn(grpc::stream::run(
             self.handle.clone(),
             request.into_body(),
@@ -105,7 +123,7 @@ impl Data {
         let mut held = self.reading.hold();
         let body = read_body(request.into_body(), MAX_BODY, &mut held).await?;
         match self.handle.exchange(body, deadline_ms, trace).await {
-            Ok(answer) => Ok(respond(StatusCode::OK, RESP, answer.into())),
+            Ok(answer) => self.answered(answer.into()),
             Err(ExchangeError::Rejected(reason)) => {
                 Err(Problem::new(StatusCode::BAD_REQUEST, reason))
             }
@@ -114,6 +132,25 @@ impl Data {
                 "the bridge is leaving",
             )),
         }
+    }
+}
+
+impl Data {
+    /// An answer that counts against its budget until it is read.
+    fn answered(&self, answer: Bytes) -> Result<Response, Problem> {
+        let unread = match answer.len() <= SMALL {
+            true => &self.unread.small,
+            false => &self.unread.large,
+        };
+        let mut held = unread.hold();
+        let too_much = |_| {
+            let detail = "too many answers wait to be read";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        };
+        held.resize(answer.len()).map_err(too_much)?;
+        let mut response = respond(StatusCode::OK, RESP, Bytes::new());
+        *response.body_mut() = ReplyBody::Full(answer, Some(held));
+        Ok(response)
     }
 }
 

@@ -24,14 +24,22 @@ use tokio::sync::{Semaphore, watch};
 const MAX_CONNECTIONS: usize = 1024;
 /// Streams of one connection, at most: unary calls of one worker share a connection.
 const MAX_STREAMS: u32 = 1024;
-/// All header fields of a request, bytes.
+/// All header fields of a request, bytes. HTTP/2 derives from it how many CONTINUATION frames may follow one
+/// another (CVE-2024-27316).
 const MAX_HEADERS: u32 = 16 << 10;
+/// Largest frame a peer may send, bytes: it is read whole before it counts against a window.
+const MAX_FRAME: u32 = 16 << 10;
+/// Bytes of one stream that HTTP/2 may hold for a peer that does not read: beyond, what is to be sent stays where
+/// it is counted.
+const MAX_SEND: usize = 64 << 10;
 /// Unread bytes of one stream a peer may send.
 const STREAM_WINDOW: u32 = 1 << 20;
 /// Unread bytes of one connection a peer may send.
 const CONNECTION_WINDOW: u32 = 8 << 20;
 /// Reset streams not yet taken up: more is the rapid-reset attack (CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 32;
+/// Streams this side reset for errors of the peer: more is the same attack from the other side (CVE-2025-8671).
+const MAX_OWN_RESETS: usize = 32;
 /// A peer that is silent this long is asked whether it lives ...
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// ... and is gone when it does not answer within this.
@@ -218,8 +226,10 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADERS)
+        .max_frame_size(MAX_FRAME)
+        .max_send_buf_size(MAX_SEND)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        .max_local_error_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_OWN_RESETS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(PING_EVERY)

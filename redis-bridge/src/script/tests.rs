@@ -18,7 +18,7 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (
         Script::FleetTell,
-        "4fae8346efe6ae02c6b8b94bf12c58cf5f1eb741",
+        "8b4c4e8f12dd78b5af8ee5de3b39bc8720b7101d",
     ),
     (Script::LimitOwn, "f9f9d3f10ca0edb01dde37b80237963b02f46488"),
     (

@@ -46,6 +46,12 @@ async fn requests_and_their_statuses() {
             400,
         ),
         ("POST", "/v1/sessions", "[", 400),
+        (
+            "POST",
+            "/v1/cache/purge",
+            r#"{"all":true,"group":null}"#,
+            400,
+        ),
         ("GET", "/v1/sessions", "", 405),
         ("POST", "/v1/sessions/rotate", r#"{"token":"none"}"#, 400),
         ("POST", "/v1/sessions/rotate", r#"{"roles":[]}"#, 400),

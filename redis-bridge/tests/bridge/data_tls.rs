@@ -247,7 +247,7 @@ async fn certificates_are_replaced_while_the_bridge_runs() {
             ops: frame_ops(&ops),
         }]);
         let answer = stream.receive().await.unwrap();
-        answer.starts_with(format!("*3\r\n+R\r\n:{id}\r\n").as_bytes())
+        contains(&answer, &format!("+R\r\n:{id}\r\n"))
     };
     assert!(served(&mut lives, 1).await);
 

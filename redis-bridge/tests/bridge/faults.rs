@@ -106,3 +106,23 @@ async fn wrong_answers_are_errors_of_their_operations_and_the_bridge_lives() {
 
 /// One limit taken, 99 left.
 const GOOD: &[u8] = b"*3\r\n:1\r\n:1800000000000000\r\n*5\r\n:1\r\n:99\r\n:1000\r\n:0\r\n:7\r\n";
+
+/// B8: what takes no memory is done when there is none: a purge removes, and is told to all bridges.
+#[tokio::test]
+async fn a_purge_is_told_to_all_when_redis_is_full() {
+    let redis = Redis::start(&["--maxmemory-policy", "noeviction"]).await;
+    let bridge = Bridge::start(&redis).await;
+    bridge.store(b"http://h/full", b"body", vec![b"tag"]).await;
+    let gaps = bridge.series("events_total{kind=\"fleet_gap\"}").await;
+    let _: String = redis.query(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    for body in [r#"{"url":"http://h/full"}"#, r#"{"all":true}"#] {
+        let reply = bridge.admin("POST", "/v1/cache/purge", body).await;
+        assert_eq!(reply.status, 200, "{body}: {}", reply.text());
+    }
+    let _: String = redis.query(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert!(!bridge.is_cached(b"http://h/full").await);
+    assert_eq!(
+        bridge.series("events_total{kind=\"fleet_gap\"}").await,
+        gaps
+    );
+}

@@ -209,6 +209,16 @@ impl Bridge {
         self.process.0.id()
     }
 
+    /// The most memory the process ever held, MiB.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
     pub(crate) fn terminate(&self) {
         self.process.signal("-TERM");
     }
@@ -483,6 +493,11 @@ impl Stream {
         let trailers = self.body.trailers().await.unwrap().expect("trailers");
         trailers["grpc-status"].to_str().unwrap().to_owned()
     }
+}
+
+/// Whether a message, which may be several frames, holds this.
+pub(crate) fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|w| w == text.as_bytes())
 }
 
 pub(crate) fn hello() -> ToBridge<'static> {

@@ -40,10 +40,6 @@ async fn leaving_says_bye_answers_what_was_accepted_and_exits_zero() {
     assert!(!socket.exists(), "the socket's file is removed");
 }
 
-fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|w| w == text.as_bytes())
-}
-
 #[tokio::test]
 async fn a_worker_that_ignores_bye_does_not_keep_the_process() {
     let redis = Redis::start(&[]).await;

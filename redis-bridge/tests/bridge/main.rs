@@ -6,6 +6,7 @@ mod data_tls;
 mod doctor;
 mod fake_redis;
 mod faults;
+mod h2_abuse;
 mod harness;
 
 mod life;
@@ -14,6 +15,7 @@ mod monitoring;
 mod overload;
 mod pubsub;
 mod refusals;
+mod slow_readers;
 mod spans;
 mod stream;
 mod tls;

@@ -7,16 +7,6 @@ use tidegate::wire::ToBridge;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-/// The most memory the process ever held, MiB.
-fn peak_mib(bridge: &Bridge) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", bridge.pid())).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-}
-
 /// A worker that was there before, and what it hears now.
 async fn is_served(stream: &mut Stream, id: u64) {
     let ops = encode(&[take(b"subject-overload", 1)]);
@@ -42,7 +32,7 @@ async fn bodies_of_100_megabytes_cost_bounded_memory() {
     let bridge = Bridge::start(&redis).await;
     let mut stream = bridge.stream().await;
     stream.greet().await;
-    let before = peak_mib(&bridge);
+    let before = bridge.peak_mib();
     let announced = "content-length: 104857600\r\n\r\n";
     let chunked = "transfer-encoding: chunked\r\n\r\n";
     let uploads = (0..40).map(|n| {
@@ -80,7 +70,7 @@ async fn bodies_of_100_megabytes_cost_bounded_memory() {
         );
     }
     is_served(&mut stream, 1).await;
-    let more = peak_mib(&bridge) - before;
+    let more = bridge.peak_mib() - before;
     assert!(more < 160, "{more} MiB more than before");
     assert!(bridge.metric("refused_total").await >= 20.0);
 }
@@ -138,7 +128,7 @@ async fn ten_thousand_silent_connections_cost_bounded_memory() {
     let bridge = Bridge::start(&redis).await;
     let mut stream = bridge.stream().await;
     stream.greet().await;
-    let before = peak_mib(&bridge);
+    let before = bridge.peak_mib();
     let program = "
 import resource, socket, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -188,7 +178,7 @@ sys.stdin.read()
     };
     let greeted = tokio::time::timeout(Duration::from_secs(150), other).await;
     greeted.expect("a place in time");
-    let more = peak_mib(&bridge) - before;
+    let more = bridge.peak_mib() - before;
     assert!(more < 64, "{more} MiB more than before");
 }
 
@@ -199,7 +189,7 @@ async fn streams_reset_as_soon_as_opened_end_their_connection() {
     let bridge = Bridge::start(&redis).await;
     let mut stream = bridge.stream().await;
     stream.greet().await;
-    let before = peak_mib(&bridge);
+    let before = bridge.peak_mib();
     let io = UnixStream::connect(bridge.socket()).await.unwrap();
     let (client, connection) = h2::client::handshake(io).await.unwrap();
     let ended = tokio::spawn(connection);
@@ -223,7 +213,7 @@ async fn streams_reset_as_soon_as_opened_end_their_connection() {
     let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
     assert!(ended.is_ok(), "still open after {opened} streams");
     is_served(&mut stream, 1).await;
-    let more = peak_mib(&bridge) - before;
+    let more = bridge.peak_mib() - before;
     assert!(more < 64, "{more} MiB more than before");
     eventually("all of them are gone", async || {
         bridge.metric("streams").await <= 1.0

@@ -1,5 +1,6 @@
 //! Invalidations this bridge began, and whose workers may still use what they are about.
 
+use super::super::due::Due;
 use super::SLACK;
 use crate::core::exchanges::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Drops {
     all: BTreeMap<u64, Begun>,
+    /// All of them, by their `until`.
+    due: Due<u64>,
     last: u64,
 }
 
@@ -48,6 +51,7 @@ impl Drops {
             until: now + FORGOTTEN,
             held: None,
         };
+        self.due.insert(begun.until, self.last);
         self.all.insert(self.last, begun);
         self.last
     }
@@ -68,7 +72,9 @@ impl Drops {
             false => State::Heard { waits, blind },
         };
         if !over {
+            self.due.remove(begun.until, n);
             begun.until = until + SLACK;
+            self.due.insert(begun.until, n);
         }
         self.take_over(n)
     }
@@ -98,11 +104,16 @@ impl Drops {
         };
         match begun.state {
             State::Over => {
+                self.due.remove(begun.until, n);
                 self.all.remove(&n);
                 return Err(outcome);
             }
             // Whether it comes back or not: after this no worker uses what is older.
-            State::Said => begun.until = now + LONGEST + SLACK,
+            State::Said => {
+                self.due.remove(begun.until, n);
+                begun.until = now + LONGEST + SLACK;
+                self.due.insert(begun.until, n);
+            }
             State::Heard { .. } => {}
         }
         begun.held = Some((task, outcome));
@@ -111,15 +122,16 @@ impl Drops {
 
     /// Those that are final because time has passed, with the outcomes that waited for them.
     pub(super) fn expired(&mut self, now: Duration) -> Vec<Option<(u64, Outcome)>> {
-        let due = self.all.iter().filter(|(_, begun)| begun.until <= now);
-        let due: Vec<u64> = due.map(|(n, _)| *n).collect();
-        let take = |n: &u64| self.all.remove(n).and_then(|begun| begun.held);
-        due.iter().map(take).collect()
+        let mut over = Vec::new();
+        while let Some(n) = self.due.pop(now) {
+            over.push(self.all.remove(&n).and_then(|begun| begun.held));
+        }
+        over
     }
 
     /// When the next of them is due.
     pub(super) fn next(&self) -> Option<Duration> {
-        self.all.values().map(|begun| begun.until).min()
+        self.due.next()
     }
 
     /// The outcome that waits for one that is over. One that nobody waits for yet stays until somebody does.
@@ -129,6 +141,7 @@ impl Drops {
             State::Over => begun.held.take(),
             _ => None,
         }?;
+        self.due.remove(begun.until, n);
         self.all.remove(&n);
         Some(held)
     }

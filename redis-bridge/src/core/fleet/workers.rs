@@ -1,6 +1,7 @@
 //! The streams of workers that keep objects in memory: what each has asked, until when it may use what it has,
 //! and which invalidations it has not acknowledged.
 
+use super::super::due::Due;
 use super::message::Drop;
 use crate::core::types::ConnId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,6 +15,10 @@ const MAX_UNANSWERED: usize = 4_096;
 pub(super) struct Workers {
     all: BTreeMap<ConnId, Worker>,
     receipts: BTreeMap<Drop, Receipt>,
+    /// Receipts, by until when they matter.
+    due: Due<Drop>,
+    /// How many streams wait to be confirmed.
+    asking: usize,
 }
 
 #[derive(Debug, Default)]
@@ -46,17 +51,19 @@ impl Workers {
     /// A stream asks to be told that it has heard all.
     pub(super) fn asks(&mut self, conn: ConnId, seq: u64, window: Duration, at: Duration) {
         let worker = self.all.entry(conn).or_default();
-        worker.asked = Some(Asked { seq, at, window });
+        let before = worker.asked.replace(Asked { seq, at, window });
+        self.asking += usize::from(before.is_none());
     }
 
     /// Whether any stream waits for that.
     pub(super) fn ask(&self) -> bool {
-        self.all.values().any(|worker| worker.asked.is_some())
+        self.asking > 0
     }
 
     /// What was asked so far is to be confirmed; the longest window of it.
     pub(super) fn cover(&mut self) -> Duration {
         let mut longest = Duration::ZERO;
+        self.asking = 0;
         for worker in self.all.values_mut() {
             worker.covered = worker.asked.take();
             longest = longest.max(worker.covered.map_or(Duration::ZERO, |asked| asked.window));
@@ -109,6 +116,8 @@ impl Workers {
         if waits.is_empty() {
             return (said, None);
         }
+        self.forget(drop);
+        self.due.insert(until, drop.clone());
         self.receipts.insert(drop.clone(), Receipt { waits, until });
         (said, Some(until))
     }
@@ -126,7 +135,9 @@ impl Workers {
             };
             receipt.waits.remove(&conn);
             if receipt.waits.is_empty() {
+                let until = receipt.until;
                 self.receipts.remove(&drop);
+                self.due.remove(until, drop.clone());
                 over.push(drop);
             }
         }
@@ -135,22 +146,30 @@ impl Workers {
 
     /// A stream is gone. Its worker may not know it yet: what it has not acknowledged waits for time.
     pub(super) fn gone(&mut self, conn: ConnId) {
-        self.all.remove(&conn);
+        let worker = self.all.remove(&conn);
+        let asked = worker.is_some_and(|worker| worker.asked.is_some());
+        self.asking -= usize::from(asked);
     }
 
     /// Invalidations that no worker can use any more, because time has passed.
     pub(super) fn expired(&mut self, now: Duration) -> Vec<Drop> {
-        let due = |(drop, receipt): (&Drop, &Receipt)| (receipt.until <= now).then(|| drop.clone());
-        let over: Vec<Drop> = self.receipts.iter().filter_map(due).collect();
-        for drop in &over {
-            self.receipts.remove(drop);
+        let mut over = Vec::new();
+        while let Some(drop) = self.due.pop(now) {
+            self.receipts.remove(&drop);
+            over.push(drop);
         }
         over
     }
 
     /// When the next of them is due.
     pub(super) fn next(&self) -> Option<Duration> {
-        self.receipts.values().map(|receipt| receipt.until).min()
+        self.due.next()
+    }
+
+    fn forget(&mut self, drop: &Drop) {
+        if let Some(receipt) = self.receipts.remove(drop) {
+            self.due.remove(receipt.until, drop.clone());
+        }
     }
 
     /// Streams whose workers may use their memory.
