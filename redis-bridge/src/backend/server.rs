@@ -134,7 +134,9 @@ impl Redis {
     pub async fn reached(&self) {
         let mut known = self.known.subscribe();
         // The sender lives as long as this does.
-        let _up = known.wait_for(|known| matches!(known, Known::Up(_) | Known::Broken(_))).await;
+        let _up = known
+            .wait_for(|known| matches!(known, Known::Up(_) | Known::Broken(_)))
+            .await;
     }
 
     /// Its clock, microseconds since the epoch, as it was half a round trip before it was sent here.
