@@ -44,7 +44,7 @@ pub fn fuzz_exchange(data: &[u8]) {
     let (how, body) = data.split_first().unwrap_or((&0, &[]));
     let mut life = Life::new(*how);
     life.core
-        .handle_request(RequestId(1), body, 1000, Duration::ZERO);
+        .handle_request(RequestId(1), body, 1000, None, Duration::ZERO);
     assert_eq!(life.run(), 1, "answers");
 }
 

@@ -201,6 +201,7 @@ async fn served(worker: &mut Stream, id: u64) {
     worker.send(&[ToBridge::Exchange {
         id,
         deadline_ms: 5000,
+        trace: None,
         ops: frame_ops(&ops),
     }]);
     let wanted = format!("+R\r\n:{id}\r\n");

@@ -26,6 +26,7 @@ async fn is_served(stream: &mut Stream, id: u64) {
     stream.send(&[ToBridge::Exchange {
         id,
         deadline_ms: 5000,
+        trace: None,
         ops: frame_ops(&ops),
     }]);
     loop {
@@ -88,6 +89,7 @@ async fn a_thousand_streams_that_read_nothing_cost_bounded_memory() {
                 let ask = ToBridge::Exchange {
                     id,
                     deadline_ms: 5000,
+                    trace: None,
                     ops: frame_ops(&ops),
                 };
                 ask.encode(&mut exchange);
