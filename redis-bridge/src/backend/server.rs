@@ -10,7 +10,6 @@ use super::link::Link;
 use super::login::Login;
 use super::pipeline::{self, Ran};
 use super::sentinel;
-use super::shards;
 use super::target::{Node, Target, Url};
 use crate::core::{BackendError, Command, Replies, Shards};
 use crate::metrics::Metrics;
@@ -24,6 +23,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+mod clustered;
+
 /// How often a connection must prove that it lives.
 const BEAT: Duration = Duration::from_millis(500);
 /// Batches larger than this take the second connection, so a stored body is never in front of a
@@ -31,10 +32,6 @@ const BEAT: Duration = Duration::from_millis(500);
 const BULK: usize = 32 << 10;
 /// A Redis that evicts is asked again this often, in beats: its policy may have been mended.
 const LOOK_AGAIN: u32 = 20;
-/// A cluster's connection heals itself; only one that stays silent this many beats is replaced.
-const CLUSTER_BEATS: u32 = 4;
-/// Between two looks at who the primaries of a cluster are.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// One Redis, whatever its topology.
 pub struct Redis {
@@ -420,132 +417,6 @@ impl Redis {
         }
     }
 
-    async fn keep_cluster(self: Arc<Self>, at: usize) {
-        let (Links::Cluster(links), Target::Cluster(nodes)) = (&self.links, &self.url.target)
-        else {
-            return;
-        };
-        let Some(link) = links.get(at) else { return };
-        let first = at == 0;
-        let mut backoff = Backoff::default();
-        let mut logins = self.logins.clone();
-        let mut primaries = self.primaries.subscribe();
-        loop {
-            if !first {
-                self.reached().await;
-            }
-            logins.mark_unchanged();
-            let mut user = self.login();
-            match connect::cluster(nodes, &user, self.response_timeout).await {
-                Ok(mut connection) => {
-                    let facts = cluster::prepare(connection.clone()).await;
-                    let mut generation = link.install(connection.clone());
-                    if first {
-                        self.ask_time(&mut connection).await;
-                        self.learned(facts.clone());
-                    }
-                    let (mut missed, mut watch) = (0, cluster::Watch::default());
-                    let mut moved = false;
-                    primaries.mark_unchanged();
-                    while missed < CLUSTER_BEATS {
-                        let watched = first.then_some((&mut watch, &facts));
-                        tokio::select! {
-                            lives = self.cluster_beat(&mut connection, watched) => match lives {
-                                true => {
-                                    missed = 0;
-                                    backoff.reset();
-                                }
-                                false => missed += 1,
-                            },
-                            // A primary that is gone may be whom the beat waits for.
-                            Ok(()) = primaries.changed() => moved = true,
-                        }
-                        let login = self.login();
-                        if user != login || moved {
-                            // Its connections to the nodes log in by themselves, as who they were made, and
-                            // it believes in a node that is silent: another one takes over, and this one
-                            // ends with its last command.
-                            let seeds = primaries.borrow().clone().unwrap_or_else(|| nodes.clone());
-                            match connect::cluster(&seeds, &login, self.response_timeout).await {
-                                Ok(fresh) => {
-                                    tracing::info!(redis = %self.url, moved, "connected again");
-                                    generation = link.install(fresh.clone());
-                                    (connection, user, moved) = (fresh, login, false);
-                                }
-                                Err(error) => self.failed(at, &error),
-                            }
-                        }
-                        tokio::select! {
-                            () = tokio::time::sleep(BEAT) => {}
-                            Ok(()) = logins.changed() => {}
-                            Ok(()) = primaries.changed() => moved = true,
-                        }
-                    }
-                    link.retire(generation);
-                    self.metrics.reconnects.inc();
-                    tracing::warn!(redis = %self.url, "cluster lost");
-                }
-                Err(error) => self.failed(at, &error),
-            }
-            if first {
-                self.lost();
-            }
-            tokio::select! {
-                () = tokio::time::sleep(backoff.next(crate::random_u64())) => {}
-                Ok(()) = logins.changed() => {}
-            }
-        }
-    }
-
-    /// Whether it answered; `watched`, and its clock, are the first connection's business.
-    async fn cluster_beat(
-        &self,
-        connection: &mut ClusterConnection,
-        watched: Option<(&mut cluster::Watch, &Facts)>,
-    ) -> bool {
-        let first = watched.is_some();
-        if let Some((watch, facts)) = watched
-            && let Some(broken) = watch.is_broken(connection).await
-        {
-            self.is_broken(broken, facts);
-        }
-        let sent = Instant::now();
-        match cmd("TIME").query_async::<(u64, u64)>(connection).await {
-            Ok(time) if first => self.tick(time, sent.elapsed()),
-            Ok(_) => {}
-            Err(_) => return false,
-        }
-        true
-    }
-
-    /// Who the primaries are and what they have, all the time.
-    async fn keep_shards(self: Arc<Self>) {
-        let Links::Cluster(links) = &self.links else {
-            return;
-        };
-        let mut epoch = 0;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let Some((_, connection)) = links[0].get() else {
-                continue;
-            };
-            let seen = shards::ask(&connection).await;
-            let Some(seen) = seen.filter(|seen| seen.epoch >= epoch) else {
-                continue;
-            };
-            epoch = seen.epoch;
-            self.shards.send_if_modified(|known| {
-                let changed = *known != seen.shards;
-                *known = seen.shards;
-                changed
-            });
-            self.primaries.send_if_modified(|known| {
-                let before = known.replace(seen.primaries);
-                before.is_some_and(|before| Some(&before) != known.as_ref())
-            });
-        }
-    }
-
     async fn ask_time(&self, connection: &mut impl ConnectionLike) {
         let sent = Instant::now();
         if let Ok(time) = cmd("TIME").query_async::<(u64, u64)>(connection).await {
@@ -579,24 +450,6 @@ impl Redis {
         }
         tracing::info!(redis = %self.url, "connected");
         self.known.send_replace(Known::Up(facts));
-    }
-
-    /// Whether the Cluster is in CLUSTERDOWN now.
-    fn is_broken(&self, broken: bool, facts: &Facts) {
-        let known = match broken {
-            true => Known::Broken(facts.clone()),
-            false => Known::Up(facts.clone()),
-        };
-        let changed = self.known.send_if_modified(|before| {
-            let changed = *before != known;
-            *before = known;
-            changed
-        });
-        if changed && broken {
-            tracing::error!(redis = %self.url, "the cluster is down: it takes no commands (redis-cli --cluster check)");
-        } else if changed {
-            tracing::info!(redis = %self.url, "the cluster is whole");
-        }
     }
 
     fn tick(&self, (seconds, micros): (u64, u64), round_trip: Duration) {

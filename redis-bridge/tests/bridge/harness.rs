@@ -1,13 +1,16 @@
 //! Processes and the smallest clients that can speak to them.
 
+mod ops;
+
+pub(crate) use ops::*;
+
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::wire::frame::Hello;
-use tidegate::wire::op::{CacheGet, CachePut, Take, TakeOptions, Want};
-use tidegate::wire::{Op, PROTOCOL, ToBridge, resp};
+use tidegate::wire::{Op, PROTOCOL, ToBridge};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
@@ -514,90 +517,4 @@ pub(crate) fn hello() -> ToBridge<'static> {
 pub(crate) fn prefixed(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[0], &length[..], message].concat()
-}
-
-pub(crate) fn encode(ops: &[Op<'_>]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for op in ops {
-        op.encode(&mut body);
-    }
-    body
-}
-
-/// The values of an exchange frame.
-pub(crate) fn frame_ops<'a>(encoded: &'a [u8]) -> Vec<resp::Value<'a>> {
-    resp::decode_all(encoded).unwrap()
-}
-
-/// One unit of a limit of a million per hour.
-pub(crate) fn take(subject: &[u8; 16], cost: u64) -> Op<'_> {
-    Op::LimitTake(vec![Take {
-        algorithm: b"fixed_window",
-        subject,
-        id: b"limit-id",
-        limit: 1_000_000,
-        window_us: 3_600_000_000,
-        burst: 1_000_000,
-        cost,
-        options: TakeOptions::default(),
-    }])
-}
-
-/// What a limit's reply says is left.
-pub(crate) fn available(reply: &[u8]) -> u64 {
-    let values = resp::decode_all(reply).unwrap();
-    let reply = tidegate::wire::reply::LimitReply::parse(&values[0], 1).unwrap();
-    reply.limits[0].available
-}
-
-pub(crate) fn cache_get<'a>(url: &'a [u8], lease: &'a [u8; 16]) -> Op<'a> {
-    Op::CacheGet(CacheGet {
-        url,
-        field: b"field-of-16-byte",
-        vary: b"",
-        lease,
-        lease_ms: 10_000,
-        wait_ms: 0,
-        want: Want::Fill,
-    })
-}
-
-pub(crate) fn cache_put<'a>(
-    url: &'a [u8],
-    lease: &'a [u8; 16],
-    record: &'a [u8],
-    tags: Vec<&'a [u8]>,
-) -> Op<'a> {
-    Op::CachePut(CachePut {
-        url,
-        field: b"field-of-16-byte",
-        vary: b"",
-        lease,
-        asked: b"field-of-16-byte",
-        age_ms: 0,
-        fresh_ms: 50_000,
-        ttl_ms: 60_000,
-        record,
-        tags,
-    })
-}
-
-/// A look-up that misses takes this lease, so all look-ups here are one filler's.
-pub(crate) const LEASE: &[u8; 16] = b"lease-of-16-byte";
-
-impl Bridge {
-    /// Stores an object as a filter would: a miss grants the lease, the store shows it.
-    pub(crate) async fn store(&self, url: &[u8], record: &[u8], tags: Vec<&[u8]>) {
-        let lease = LEASE;
-        let answer = self.exchange(&[cache_get(url, lease)]).await;
-        assert!(answer.windows(5).any(|w| w == b"+miss"), "{answer:?}");
-        let answer = self.exchange(&[cache_put(url, lease, record, tags)]).await;
-        assert_eq!(answer, b"+stored\r\n");
-        assert!(self.is_cached(url).await);
-    }
-
-    pub(crate) async fn is_cached(&self, url: &[u8]) -> bool {
-        let answer = self.exchange(&[cache_get(url, LEASE)]).await;
-        answer.windows(4).any(|w| w == b"+hit")
-    }
 }
