@@ -46,7 +46,9 @@ impl Report {
             .faults
             .first()
             .map_or(u64::MAX, |span| span.begun_ns);
-        let before = oracle::failures(history, 0, begun_ns).count();
+        // What was on its way when the fault struck says nothing about the time before it.
+        let before_ns = begun_ns.saturating_sub(200_000_000);
+        let before = oracle::failures(history, 0, before_ns).count();
         let ms = |ns: u64| ns / 1_000_000;
         let void = ms(history.late_ns) > LATE_MS || before > 3;
         if void {

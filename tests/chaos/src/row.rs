@@ -20,6 +20,8 @@ pub struct Row {
     pub stack: fn(&mut StackSpec),
     /// How often the fault is made in a trial.
     pub rounds: u32,
+    /// How much of the load it has, per cent: a fault may itself cost what the machine has.
+    pub load: u64,
     /// What may come of it.
     pub expect: Expect,
     /// Makes the fault once and mends it. The fault lasts from the call to [`Trial::healed`], or to the return.
@@ -68,6 +70,7 @@ impl Row {
             proxies: false,
             stack: |_| {},
             rounds: 1,
+            load: 100,
             expect: Expect {
                 failures,
                 recovery: Duration::from_millis(recovery_ms),
@@ -99,6 +102,13 @@ impl Row {
     #[must_use]
     pub const fn times(mut self, rounds: u32) -> Self {
         self.rounds = rounds;
+        self
+    }
+
+    /// The same with that much of the load, per cent.
+    #[must_use]
+    pub const fn with_load(mut self, per_cent: u64) -> Self {
+        self.load = per_cent;
         self
     }
 

@@ -128,6 +128,7 @@ const INVARIANTS: &[(&str, &str)] = &[
         "S4",
         "a session that cannot be looked up is not said to be gone",
     ),
+    ("X6", "what is no exchange is not taken for one"),
     ("X11", "no key of Redis is without an end"),
     (
         "X3",

@@ -87,7 +87,7 @@ pub fn run(row: &Row, conditions: Conditions) -> Result<Report> {
         .map(|i| lab.spec().proxy_port(i))
         .collect();
     let mix = Mix::new(random.next_u64(), targets);
-    let load = Load::start(clock, envoys, conditions.rate, mix);
+    let load = Load::start(clock, envoys, conditions.rate * row.load / 100, mix);
     let mut trial = Trial {
         lab,
         random,
@@ -128,6 +128,8 @@ pub fn run(row: &Row, conditions: Conditions) -> Result<Report> {
     };
     if conditions.verbose {
         eprint!("{}", failures_by_time(&history));
+        let counters = trial.lab.stats("^wasmcustom\\.tidegate\\.exchange")?;
+        eprintln!("  {counters:?}");
     }
     let Trial {
         lab, mut verdict, ..

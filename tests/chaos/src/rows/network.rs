@@ -45,7 +45,9 @@ pub(super) const ROWS: &[Row] = &[
         Failures::OnError,
         1_000,
         sliced,
-    ),
+    )
+    // A system call for each byte of everything, on the machine that carries all the rest.
+    .with_load(20),
     row(
         "D9",
         "a byte of what Redis says is another one, for 3 s",
@@ -76,8 +78,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "D13",
-        "streams between Envoy and bridge are reset five times a second, for 3 s",
-        Failures::AtMost(100),
+        "streams between Envoy and bridge are reset fifteen times, five times a second",
+        Failures::AtMost(300),
         1_000,
         stream_resets,
     ),
