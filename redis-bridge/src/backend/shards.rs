@@ -25,8 +25,9 @@ pub(super) struct Seen {
     pub(super) epoch: u64,
     /// Which shard has which slots.
     pub(super) shards: Shards,
-    /// The primaries that have slots and live, sorted.
-    pub(super) primaries: Vec<Node>,
+    /// The primaries that have slots and live, sorted; `None` when one does not know its own address: whom
+    /// the next one asked leaves out would be another one.
+    pub(super) primaries: Option<Vec<Node>>,
 }
 
 /// Asks some nodes, and takes the word of who knows most. `None`: nobody says.
@@ -49,7 +50,7 @@ async fn ask_one(mut connection: ClusterConnection) -> Option<Seen> {
 /// Of lines `id ip:port@bus,host flags primary ping pong epoch link slot...`, a slot being `n`, `n-m` or, while it
 /// moves, `[...]`. `None`: no primary that lives has slots.
 fn parse(text: &str) -> Option<Seen> {
-    let (mut ranges, mut primaries, mut epoch) = (Vec::new(), Vec::new(), 0);
+    let (mut ranges, mut primaries, mut epoch) = (Vec::new(), Some(Vec::new()), 0);
     for line in text.lines() {
         let mut fields = line.split(' ');
         let (Some(id), Some(address), Some(flags)) = (fields.next(), fields.next(), fields.next())
@@ -69,17 +70,20 @@ fn parse(text: &str) -> Option<Seen> {
             let first = slot.split('-').next().unwrap_or_default();
             ranges.push((first.parse::<u16>().ok()?, id.to_owned()));
         }
+        if ranges.len() == before {
+            continue;
+        }
         let client = address.split(['@', ',']).next().unwrap_or_default();
-        if ranges.len() > before
-            && let Some((host, port)) = client.rsplit_once(':')
-            && let Ok(port) = port.parse()
-            // One that does not know its own address cannot be connected to by it.
-            && !host.is_empty()
-        {
-            primaries.push((host.to_owned(), port));
+        let node = client.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        let node = node.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+        match (&mut primaries, node) {
+            (Some(primaries), Some(node)) => primaries.push(node),
+            _ => primaries = None,
         }
     }
-    primaries.sort();
+    if let Some(primaries) = &mut primaries {
+        primaries.sort();
+    }
     (!ranges.is_empty()).then(|| Seen {
         epoch,
         shards: Shards::of(ranges),
@@ -103,10 +107,20 @@ e5 127.0.0.1:7004@17004 master - 0 1 2 connected
     fn primaries_their_slots_and_the_highest_epoch() {
         let seen = parse(NODES).unwrap();
         let node = |port: u16| ("127.0.0.1".to_owned(), port);
-        assert_eq!(seen.primaries, [node(7000), node(7001)]);
+        assert_eq!(seen.primaries, Some(vec![node(7000), node(7001)]));
         assert_eq!(seen.epoch, 5);
         let wanted = Shards::of([(0, "a"), (100, "b"), (200, "a"), (201, "b")]);
         assert_eq!(seen.shards, wanted);
+    }
+
+    /// A Cluster whose nodes have not met: connections were made anew from nobody, for ever.
+    #[test]
+    fn who_does_not_know_its_own_address_is_no_seed() {
+        let seen = parse("a1 :7000@17000 myself,master - 0 0 0 connected 0-16383").unwrap();
+        assert_eq!(
+            (seen.primaries, seen.shards),
+            (None, Shards::of([(0, "a")]))
+        );
     }
 
     #[test]

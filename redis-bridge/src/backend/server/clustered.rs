@@ -136,8 +136,11 @@ impl Redis {
                 *known = seen.shards;
                 changed
             });
+            let Some(primaries) = seen.primaries else {
+                continue;
+            };
             self.primaries.send_if_modified(|known| {
-                let before = known.replace(seen.primaries);
+                let before = known.replace(primaries);
                 before.is_some_and(|before| Some(&before) != known.as_ref())
             });
         }
