@@ -165,8 +165,25 @@ fn sentinels(trial: &mut Trial) -> Result<()> {
             .map(|_| ())
             .ok_or_else(|| "none".into())
     })?;
-    trial.healed();
     let took = trial.ms() - killed;
+    // Mended it is when the sentinels say so (+switch-master): a second later, when the other replica follows too.
+    let before = trial.lab.spec().state_port(victim).to_string();
+    let sentinel = format!("127.0.0.1:{}", trial.lab.spec().sentinel_port(0));
+    wait::until(
+        "the sentinels name another primary",
+        Duration::from_secs(20),
+        || {
+            let ask = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"];
+            let named = Server::new(sentinel.clone())
+                .call(&ask)
+                .map_err(|e| e.to_string())?;
+            match named.items().get(1).map(|port| port.text()) {
+                Some(port) if port != before => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        },
+    )?;
+    trial.healed();
     trial.measured(PROMOTION, took);
     trial.last(1_500);
     trial.lab.revive(&name(victim))?;
