@@ -67,6 +67,9 @@ impl HttpContext for Request {
 
     fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
         self.with(|shared| shared.add_late(self.id));
+        if self.with(|shared| shared.wants_response(self.id)) == Some(false) {
+            return Action::Continue;
+        }
         // The host still has the request's headers of a stream that was paused in them, as all are that
         // look something up; the router has made them what it sent.
         let wanted = self.with(|shared| shared.wants_sent(self.id)) == Some(true);

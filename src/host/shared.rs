@@ -76,6 +76,12 @@ impl Shared {
         self.streams.get(&context).is_some_and(Stream::wants_body)
     }
 
+    /// Whether the request wants to see its response's headers.
+    pub(super) fn wants_response(&self, context: u32) -> bool {
+        let stream = self.streams.get(&context);
+        stream.is_none_or(Stream::wants_response)
+    }
+
     /// Whether the request wants to see what became of its headers.
     pub(super) fn wants_sent(&self, context: u32) -> bool {
         self.streams.get(&context).is_some_and(Stream::wants_sent)

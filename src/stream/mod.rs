@@ -328,6 +328,11 @@ impl Stream {
         matches!(self.state, State::Receiving(_))
     }
 
+    /// Whether the response's headers have to be seen: those of an answer of ours are what they shall be.
+    pub fn wants_response(&self) -> bool {
+        !matches!(self.state, State::Answered | State::Done)
+    }
+
     /// Whether it matters what the request's headers became on their way to the upstream.
     pub fn wants_sent(&self) -> bool {
         match &self.state {

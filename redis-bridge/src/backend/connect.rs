@@ -1,10 +1,8 @@
-//! Opens connections: to one address, to the primary that sentinels name, to a cluster.
+//! Opens connections: to one address, to the primary that sentinels name.
 
 use super::login::Login;
 use super::target::{Node, Target};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClientBuilder;
-use redis::cluster_async::ClusterConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
 use std::time::Duration;
 
@@ -15,10 +13,6 @@ const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
 /// Pipelines that may wait to be written to one connection; a full queue would block its senders in
 /// line and count against their response time.
 const PIPELINE_BUFFER: usize = 1024;
-/// How often a cluster's command follows MOVED, ASK and TRYAGAIN, or waits out a failover, within the
-/// response timeout.
-const CLUSTER_RETRIES: u32 = 8;
-
 /// Opens one multiplexed connection. Of a primary behind sentinels `hint` is asked first, who was told
 /// to be it.
 ///
@@ -109,36 +103,6 @@ pub async fn auth(connection: &mut impl ConnectionLike, login: &Login) -> RedisR
     }
     auth.arg(password.expose());
     auth.query_async(connection).await
-}
-
-/// Opens a connection to a cluster.
-///
-/// # Errors
-///
-/// No node is reachable, or none admits us.
-pub async fn cluster(
-    nodes: &[Node],
-    login: &Login,
-    response_timeout: Duration,
-) -> RedisResult<ClusterConnection> {
-    let infos = nodes.iter().map(|node| {
-        let client = login.client(node)?;
-        Ok(client.get_connection_info().clone())
-    });
-    let infos = infos.collect::<RedisResult<Vec<_>>>()?;
-    let mut builder = ClusterClientBuilder::new(infos);
-    if let Some(certificates) = login.certificates() {
-        builder = builder.certs(certificates);
-    }
-    let client = builder
-        .connection_timeout(CONNECT_TIMEOUT)
-        .response_timeout(response_timeout)
-        .overall_response_timeout(Some(response_timeout))
-        .retries(CLUSTER_RETRIES)
-        .min_retry_wait(10)
-        .max_retry_wait(200)
-        .build()?;
-    within(CONNECT_TIMEOUT * 2, client.get_async_connection()).await
 }
 
 /// Whether the server at the other end is a primary now.

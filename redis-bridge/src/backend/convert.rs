@@ -28,21 +28,6 @@ pub fn server_error(error: &ServerError) -> Value {
     Value::Error(line)
 }
 
-/// One command's failure on a cluster: an error line when a server said it, else the link's failure.
-pub fn command_error(error: &RedisError) -> Result<Value, BackendError> {
-    match (error.kind(), error.code()) {
-        (redis::ErrorKind::Server(_) | redis::ErrorKind::Extension, Some(code)) => {
-            let mut line = code.as_bytes().to_vec();
-            if let Some(detail) = error.detail() {
-                line.push(b' ');
-                line.extend_from_slice(detail.as_bytes());
-            }
-            Ok(Value::Error(line))
-        }
-        _ => Err(link_error(error)),
-    }
-}
-
 /// A failure of the link.
 pub fn link_error(error: &RedisError) -> BackendError {
     if error.is_timeout() {

@@ -5,10 +5,8 @@
 //! *this connection*, which a repetition that finds nothing to do has not made. So the offsets themselves
 //! are compared: what a replica has confirmed, with where the primary stood after the write.
 
-use super::server::Direct;
-use crate::core::Command;
-use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
-use redis::{Cmd, RedisResult, cmd};
+use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, cmd};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -78,27 +76,14 @@ impl Followed {
     }
 }
 
-/// Whether every server that one of `commands` was written to has a replica that has it, or has none at all.
+/// Whether the server at the other end, which was just written to, has a replica that has it, or has none at all.
 /// A server that does not say has not.
-pub async fn is_replicated(on: &Direct, commands: &[Command], followed: &Followed) -> bool {
-    let keys = commands.iter().map(|command| command.keys.first());
-    let keys: Vec<Option<&Vec<u8>>> = match on {
-        Direct::Cluster(_) => keys.collect(),
-        Direct::Single(_) => keys.take(1).collect(),
-    };
-    let each = keys.into_iter().map(|key| {
-        let mut on = on.clone();
-        async move {
-            let key = key.map(Vec::as_slice).unwrap_or_default();
-            one(&mut on, key, followed).await.unwrap_or(false)
-        }
-    });
-    let all = futures_util::future::join_all(each).await;
-    all.into_iter().all(|replicated| replicated)
+pub async fn is_replicated(on: MultiplexedConnection, followed: &Followed) -> bool {
+    waited(on, followed).await.unwrap_or(false)
 }
 
-async fn one(on: &mut Direct, key: &[u8], followed: &Followed) -> RedisResult<bool> {
-    let before = look(on, key).await?;
+async fn waited(mut on: MultiplexedConnection, followed: &Followed) -> RedisResult<bool> {
+    let before = look(&mut on).await?;
     if followed.is_alone(&before) || before.confirms(&before) {
         return Ok(true);
     }
@@ -107,31 +92,20 @@ async fn one(on: &mut Direct, key: &[u8], followed: &Followed) -> RedisResult<bo
     }
     let mut wait = cmd("WAIT");
     wait.arg(1).arg(PATIENCE_MS);
-    ask(on, key, wait).await?;
-    Ok(look(on, key).await?.confirms(&before))
+    wait.query_async::<redis::Value>(&mut on).await?;
+    Ok(look(&mut on).await?.confirms(&before))
 }
 
-/// How the replication of the server of `key` stands.
+/// How the replication of the server at the other end stands.
 ///
 /// # Errors
 ///
 /// It does not say.
-pub async fn look(on: &mut Direct, key: &[u8]) -> RedisResult<Replication> {
+pub async fn look(on: &mut MultiplexedConnection) -> RedisResult<Replication> {
     let mut info = cmd("INFO");
     info.arg("replication");
-    let text: String = redis::from_redis_value(ask(on, key, info).await?)?;
+    let text: String = info.query_async(on).await?;
     Ok(Replication::parse(&text))
-}
-
-async fn ask(on: &mut Direct, key: &[u8], call: Cmd) -> RedisResult<redis::Value> {
-    match on {
-        Direct::Cluster(connection) => {
-            let route = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
-            let route = RoutingInfo::SingleNode(route);
-            connection.route_command(call, route).await
-        }
-        Direct::Single(connection) => call.query_async(connection).await,
-    }
 }
 
 fn is_replica(name: &str) -> bool {

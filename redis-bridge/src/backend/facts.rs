@@ -77,6 +77,12 @@ impl Facts {
         facts
     }
 
+    /// Adds those of another server of the same Redis.
+    pub fn add(&mut self, other: &Self) {
+        self.run_ids.extend_from_slice(&other.run_ids);
+        self.policies.extend_from_slice(&other.policies);
+    }
+
     /// Whether any server evicts.
     pub fn evicts(&self) -> bool {
         self.evicting().is_some()

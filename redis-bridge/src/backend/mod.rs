@@ -1,5 +1,6 @@
 //! Redis: standalone, behind Sentinel, or a Cluster; one address for each role.
 
+mod asker;
 pub mod backoff;
 mod cluster;
 pub mod connect;
@@ -12,11 +13,12 @@ pub mod link;
 pub mod login;
 pub mod nodes;
 pub mod pipeline;
+mod redirect;
 pub mod scan;
 pub mod sentinel;
 pub mod server;
-mod shards;
 pub mod target;
+mod topology;
 
 pub use facts::{Health, Refusal};
 pub use login::{Login, LoginError, Source};

@@ -47,6 +47,30 @@ pub async fn run<C: ConnectionLike>(
     Ok(Ran { values, broken })
 }
 
+/// Runs commands whose slot is on its way to the server at the other end: each behind ASKING, which holds for one
+/// command, and behind its script, which may not be there yet.
+///
+/// # Errors
+///
+/// The connection failed.
+pub async fn run_asking<C: ConnectionLike>(
+    connection: &mut C,
+    commands: &[Command],
+) -> Result<Vec<Value>, BackendError> {
+    let mut pipeline = Pipeline::with_capacity(commands.len() * 3);
+    for command in commands {
+        pipeline.add_command(load(command.script.source()));
+        pipeline.cmd("ASKING");
+        pipeline.add_command(evalsha(command));
+    }
+    let sent = connection
+        .req_packed_commands(&pipeline, 0, commands.len() * 3)
+        .await;
+    let values = sent.map_err(|e| convert::link_error(&e))?;
+    let answers = values.into_iter().skip(2).step_by(3);
+    Ok(answers.map(convert::value).collect())
+}
+
 /// Runs the commands whose script was not there.
 async fn rerun<C: ConnectionLike>(
     connection: &mut C,

@@ -3,10 +3,9 @@
 //! SCAN in bounded steps, never KEYS; UNLINK, so Redis frees memory on another thread. Decisions of
 //! others run between the steps.
 
-use super::server::{Direct, Redis};
-use redis::aio::ConnectionLike as _;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
-use redis::{ErrorKind, Pipeline, RedisResult, Value, cmd};
+use super::server::Redis;
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{ErrorKind, Pipeline, RedisResult, Value};
 
 /// Keys looked at in one step: about a millisecond of Redis' time.
 const STEP: usize = 256;
@@ -67,15 +66,14 @@ pub struct Found {
 /// removes the rest.
 pub async fn purge(redis: &Redis, namespace: &str, wanted: &[Wanted]) -> RedisResult<Vec<Found>> {
     let mut found = vec![Found::default(); wanted.len()];
-    let direct = redis.direct().ok_or_else(not_connected)?;
-    for mut node in nodes(direct).await? {
+    for mut node in redis.directs().ok_or_else(not_connected)? {
         let pattern = format!("{namespace}:c:*");
         let mut cursor = 0_u64;
         loop {
             let mut scan = Pipeline::new();
             scan.cmd("SCAN").arg(cursor).arg("MATCH").arg(&pattern);
             scan.arg("COUNT").arg(STEP);
-            let answer = node.run(scan).await?.into_iter().next();
+            let answer = run(&mut node, scan).await?.into_iter().next();
             let (next, keys): (u64, Vec<Vec<u8>>) =
                 redis::from_redis_value(answer.unwrap_or_default().extract_error()?)?;
             step(&mut node, &keys, wanted, &mut found).await?;
@@ -90,7 +88,7 @@ pub async fn purge(redis: &Redis, namespace: &str, wanted: &[Wanted]) -> RedisRe
 
 /// Looks at some keys. What somebody wants removed is, whoever else wants it.
 async fn step(
-    node: &mut Node,
+    node: &mut MultiplexedConnection,
     keys: &[Vec<u8>],
     wanted: &[Wanted],
     found: &mut [Found],
@@ -102,7 +100,7 @@ async fn step(
     for key in keys {
         read.cmd("HGET").arg(key).arg(URL_FIELD);
     }
-    let urls = node.run(read).await?;
+    let urls = run(node, read).await?;
     let mut unlink = Pipeline::new();
     let mut by = Vec::new();
     for (key, url) in keys.iter().zip(urls) {
@@ -124,7 +122,7 @@ async fn step(
     if by.is_empty() {
         return Ok(());
     }
-    for (matcher, answer) in by.into_iter().zip(node.run(unlink).await?) {
+    for (matcher, answer) in by.into_iter().zip(run(node, unlink).await?) {
         if let (Value::Int(n), Some(found)) = (answer.extract_error()?, found.get_mut(matcher)) {
             found.removed += u64::try_from(n).unwrap_or(0);
         }
@@ -142,53 +140,9 @@ fn hash_of(key: &[u8]) -> Option<&[u8]> {
 /// Field of a cached object's hash that holds its URL (`lua/cache/put.lua`).
 const URL_FIELD: &str = "u";
 
-/// One server that holds keys.
-struct Node {
-    direct: Direct,
-    address: Option<(String, u16)>,
-}
-
-impl Node {
-    /// One value for each command; errors are values.
-    async fn run(&mut self, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
-        let count = pipeline.len();
-        match (&mut self.direct, &self.address) {
-            (Direct::Cluster(cluster), Some((host, port))) => {
-                let route = SingleNodeRoutingInfo::ByAddress {
-                    host: host.clone(),
-                    port: *port,
-                };
-                cluster.route_pipeline(pipeline, 0, count, route).await
-            }
-            (Direct::Single(connection), _) => {
-                connection.req_packed_commands(&pipeline, 0, count).await
-            }
-            (Direct::Cluster(_), None) => Err(not_connected()),
-        }
-    }
-}
-
-/// Every primary.
-async fn nodes(direct: Direct) -> RedisResult<Vec<Node>> {
-    let Direct::Cluster(mut cluster) = direct else {
-        return Ok(vec![Node {
-            direct,
-            address: None,
-        }]);
-    };
-    let everywhere = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-    let answers = cluster.route_command(cmd("TIME"), everywhere).await?;
-    let Value::Map(answers) = answers else {
-        return Err(not_connected());
-    };
-    let nodes = answers.into_iter().filter_map(|(address, _)| {
-        let address: String = redis::from_redis_value(address).ok()?;
-        let (host, port) = address.rsplit_once(':')?;
-        let address = Some((host.to_owned(), port.parse().ok()?));
-        let direct = Direct::Cluster(cluster.clone());
-        Some(Node { direct, address })
-    });
-    Ok(nodes.collect())
+/// One value for each command; errors are values.
+async fn run(node: &mut MultiplexedConnection, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
+    node.req_packed_commands(&pipeline, 0, pipeline.len()).await
 }
 
 fn not_connected() -> redis::RedisError {

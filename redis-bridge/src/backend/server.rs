@@ -1,7 +1,7 @@
 //! One Redis in one role: its connections, kept alive, and what was learned of it.
 
 use super::backoff::Backoff;
-use super::cluster;
+use super::cluster::Cluster;
 use super::connect;
 use super::convert;
 use super::durable::{self, Followed};
@@ -15,12 +15,12 @@ use crate::core::{BackendError, Command, Replies, Shards};
 use crate::metrics::Metrics;
 use crate::script::Script;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster_async::ClusterConnection;
 use redis::{ErrorKind, Pipeline, RedisError, RedisResult, cmd};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 mod clustered;
@@ -41,18 +41,17 @@ pub struct Redis {
     promoted: watch::Sender<Option<Node>>,
     response_timeout: Duration,
     links: Links,
-    followed: Followed,
+    followed: Arc<Followed>,
+    state: clustered::State,
     known: watch::Sender<Known>,
     time_us: watch::Sender<u64>,
     shards: watch::Sender<Shards>,
-    /// The primaries of a cluster; told when they are others than before.
-    primaries: watch::Sender<Option<Vec<Node>>>,
     metrics: Metrics,
 }
 
 enum Links {
-    /// Decisions, revocations, bulk.
-    Cluster(Box<[Link<ClusterConnection>; 3]>),
+    /// Those of its members, each a Redis of its own.
+    Cluster(Box<Cluster>),
     /// Decisions, bulk, revocations. A revocation waits for replicas, and nobody else behind it.
     Three(Box<[Link<MultiplexedConnection>; 3]>),
 }
@@ -70,15 +69,6 @@ pub enum Known {
     Up(Facts),
 }
 
-/// A connection for commands that no script makes: SCAN and what goes with it.
-#[derive(Clone)]
-pub enum Direct {
-    /// A cluster.
-    Cluster(ClusterConnection),
-    /// One server.
-    Single(MultiplexedConnection),
-}
-
 impl Redis {
     /// Starts to connect, and goes on for as long as the process lives.
     pub fn start(
@@ -87,43 +77,56 @@ impl Redis {
         response_timeout: Duration,
         metrics: Metrics,
     ) -> Arc<Self> {
+        let redis = Arc::new(Self::new(url, logins, response_timeout, metrics));
+        redis.keep();
+        sentinel::follow(&redis);
+        redis
+    }
+
+    fn new(
+        url: Url,
+        logins: watch::Receiver<Login>,
+        response_timeout: Duration,
+        metrics: Metrics,
+    ) -> Self {
         let links = match url.target {
-            Target::Cluster(_) => Links::Cluster(Box::new([Link::new(), Link::new(), Link::new()])),
+            Target::Cluster(_) => Links::Cluster(Box::new(Cluster::new())),
             _ => Links::Three(Box::new([Link::new(), Link::new(), Link::new()])),
         };
-        let redis = Arc::new(Self {
+        Self {
             url,
             logins,
             promoted: watch::Sender::new(None),
             response_timeout,
             links,
-            followed: Followed::default(),
+            followed: Arc::default(),
+            state: clustered::State::default(),
             known: watch::Sender::new(Known::Nothing),
             time_us: watch::Sender::new(0),
             shards: watch::Sender::new(Shards::one()),
-            primaries: watch::Sender::new(None),
             metrics,
-        });
-        match &redis.links {
-            Links::Cluster(links) => {
-                for at in 0..links.len() {
-                    tokio::spawn(Arc::clone(&redis).keep_cluster(at));
-                }
-                tokio::spawn(Arc::clone(&redis).keep_shards());
-            }
-            Links::Three(links) => {
-                for at in 0..links.len() {
-                    tokio::spawn(Arc::clone(&redis).keep_link(at));
-                }
-            }
         }
-        sentinel::follow(&redis);
-        redis
+    }
+
+    /// Starts what keeps the connections.
+    fn keep(self: &Arc<Self>) -> Vec<AbortHandle> {
+        match &self.links {
+            Links::Cluster(_) => {
+                vec![tokio::spawn(Arc::clone(self).keep_cluster()).abort_handle()]
+            }
+            Links::Three(links) => (0..links.len())
+                .map(|at| tokio::spawn(Arc::clone(self).keep_link(at)).abort_handle())
+                .collect(),
+        }
     }
 
     /// What is known of it, as it changes.
     pub fn known(&self) -> watch::Receiver<Known> {
         self.known.subscribe()
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(&*self.known.borrow(), Known::Up(_) | Known::Broken(_))
     }
 
     /// Until it is reached. One connection of a bridge tries that; others that were lost wait here, so that a
@@ -181,75 +184,83 @@ impl Redis {
     /// Not connected, broken or silent.
     pub async fn run(&self, commands: &[Command]) -> Replies {
         match &self.links {
-            Links::Cluster(links) => {
-                let [first, _, bulk] = &**links;
-                let order = if size(commands) > BULK {
-                    [bulk, first]
-                } else {
-                    [first, bulk]
-                };
-                let mut found = order.into_iter().filter_map(Link::get);
-                let (_, connection) = found.next().ok_or(BackendError::Down)?;
-                cluster::run(&connection, commands).await
-            }
-            Links::Three(links) => {
-                let [first, second, _] = &**links;
-                let order = if size(commands) > BULK {
-                    [second, first]
-                } else {
-                    [first, second]
-                };
-                for link in order {
-                    if let Some((generation, connection)) = link.get() {
-                        return self.run_on(link, generation, connection, commands).await;
-                    }
-                }
-                Err(BackendError::Down)
-            }
+            Links::Cluster(cluster) => self.run_sharded(cluster, commands, false).await.0,
+            Links::Three(links) => self.run_here(links, commands).await,
         }
     }
 
     /// Runs commands on a connection of their own; and whether a replica has what they wrote, or there is
     /// none. Without that connection they run on another one, and nobody can tell.
     pub async fn run_durable(&self, commands: &[Command]) -> (Replies, bool) {
-        let (on, replies) = match &self.links {
-            Links::Cluster(links) => match links[1].get() {
-                Some((_, connection)) => {
-                    let replies = cluster::run(&connection, commands).await;
-                    (Direct::Cluster(connection), replies)
-                }
-                None => return (self.run(commands).await, false),
-            },
-            Links::Three(links) => match links[2].get() {
-                Some((generation, connection)) => {
-                    let own = connection.clone();
-                    let replies = self.run_on(&links[2], generation, own, commands).await;
-                    (Direct::Single(connection), replies)
-                }
-                None => return (self.run(commands).await, false),
-            },
+        match &self.links {
+            Links::Cluster(cluster) => self.run_sharded(cluster, commands, true).await,
+            Links::Three(links) => self.run_here_durable(links, commands).await,
+        }
+    }
+
+    pub(super) async fn run_here(
+        &self,
+        links: &[Link<MultiplexedConnection>; 3],
+        commands: &[Command],
+    ) -> Replies {
+        let [first, second, _] = links;
+        let order = if size(commands) > BULK {
+            [second, first]
+        } else {
+            [first, second]
         };
-        match replies {
+        for link in order {
+            if let Some((generation, connection)) = link.get() {
+                return self.run_on(link, generation, connection, commands).await;
+            }
+        }
+        Err(BackendError::Down)
+    }
+
+    pub(super) async fn run_here_durable(
+        &self,
+        links: &[Link<MultiplexedConnection>; 3],
+        commands: &[Command],
+    ) -> (Replies, bool) {
+        let [.., link] = links;
+        let Some((generation, connection)) = link.get() else {
+            return (self.run_here(links, commands).await, false);
+        };
+        let own = connection.clone();
+        match self.run_on(link, generation, own, commands).await {
             Ok(values) => {
-                let replicated = durable::is_replicated(&on, commands, &self.followed).await;
+                let replicated = durable::is_replicated(connection, &self.followed).await;
                 (Ok(values), replicated)
             }
             Err(error) => (Err(error), false),
         }
     }
 
-    /// A connection for other commands; `None` when there is none.
-    pub fn direct(&self) -> Option<Direct> {
+    /// The connections of one server; a cluster's are its members'.
+    pub(super) fn links(&self) -> Option<&[Link<MultiplexedConnection>; 3]> {
         match &self.links {
-            Links::Cluster(links) => {
-                let mut found = [&links[2], &links[0]].into_iter().filter_map(Link::get);
-                Some(Direct::Cluster(found.next()?.1))
+            Links::Cluster(_) => None,
+            Links::Three(links) => Some(links),
+        }
+    }
+
+    /// A connection for commands that no script makes: SCAN and what goes with it. Of a cluster's members each has
+    /// its own; `None` when there is none.
+    pub fn direct(&self) -> Option<MultiplexedConnection> {
+        let [first, second, _] = self.links()?;
+        let mut found = [second, first].into_iter().filter_map(Link::get);
+        Some(found.next()?.1)
+    }
+
+    /// The same for every server that holds keys of its own; `None` when one has no connection.
+    pub fn directs(&self) -> Option<Vec<MultiplexedConnection>> {
+        match &self.links {
+            Links::Cluster(cluster) => {
+                let primaries = cluster.primaries();
+                let all: Option<Vec<_>> = primaries.iter().map(|member| member.direct()).collect();
+                all.filter(|all| !all.is_empty())
             }
-            Links::Three(links) => {
-                let [first, second, _] = &**links;
-                let mut found = [second, first].into_iter().filter_map(Link::get);
-                Some(Direct::Single(found.next()?.1))
-            }
+            Links::Three(_) => Some(vec![self.direct()?]),
         }
     }
 
@@ -297,8 +308,7 @@ impl Redis {
                         // Whoever is told that it is ready is told its time, too.
                         self.ask_time(&mut connection.clone()).await;
                         self.learned(facts);
-                        let mut direct = Direct::Single(connection.clone());
-                        if let Ok(replication) = durable::look(&mut direct, b"").await {
+                        if let Ok(replication) = durable::look(&mut connection.clone()).await {
                             // Remembered: it has replicas.
                             self.followed.is_alone(&replication);
                         }

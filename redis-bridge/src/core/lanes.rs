@@ -59,7 +59,7 @@ impl Shards {
 }
 
 /// The slot of a key: of its hash tag when it has one.
-fn slot(key: &[u8]) -> u16 {
+pub fn slot(key: &[u8]) -> u16 {
     let tag = key
         .iter()
         .position(|byte| *byte == b'{')

@@ -39,7 +39,7 @@ pub use config::{Bounds, CoreConfig};
 pub use counters::{Counters, Errors, Ops};
 pub use failure::Failure;
 pub use keys::Keys;
-pub use lanes::Shards;
+pub use lanes::{Shards, slot};
 pub use latency::{Carrier, Latencies, Latency, Verb};
 pub use streams::StreamInfo;
 pub use trace::{Traced, TracedCall, TracedOp};

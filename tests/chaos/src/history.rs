@@ -1,5 +1,6 @@
 //! What happened: one record for each request and each act of an operator, on one monotonic clock.
 
+use crate::policy::{TIGHT_LIMIT, WIDE_LIMIT};
 use std::time::{Duration, Instant};
 
 /// The clock of a trial: nanoseconds since it began.
@@ -34,6 +35,17 @@ pub enum Asked {
     Session(u32),
     /// The cached URL of this number.
     Cached(u32),
+}
+
+impl Asked {
+    /// Units of the limit that is asked.
+    pub fn limit(self) -> Option<u64> {
+        match self {
+            Self::Wide(_) => Some(WIDE_LIMIT),
+            Self::Tight(_) => Some(TIGHT_LIMIT),
+            Self::Session(_) | Self::Cached(_) => None,
+        }
+    }
 }
 
 /// One request.
@@ -96,6 +108,14 @@ impl Record {
             End::Answer(answer) => Some(answer),
             End::Broken(_) | End::Hung => None,
         }
+    }
+
+    /// Of an admission: its number in the sequence of its key, from what was said to be left. `None`: it said
+    /// nothing, or nothing that an admission may say.
+    pub fn number(&self) -> Option<u64> {
+        let admitted = self.answer().filter(|answer| answer.status == 200)?;
+        let number = self.asked.limit()?.checked_sub(admitted.left?)?;
+        (number >= 1).then_some(number)
     }
 
     /// From the first byte to the end, ns.

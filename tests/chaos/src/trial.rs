@@ -165,16 +165,7 @@ fn doors(lab: &Lab) -> Doors {
 fn charged(lab: &Lab, history: &History, losses: Losses, verdict: &mut Verdict) {
     let mut highest: BTreeMap<Asked, u64> = BTreeMap::new();
     for record in &history.records {
-        let limit = match record.asked {
-            Asked::Wide(_) => WIDE_LIMIT,
-            Asked::Tight(_) => TIGHT_LIMIT,
-            _ => continue,
-        };
-        let left = record
-            .answer()
-            .filter(|a| a.status == 200)
-            .and_then(|a| a.left);
-        if let Some(number) = left.and_then(|left| limit.checked_sub(left)) {
+        if let Some(number) = record.number() {
             let known = highest.entry(record.asked).or_insert(0);
             *known = number.max(*known);
         }

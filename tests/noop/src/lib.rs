@@ -1,65 +1,15 @@
-//! A filter that does nothing, and one that answers everything with a constant: what the real one is
-//! measured against. Which of them is chosen by the plugin's configuration: a text that is not empty
-//! is the constant body.
+//! What the real filter is measured against: one that does nothing, one that answers everything with a
+//! constant, and one that makes a bare exchange for each request.
+//!
+//! Which of them is chosen by the plugin's configuration: no text is the first, a text is the constant
+//! body, and [`EXCHANGE`] followed by its three words is the last.
+
+/// Begins the configuration of the filter that makes a bare exchange: ` CLUSTER HELLO OPERATION`, the last
+/// two as hexadecimal digits of the frame and of the operation that is sent for each request.
+pub const EXCHANGE: &str = "exchange";
+
+#[cfg(any(target_arch = "wasm32", test))]
+mod bare;
 
 #[cfg(target_arch = "wasm32")]
-mod filter {
-    use proxy_wasm::hostcalls;
-    use proxy_wasm::traits::{Context, HttpContext, RootContext};
-    use proxy_wasm::types::{Action, BufferType, ContextType};
-    use std::rc::Rc;
-
-    proxy_wasm::main! {{
-        proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> { Box::new(Root::default()) });
-    }}
-
-    #[derive(Default)]
-    struct Root {
-        body: Rc<[u8]>,
-    }
-
-    struct Request {
-        body: Rc<[u8]>,
-    }
-
-    impl Context for Root {}
-
-    impl RootContext for Root {
-        fn on_configure(&mut self, size: usize) -> bool {
-            let body = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
-            self.body = body.ok().flatten().unwrap_or_default().into();
-            true
-        }
-
-        fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-            Some(Box::new(Request {
-                body: Rc::clone(&self.body),
-            }))
-        }
-
-        fn get_type(&self) -> Option<ContextType> {
-            Some(ContextType::HttpContext)
-        }
-    }
-
-    impl Context for Request {}
-
-    impl HttpContext for Request {
-        fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
-            if self.body.is_empty() {
-                return Action::Continue;
-            }
-            let headers = vec![
-                ("content-type", "application/json"),
-                ("cache-control", "public, max-age=60"),
-                ("date", "Sat, 21 Nov 2026 10:00:00 GMT"),
-                ("etag", "\"1\""),
-                ("age", "1"),
-                ("cache-status", "constant; hit; ttl=59"),
-                ("x-version", "1"),
-            ];
-            let _ = hostcalls::send_http_response(200, headers, Some(&self.body));
-            Action::Pause
-        }
-    }
-}
+mod filter;

@@ -1,166 +1,175 @@
-//! A Cluster's connections: kept alive, made anew when its primaries are others.
+//! A Cluster, looked at all the time: who its primaries are, whether it serves.
 
-use super::{BEAT, Known, Links, Redis};
-use crate::backend::backoff::Backoff;
+use super::{Known, Links, Redis};
+use crate::backend::asker::{Asker, Said};
+use crate::backend::cluster::Cluster;
 use crate::backend::facts::Facts;
-use crate::backend::target::Target;
-use crate::backend::{cluster, connect, shards};
-use redis::cluster_async::ClusterConnection;
-use redis::cmd;
+use crate::backend::target::{Node, Target, Url};
+use crate::backend::topology::Topology;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::task::AbortHandle;
 
-/// A cluster's connection heals itself; only one that stays silent this many beats is replaced.
-const CLUSTER_BEATS: u32 = 4;
-/// Between two looks at who the primaries of a cluster are.
+/// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
+/// The same while a primary is gone: its successor shall be found as soon as there is one.
+const LOOK_OUT: Duration = Duration::from_millis(100);
+/// The same when somebody was redirected: the nodes are not asked more often.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// So many times in a row nobody said `ok`.
+const BROKEN: u32 = 2;
+
+/// Whether it is in CLUSTERDOWN: it has no majority, or slots that nobody serves while it wants all of them
+/// (`cluster-require-full-coverage`). Without that, the other slots are served, and it is not.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    broken: AtomicBool,
+}
 
 impl Redis {
-    pub(super) async fn keep_cluster(self: Arc<Self>, at: usize) {
-        let (Links::Cluster(links), Target::Cluster(nodes)) = (&self.links, &self.url.target)
+    /// What its members share.
+    pub(in crate::backend) fn cluster(&self) -> Option<&Cluster> {
+        match &self.links {
+            Links::Cluster(cluster) => Some(cluster),
+            Links::Three(_) => None,
+        }
+    }
+
+    /// Starts to connect to one of its nodes.
+    pub(in crate::backend) fn start_member(&self, node: &Node) -> (Arc<Self>, Vec<AbortHandle>) {
+        let url = Url {
+            target: Target::Tcp(node.clone()),
+            tls: self.url.tls,
+        };
+        let member = Self::new(
+            url,
+            self.logins.clone(),
+            self.response_timeout,
+            self.metrics.clone(),
+        );
+        let member = Arc::new(Self {
+            followed: Arc::clone(&self.followed),
+            ..member
+        });
+        let tasks = member.keep();
+        (member, tasks)
+    }
+
+    pub(super) async fn keep_cluster(self: Arc<Self>) {
+        let (Links::Cluster(cluster), Target::Cluster(named)) = (&self.links, &self.url.target)
         else {
             return;
         };
-        let Some(link) = links.get(at) else { return };
-        let first = at == 0;
-        let mut backoff = Backoff::default();
+        let mut asker = Asker::new(named.clone());
         let mut logins = self.logins.clone();
-        let mut primaries = self.primaries.subscribe();
+        let (mut epoch, mut failed) = (0, 0);
         loop {
-            if !first {
-                self.reached().await;
-            }
             logins.mark_unchanged();
-            let mut user = self.login();
-            match connect::cluster(nodes, &user, self.response_timeout).await {
-                Ok(mut connection) => {
-                    let facts = cluster::prepare(connection.clone()).await;
-                    let mut generation = link.install(connection.clone());
-                    if first {
-                        self.ask_time(&mut connection).await;
-                        self.learned(facts.clone());
-                    }
-                    let (mut missed, mut watch) = (0, cluster::Watch::default());
-                    let mut moved = false;
-                    primaries.mark_unchanged();
-                    while missed < CLUSTER_BEATS {
-                        let watched = first.then_some((&mut watch, &facts));
-                        tokio::select! {
-                            lives = self.cluster_beat(&mut connection, watched) => match lives {
-                                true => {
-                                    missed = 0;
-                                    backoff.reset();
-                                }
-                                false => missed += 1,
-                            },
-                            // A primary that is gone may be whom the beat waits for.
-                            Ok(()) = primaries.changed() => moved = true,
-                        }
-                        let login = self.login();
-                        if user != login || moved {
-                            // Its connections to the nodes log in by themselves, as who they were made, and
-                            // it believes in a node that is silent: another one takes over, and this one
-                            // ends with its last command.
-                            let seeds = primaries.borrow().clone().unwrap_or_else(|| nodes.clone());
-                            match connect::cluster(&seeds, &login, self.response_timeout).await {
-                                Ok(fresh) => {
-                                    tracing::info!(redis = %self.url, moved, "connected again");
-                                    generation = link.install(fresh.clone());
-                                    (connection, user, moved) = (fresh, login, false);
-                                }
-                                Err(error) => self.failed(at, &error),
-                            }
-                        }
-                        tokio::select! {
-                            () = tokio::time::sleep(BEAT) => {}
-                            Ok(()) = logins.changed() => {}
-                            Ok(()) = primaries.changed() => moved = true,
-                        }
-                    }
-                    link.retire(generation);
-                    self.metrics.reconnects.inc();
-                    tracing::warn!(redis = %self.url, "cluster lost");
-                }
-                Err(error) => self.failed(at, &error),
+            let said = asker.ask(&self.login()).await;
+            if said.is_empty() && cluster.topology.borrow().is_none() {
+                self.known.send_if_modified(|known| {
+                    let first = *known == Known::Nothing;
+                    *known = Known::Down;
+                    first
+                });
             }
-            if first {
-                self.lost();
+            self.judge(&said, &mut failed);
+            let heard = said.into_iter().filter_map(|said| said.topology);
+            let best = heard.max_by_key(|topology| topology.epoch);
+            if let Some(topology) = best.filter(|topology| topology.epoch >= epoch) {
+                epoch = topology.epoch;
+                asker.know(&topology.nodes);
+                self.adopt(cluster, topology);
             }
+            let whole = cluster.primaries().iter().all(|member| member.is_up());
             tokio::select! {
-                () = tokio::time::sleep(backoff.next(crate::random_u64())) => {}
+                () = tokio::time::sleep(if whole { LOOK } else { LOOK_OUT }) => {}
                 Ok(()) = logins.changed() => {}
+                () = async {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    cluster.moved.notified().await;
+                } => {}
             }
         }
     }
 
-    /// Whether it answered; `watched`, and its clock, are the first connection's business.
-    async fn cluster_beat(
-        &self,
-        connection: &mut ClusterConnection,
-        watched: Option<(&mut cluster::Watch, &Facts)>,
-    ) -> bool {
-        let first = watched.is_some();
-        if let Some((watch, facts)) = watched
-            && let Some(broken) = watch.is_broken(connection).await
-        {
-            self.is_broken(broken, facts);
-        }
-        let sent = Instant::now();
-        match cmd("TIME").query_async::<(u64, u64)>(connection).await {
-            Ok(time) if first => self.tick(time, sent.elapsed()),
-            Ok(_) => {}
-            Err(_) => return false,
-        }
-        true
-    }
-
-    /// Who the primaries are and what they have, all the time.
-    pub(super) async fn keep_shards(self: Arc<Self>) {
-        let Links::Cluster(links) = &self.links else {
-            return;
-        };
-        let mut epoch = 0;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let Some((_, connection)) = links[0].get() else {
-                continue;
-            };
-            let seen = shards::ask(&connection).await;
-            let Some(seen) = seen.filter(|seen| seen.epoch >= epoch) else {
-                continue;
-            };
-            epoch = seen.epoch;
-            self.shards.send_if_modified(|known| {
-                let changed = *known != seen.shards;
-                *known = seen.shards;
-                changed
-            });
-            let Some(primaries) = seen.primaries else {
-                continue;
-            };
-            self.primaries.send_if_modified(|known| {
-                let before = known.replace(primaries);
-                before.is_some_and(|before| Some(&before) != known.as_ref())
-            });
-        }
-    }
-
-    /// Whether the Cluster is in CLUSTERDOWN now.
-    fn is_broken(&self, broken: bool, facts: &Facts) {
-        let known = match broken {
-            true => Known::Broken(facts.clone()),
-            false => Known::Up(facts.clone()),
-        };
-        let changed = self.known.send_if_modified(|before| {
-            let changed = *before != known;
-            *before = known;
+    fn adopt(self: &Arc<Self>, cluster: &Cluster, topology: Topology) {
+        self.shards.send_if_modified(|known| {
+            let changed = *known != topology.shards;
+            known.clone_from(&topology.shards);
             changed
         });
-        if changed && broken {
-            tracing::error!(redis = %self.url, "the cluster is down: it takes no commands (redis-cli --cluster check)");
-        } else if changed {
-            tracing::info!(redis = %self.url, "the cluster is whole");
+        let same = cluster.topology.borrow().as_deref() == Some(&topology);
+        if !same {
+            self.follow(cluster, topology);
+            self.members_changed();
         }
+    }
+
+    /// Whether it is in CLUSTERDOWN now. Not when nobody says, or not often enough yet.
+    fn judge(&self, said: &[Said], failed: &mut u32) {
+        let mut states = said.iter().filter_map(|said| said.ok).peekable();
+        if states.peek().is_none() {
+            return;
+        }
+        *failed = match states.any(|ok| ok) {
+            true => 0,
+            false => failed.saturating_add(1),
+        };
+        let broken = match *failed {
+            0 => false,
+            BROKEN.. => true,
+            _ => return,
+        };
+        if self.state.broken.swap(broken, Ordering::Relaxed) != broken {
+            self.members_changed();
+            match broken {
+                true => {
+                    tracing::error!(redis = %self.url, "the cluster is down: it takes no commands (redis-cli --cluster check)");
+                }
+                false => tracing::info!(redis = %self.url, "the cluster is whole"),
+            }
+        }
+    }
+
+    /// What its members are, together, is what it is: up while one of them is.
+    pub(in crate::backend) fn members_changed(&self) {
+        let Some(cluster) = self.cluster() else {
+            return;
+        };
+        let members: Vec<Known> = cluster
+            .primaries()
+            .iter()
+            .map(|member| member.known.borrow().clone())
+            .collect();
+        let mut facts: Option<Facts> = None;
+        for member in &members {
+            if let Known::Up(of) | Known::Broken(of) = member {
+                facts.get_or_insert_default().add(of);
+            }
+        }
+        let now = match facts {
+            Some(facts) if self.state.broken.load(Ordering::Relaxed) => Known::Broken(facts),
+            Some(facts) => Known::Up(facts),
+            None if members.contains(&Known::Down) => Known::Down,
+            None => return,
+        };
+        let before = self.known.send_replace(now.clone());
+        match (before, now) {
+            (Known::Down | Known::Nothing, Known::Up(_) | Known::Broken(_)) => {
+                tracing::info!(redis = %self.url, "connected");
+            }
+            (Known::Up(_) | Known::Broken(_), Known::Down) => {
+                self.time_us.send_replace(0);
+                tracing::warn!(redis = %self.url, "cluster lost");
+            }
+            _ => {}
+        }
+    }
+
+    /// The clock of the member that tells it.
+    pub(in crate::backend) fn tell_time(&self, time_us: u64) {
+        self.time_us.send_replace(time_us);
     }
 }

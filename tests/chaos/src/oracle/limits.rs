@@ -3,26 +3,16 @@
 
 use super::{Losses, Verdict};
 use crate::history::{Asked, History};
-use crate::policy::{TIGHT_LIMIT, WIDE_LIMIT};
 use std::collections::BTreeMap;
 
 pub(super) fn judge(history: &History, losses: Losses, verdict: &mut Verdict) {
     let mut numbers: BTreeMap<Asked, BTreeMap<u64, u64>> = BTreeMap::new();
     for record in &history.records {
-        let limit = match record.asked {
-            Asked::Wide(_) => WIDE_LIMIT,
-            Asked::Tight(_) => TIGHT_LIMIT,
-            Asked::Session(_) | Asked::Cached(_) => continue,
-        };
-        let Some(answer) = record.answer().filter(|answer| answer.status == 200) else {
+        if record.asked.limit().is_none() || record.status() != 200 {
             continue;
-        };
-        let number = answer.left.and_then(|left| limit.checked_sub(left));
-        let Some(number) = number.filter(|number| *number >= 1) else {
-            let text = format!(
-                "{:?} was admitted and not counted: {answer:?}",
-                record.asked
-            );
+        }
+        let Some(number) = record.number() else {
+            let text = format!("admitted and not counted: {record:?}");
             verdict.check("R8", Some(text));
             continue;
         };
@@ -43,10 +33,7 @@ pub(super) fn judge(history: &History, losses: Losses, verdict: &mut Verdict) {
             let text = format!("R1: {asked:?} gave out again, number and times: {twice:?}");
             verdict.violations.push(text);
         }
-        let limit = match asked {
-            Asked::Tight(_) => TIGHT_LIMIT,
-            _ => WIDE_LIMIT,
-        };
+        let limit = asked.limit().unwrap_or(0);
         if again > limit {
             let text = format!("R7: {asked:?} lost {again}, more than its limit of {limit}");
             verdict.violations.push(text);

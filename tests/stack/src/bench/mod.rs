@@ -4,6 +4,7 @@
 //! machine that slows down slows every row. A ratio is the median of the ratios within the rounds. Nothing
 //! about speed is asserted; that each row did what its name says is (`Row::expects`).
 
+mod bare;
 mod bridge;
 mod driver;
 mod evict;

@@ -55,6 +55,14 @@ pub(super) fn measure(lab: &Lab, row: Row, connections: u32, duration: Duration)
     let bridges_now = self::bridges(lab)?;
 
     let requests = load.requests as f64;
+    let exchanges = bridges_now[0] - bridges[0];
+    // Its filter counts nothing, so the bridges have to say it.
+    if row == Row::Bare && exchanges < load.requests {
+        return Err(Error::Answer {
+            what: format!("row {}: an exchange for each request", row.name()),
+            got: format!("{exchanges} exchanges, {} requests", load.requests),
+        });
+    }
     let grown = |i: usize| (bridges_now[i] - bridges[i]) as f64;
     let each = |i: usize| cpu_now[i].saturating_sub(cpu[i]) as f64 / requests;
     Ok(Sample {

@@ -1,5 +1,6 @@
 //! What is measured, and how each row shows that it did what its name says.
 
+use super::bare;
 use crate::envoy;
 use crate::{Error, Result, policy::Policy, spec};
 use serde_json::{Value, json};
@@ -12,6 +13,8 @@ pub enum Row {
     NoFilter,
     /// A filter that does nothing.
     Noop,
+    /// A filter that makes an exchange for each request and nothing else: the floor under `OneLimit`.
+    Bare,
     /// `fixed_window`, nothing denied.
     OneLimit,
     /// Ten of them on one request.
@@ -78,9 +81,10 @@ pub(super) struct Expect {
 
 impl Row {
     /// All, in the order they are measured and printed.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoFilter,
         Self::Noop,
+        Self::Bare,
         Self::OneLimit,
         Self::TenLimits,
         Self::Leased,
@@ -137,6 +141,7 @@ impl Row {
         match self {
             Self::NoFilter => "none",
             Self::Noop => "noop",
+            Self::Bare => "bare",
             Self::OneLimit => "one",
             Self::TenLimits => "ten",
             Self::Leased => "leased",
@@ -164,6 +169,7 @@ impl Row {
         match self {
             Self::NoFilter => "no filter",
             Self::Noop => "no-op filter",
+            Self::Bare => "bare exchange",
             Self::OneLimit => "one limit",
             Self::TenLimits => "ten limits",
             Self::Leased => "leased limit",
@@ -202,6 +208,7 @@ impl Row {
         match self {
             Self::NoFilter => Ok(None),
             Self::Noop => text(""),
+            Self::Bare => text(&bare::configuration()),
             // As long as the upstream's answer.
             Self::Constant => text("abcdefghijklmnopqrstuvwxyz"),
             Self::Body(What::Passes, _) => text(""),
@@ -232,6 +239,7 @@ impl Row {
             self,
             Self::NoFilter
                 | Self::Noop
+                | Self::Bare
                 | Self::OneLimit
                 | Self::TenLimits
                 | Self::Leased
@@ -257,7 +265,7 @@ impl Row {
         let sent = expect(true, &["tidegate.exchange.sent"]);
         let allowed = |limit: &str| expect(true, &[&format!("tidegate.limit.{limit}.allowed")]);
         match self {
-            Self::NoFilter | Self::Noop | Self::Constant => {}
+            Self::NoFilter | Self::Noop | Self::Bare | Self::Constant => {}
             Self::Body(What::Passes | What::Constant, _) => {}
             Self::OneLimit => all.extend([sent, allowed("one")]),
             Self::TenLimits => {
