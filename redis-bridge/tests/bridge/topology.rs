@@ -3,6 +3,7 @@
 use crate::doctor;
 use crate::harness::*;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Redis servers on TCP ports of their own.
@@ -220,6 +221,69 @@ async fn a_cluster_whose_slots_nobody_serves_is_not_ready_until_they_are_served(
         }
         eventually("ready again", async || readiness().await.0 == 200).await;
         eventually("all slots are served", async || counts().await == 40).await;
+    }
+}
+
+/// The library's client of a Cluster is one task for all nodes; while it looked for a new primary, which could be for
+/// ever, no shard was served.
+#[tokio::test]
+async fn a_primary_that_is_gone_is_the_business_of_its_own_slots_only() {
+    let mut servers = Servers::start(3, |_, _| {
+        let bus = free_port().to_string();
+        [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &bus,
+            "--cluster-node-timeout",
+            "2000",
+            "--cluster-require-full-coverage",
+            "no",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    })
+    .await;
+    servers.cluster().await;
+    let url = format!("redis-cluster://{}", servers.nodes().join(","));
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    bridge.ready().await;
+    let subjects: Vec<[u8; 16]> = (0..60_u8).map(|n| [n; 16]).collect();
+    let is_served = async |subject: &[u8; 16]| {
+        let answer = bridge.exchange(&[take(subject, 1)]).await;
+        answer.starts_with(b"*3\r\n:1\r")
+    };
+    for how in ["killed", "frozen"] {
+        match how {
+            "killed" => drop(servers.processes.remove(2)),
+            _ => servers.processes[2].signal("-STOP"),
+        }
+        let all = subjects.iter().map(|subject| is_served(subject));
+        let all = futures_util::future::join_all(all).await;
+        let served = subjects.iter().zip(all).filter(|(_, served)| *served);
+        let served: Vec<[u8; 16]> = served.map(|(subject, _)| *subject).collect();
+        assert!((30..50).contains(&served.len()), "{} of 60", served.len());
+        let begun = tokio::time::Instant::now();
+        while begun.elapsed() < Duration::from_secs(4) {
+            let all = subjects.iter().map(|subject| {
+                let lives = served.contains(subject);
+                let is_served = &is_served;
+                async move { lives.then_some(is_served(subject).await) }
+            });
+            let all = futures_util::future::join_all(all).await;
+            assert!(!all.contains(&Some(false)), "{how}: {all:?}");
+            // The others' requests are what it was about.
+            let gone = subjects.iter().filter(|subject| !served.contains(subject));
+            let gone = futures_util::future::join_all(gone.map(|s| is_served(s))).await;
+            assert!(!gone.contains(&true), "{how}");
+        }
+        match how {
+            "killed" => servers.again(2).await,
+            _ => servers.processes[2].signal("-CONT"),
+        }
+        for subject in &subjects {
+            eventually("all are served again", async || is_served(subject).await).await;
+        }
     }
 }
 
