@@ -17,11 +17,6 @@ mod shared;
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;
 
-/// A request makes and frees a hundred small pieces of memory, most of them in the SDK, which gives each header
-/// two. The allocator of the standard library is slower at that, and larger.
-#[global_allocator]
-static MEMORY: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
-
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });

@@ -48,6 +48,16 @@ fn r12_a_known_denial_costs_no_exchange_until_it_may_end() {
 }
 
 #[test]
+fn the_headers_of_an_answer_of_ours_are_not_asked_for() {
+    let mut rig = denying(Rig::new(POLICY), denied(3_000_000));
+    for _ in 0..2 {
+        let seen = rig.run(&get("/open"));
+        assert_eq!(seen.status(), 429);
+        assert!(!rig.wants_response(seen.id));
+    }
+}
+
+#[test]
 fn any_limit_known_to_deny_refuses_and_the_others_are_not_charged() {
     let mut rig = denying(Rig::new(POLICY), denied(9_000_000));
     rig.run(&get("/strict"));

@@ -12,9 +12,11 @@ fn without_a_policy_nothing_is_touched_and_nothing_asked() {
     let seen = rig.run(&get("/elsewhere").line("cookie", "a=b"));
     assert!(!seen.edited);
     assert_eq!(rig.exchanges(), 0);
+    assert!(rig.wants_response(seen.id));
     let output = rig.response(seen.id, Headers::from_pairs([(":status", "200")]), false);
     assert!(output.response.is_none());
     assert!(!rig.wants_body(seen.id));
+    assert!(!rig.wants_response(seen.id), "it was seen");
 }
 
 #[test]

@@ -198,6 +198,10 @@ impl Rig {
         }
     }
 
+    pub(super) fn wants_response(&self, id: u32) -> bool {
+        self.streams[&id].wants_response()
+    }
+
     pub(super) fn wants_body(&self, id: u32) -> bool {
         self.streams[&id].wants_body()
     }

@@ -66,9 +66,11 @@ pub fn service(cluster: &str) -> String {
 }
 
 fn bytes(hexadecimal: &str) -> Option<Vec<u8>> {
-    let pairs = hexadecimal.as_bytes().chunks(2);
-    let byte = |pair| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.map(byte).collect()
+    let byte = |pair: &[u8]| match pair {
+        [_, _] => u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok(),
+        _ => None,
+    };
+    hexadecimal.as_bytes().chunks(2).map(byte).collect()
 }
 
 #[cfg(test)]
