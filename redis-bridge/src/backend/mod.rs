@@ -14,6 +14,7 @@ pub mod login;
 pub mod nodes;
 pub mod pipeline;
 mod redirect;
+mod route;
 pub mod scan;
 pub mod sentinel;
 pub mod server;

@@ -101,7 +101,9 @@ impl Redis {
             changed
         });
         let same = cluster.topology.borrow().as_deref() == Some(&topology);
-        if !same {
+        if same {
+            cluster.tidy(&topology.primaries);
+        } else {
             self.follow(cluster, topology);
             self.members_changed();
         }
@@ -143,6 +145,11 @@ impl Redis {
             .iter()
             .map(|member| member.known.borrow().clone())
             .collect();
+        // What evicts must be known before anything is served.
+        let begins = *self.known.borrow() == Known::Nothing;
+        if begins && members.contains(&Known::Nothing) {
+            return;
+        }
         let mut facts: Option<Facts> = None;
         for member in &members {
             if let Known::Up(of) | Known::Broken(of) = member {

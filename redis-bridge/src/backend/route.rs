@@ -1,0 +1,172 @@
+//! A Cluster's commands, each to the primary that has its slot, and after it when the slot moves.
+
+use super::cluster::Cluster;
+use super::pipeline;
+use super::redirect::Redirect;
+use super::server::{Known, Redis};
+use super::target::Node;
+use crate::core::{BackendError, Command, Replies, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How often a command is sent somewhere else, or again, before its last answer stands.
+const REDIRECTS: u32 = 6;
+/// Pause before a command whose keys are on their way is sent again; doubled each time.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How long a command waits for a connection that is being made for the first time.
+const FIRST: Duration = Duration::from_millis(300);
+/// What is said of a slot that is nobody's.
+const NOBODY: &[u8] = b"CLUSTERDOWN no node has the slot";
+
+/// How commands are run on a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// As they are.
+    Plain,
+    /// Behind ASKING.
+    Asking,
+}
+
+/// What commands came to, and whether replicas have what they wrote.
+type Outcome = (Replies, bool);
+
+impl Redis {
+    /// Runs each command where its slot is, and follows those that are sent elsewhere. `durable`: as
+    /// [`Redis::run_durable`].
+    pub(super) async fn run_sharded(
+        &self,
+        cluster: &Cluster,
+        commands: &[Command],
+        durable: bool,
+    ) -> Outcome {
+        let Some(topology) = cluster.topology.borrow().clone() else {
+            return (Err(BackendError::Down), false);
+        };
+        let mut answers: Vec<Result<Value, BackendError>> = Vec::with_capacity(commands.len());
+        let mut open = Vec::with_capacity(commands.len());
+        for (at, command) in commands.iter().enumerate() {
+            answers.push(Ok(Value::error(NOBODY.to_vec())));
+            if let Some(node) = topology.owner(command) {
+                open.push((at, node.clone(), Way::Plain));
+            }
+        }
+        let mut replicated = open.len() == commands.len();
+        for turn in 0..REDIRECTS {
+            let mut parts: BTreeMap<(Node, Way), Vec<usize>> = BTreeMap::new();
+            for (at, node, way) in open.drain(..) {
+                parts.entry((node, way)).or_default().push(at);
+            }
+            let parts = parts.into_iter().map(|((node, way), ats)| async move {
+                let outcome = self
+                    .run_part(cluster, &node, way, commands, &ats, durable)
+                    .await;
+                (node, ats, outcome)
+            });
+            let mut pause = false;
+            for (node, ats, (replies, has)) in futures_util::future::join_all(parts).await {
+                replicated &= has;
+                let Ok(values) = replies else {
+                    let error = replies.err().unwrap_or(BackendError::Down);
+                    for at in ats {
+                        set(&mut answers, at, Err(error));
+                    }
+                    continue;
+                };
+                for (at, value) in ats.into_iter().zip(values) {
+                    match Redirect::of(&value, &node.0) {
+                        None => {}
+                        Some(Redirect::Ask(to)) => open.push((at, to, Way::Asking)),
+                        Some(Redirect::Moved(to)) => {
+                            cluster.moved.notify_one();
+                            open.push((at, to, Way::Plain));
+                        }
+                        Some(Redirect::Again) => {
+                            pause = true;
+                            open.push((at, node.clone(), Way::Plain));
+                        }
+                    }
+                    set(&mut answers, at, Ok(value));
+                }
+            }
+            if open.is_empty() {
+                break;
+            }
+            if pause {
+                tokio::time::sleep(PAUSE * 2_u32.pow(turn)).await;
+            }
+        }
+        // One dead shard must not spoil the others' answers.
+        let error = answers
+            .iter()
+            .find_map(|answer| answer.as_ref().err().copied());
+        let replies = match error {
+            Some(error) if answers.iter().all(Result::is_err) => Err(error),
+            _ => Ok(answers.into_iter().map(or_line).collect()),
+        };
+        (replies, replicated && open.is_empty())
+    }
+
+    async fn run_part(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        way: Way,
+        commands: &[Command],
+        ats: &[usize],
+        durable: bool,
+    ) -> Outcome {
+        let member = cluster.member(node, || self.start_member(node));
+        member.first_attempt().await;
+        // Almost always all of them: a batch is of one shard.
+        let part: Vec<Command>;
+        let part = if ats.len() == commands.len() {
+            commands
+        } else {
+            part = ats
+                .iter()
+                .filter_map(|at| commands.get(*at).cloned())
+                .collect();
+            &part
+        };
+        let Some(links) = member.links() else {
+            return (Err(BackendError::Down), false);
+        };
+        match (way, durable) {
+            (Way::Asking, _) => (member.run_asking(part).await, false),
+            (Way::Plain, true) => member.run_here_durable(links, part).await,
+            (Way::Plain, false) => (member.run_here(links, part).await, true),
+        }
+    }
+
+    /// Waits until it was reached, or a first attempt failed, but not long.
+    async fn first_attempt(&self) {
+        let mut known = self.known();
+        let attempted = known.wait_for(|known| *known != Known::Nothing);
+        drop(tokio::time::timeout(FIRST, attempted).await);
+    }
+
+    /// Runs commands whose slot is on its way here.
+    async fn run_asking(&self, commands: &[Command]) -> Replies {
+        let mut connection = self.direct().ok_or(BackendError::Down)?;
+        pipeline::run_asking(&mut connection, commands).await
+    }
+}
+
+fn set(
+    answers: &mut [Result<Value, BackendError>],
+    at: usize,
+    answer: Result<Value, BackendError>,
+) {
+    if let Some(slot) = answers.get_mut(at) {
+        *slot = answer;
+    }
+}
+
+fn or_line(result: Result<Value, BackendError>) -> Value {
+    result.unwrap_or_else(|error| {
+        Value::error(match error {
+            BackendError::Down => &b"DOWN"[..],
+            BackendError::Timeout => &b"TIMEOUT"[..],
+        })
+    })
+}
