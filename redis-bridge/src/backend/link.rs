@@ -1,7 +1,17 @@
 //! One connection that is replaced when it breaks.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A connection with a pipeline that waits for longer takes no other one while there is one without: what is asked
+/// behind a late reply is late too. A script takes Redis less than a millisecond.
+const LATE: Duration = Duration::from_millis(10);
+/// After that long a connection is given up, when Redis has answered on another one what was asked later: it is the
+/// connection that is late.
+const STUCK: Duration = Duration::from_millis(50);
 
 /// Holds the connection in use, if there is one.
 ///
@@ -20,6 +30,27 @@ pub struct Link<C> {
 struct Current<C> {
     generation: u64,
     connection: Option<C>,
+    /// When each pipeline was sent that is not answered, by its number.
+    out: BTreeMap<u64, Instant>,
+    sent: u64,
+    stuck: bool,
+}
+
+/// A pipeline that is out; it ends with this, also when nobody waits for it any more.
+#[derive(Debug)]
+pub struct Flight<'a, C: Clone> {
+    link: &'a Link<C>,
+    generation: u64,
+    number: u64,
+}
+
+impl<C: Clone> Drop for Flight<'_, C> {
+    fn drop(&mut self) {
+        let mut current = self.link.lock();
+        if current.generation == self.generation {
+            current.out.remove(&self.number);
+        }
+    }
 }
 
 impl<C: Clone> Link<C> {
@@ -28,6 +59,9 @@ impl<C: Clone> Link<C> {
         let current = Mutex::new(Current {
             generation: 0,
             connection: None,
+            out: BTreeMap::new(),
+            sent: 0,
+            stuck: false,
         });
         Self {
             current,
@@ -47,7 +81,50 @@ impl<C: Clone> Link<C> {
         let mut current = self.lock();
         current.generation += 1;
         current.connection = Some(connection);
+        current.out.clear();
+        current.stuck = false;
         current.generation
+    }
+
+    /// A pipeline is sent on the connection of `generation`.
+    pub fn sends(&self, generation: u64, now: Instant) -> Flight<'_, C> {
+        let mut current = self.lock();
+        current.sent += 1;
+        let number = current.sent;
+        if current.generation == generation {
+            current.out.insert(number, now);
+        }
+        Flight {
+            link: self,
+            generation,
+            number,
+        }
+    }
+
+    /// Whether a pipeline has been waiting for long: another connection is better.
+    pub fn is_late(&self, now: Instant) -> bool {
+        let current = self.lock();
+        let oldest = current.out.values().min();
+        oldest.is_some_and(|sent| now.duration_since(*sent) >= LATE)
+    }
+
+    /// Redis has answered on another connection what was sent at `sent`: when something on this one was sent long
+    /// before, the connection is retired, and what waits on it goes on waiting. True then.
+    pub fn overtaken(&self, sent: Instant, now: Instant) -> bool {
+        let mut current = self.lock();
+        let oldest = current.out.values().min();
+        let stuck = oldest.is_some_and(|own| *own < sent && now.duration_since(*own) >= STUCK);
+        if stuck && current.connection.take().is_some() {
+            current.stuck = true;
+            self.retired.notify_one();
+            return true;
+        }
+        false
+    }
+
+    /// Whether the last connection was retired because it was overtaken: Redis itself answers.
+    pub fn was_stuck(&self) -> bool {
+        self.lock().stuck
     }
 
     /// Takes the connection of `generation` out of use; a newer one stays.

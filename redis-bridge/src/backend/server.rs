@@ -209,12 +209,7 @@ impl Redis {
         } else {
             [first, second]
         };
-        for link in order {
-            if let Some((generation, connection)) = link.get() {
-                return self.run_on(link, generation, connection, commands).await;
-            }
-        }
-        Err(BackendError::Down)
+        self.run_on_first(order, commands).await
     }
 
     pub(super) async fn run_here_durable(
@@ -264,6 +259,32 @@ impl Redis {
         }
     }
 
+    /// On the first that is not late; when all are, it is Redis that is, and on the first.
+    async fn run_on_first(
+        &self,
+        order: [&Link<MultiplexedConnection>; 2],
+        commands: &[Command],
+    ) -> Replies {
+        let now = Instant::now();
+        let late = |link: &&&Link<MultiplexedConnection>| link.is_late(now);
+        let prompt = order.iter().filter(|link| !late(link));
+        let mut ranked = prompt.chain(order.iter().filter(late));
+        let found = ranked.find_map(|link| Some((*link, link.get()?)));
+        let (link, (generation, connection)) = found.ok_or(BackendError::Down)?;
+        let replies = self.run_on(link, generation, connection, commands).await;
+        if replies.is_ok() {
+            for other in order
+                .into_iter()
+                .filter(|other| !std::ptr::eq(*other, link))
+            {
+                if other.overtaken(now, Instant::now()) {
+                    tracing::warn!(redis = %self.url, "connection overtaken by another one");
+                }
+            }
+        }
+        replies
+    }
+
     async fn run_on(
         &self,
         link: &Link<MultiplexedConnection>,
@@ -271,7 +292,10 @@ impl Redis {
         mut connection: MultiplexedConnection,
         commands: &[Command],
     ) -> Replies {
-        match pipeline::run(&mut connection, commands).await {
+        let flight = link.sends(generation, Instant::now());
+        let ran = pipeline::run(&mut connection, commands).await;
+        drop(flight);
+        match ran {
             Ok(Ran { values, broken }) => {
                 // A primary that became a replica: the sentinels know the new one.
                 if broken || values.iter().any(convert::is_readonly) {
@@ -296,6 +320,8 @@ impl Redis {
         let mut logins = self.logins.clone();
         let mut promoted = self.promoted.subscribe();
         loop {
+            let begun = Instant::now();
+            let mut opened = true;
             if !first {
                 self.reached().await;
             }
@@ -318,14 +344,23 @@ impl Redis {
                     self.metrics.reconnects.inc();
                     tracing::warn!(redis = %self.url, link = at, "connection lost");
                 }
-                Err(error) => self.failed(at, &error),
+                Err(error) => {
+                    self.failed(at, &error);
+                    opened = false;
+                }
+            }
+            let pause = backoff.next(crate::random_u64());
+            if opened && link.was_stuck() {
+                // Redis is there: it has had its pause since the last attempt (invariant L6).
+                tokio::time::sleep_until(begun + pause).await;
+                continue;
             }
             if first {
                 self.lost();
             }
             // Who has another login, or hears of another primary, need not wait.
             tokio::select! {
-                () = tokio::time::sleep(backoff.next(crate::random_u64())) => {}
+                () = tokio::time::sleep(pause) => {}
                 Ok(()) = logins.changed() => {}
                 Ok(()) = promoted.changed() => {}
             }
@@ -376,7 +411,12 @@ impl Redis {
         let mut user = self.login();
         for beats in 1_u32.. {
             let sent = Instant::now();
-            match cmd("TIME").query_async::<(u64, u64)>(&mut connection).await {
+            let time = cmd("TIME");
+            let answer = tokio::select! {
+                () = link.wait_retired() => return,
+                answer = time.query_async::<(u64, u64)>(&mut connection) => answer,
+            };
+            match answer {
                 Ok(time) if first => self.tick(time, sent.elapsed()),
                 Ok(_) => {}
                 // An error reply is a reply too: the connection lives.

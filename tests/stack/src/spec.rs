@@ -55,6 +55,8 @@ pub struct StackSpec {
     /// this directory: `bridge.pem` and `.key`, `envoy.pem` and `.key`, `bridge-ca.pem` for Envoys, `envoy-ca.pem`
     /// for bridges. No token then.
     pub tls: Option<PathBuf>,
+    /// Envoys can be restarted hot.
+    pub hot: bool,
 }
 
 impl StackSpec {
@@ -73,6 +75,7 @@ impl StackSpec {
             filter: Filter::Built,
             clocks: Vec::new(),
             tls: None,
+            hot: false,
         }
     }
 

@@ -17,3 +17,48 @@ async fn only_the_failed_generation_is_retired() {
         "a late failure of the first"
     );
 }
+
+fn at(start: Instant, ms: u64) -> Instant {
+    start + Duration::from_millis(ms)
+}
+
+#[tokio::test]
+async fn a_pipeline_without_a_reply_makes_its_connection_late_until_it_ends() {
+    let link = Link::new();
+    let start = Instant::now();
+    let generation = link.install('a');
+    let flight = link.sends(generation, start);
+    let later = link.sends(generation, at(start, 9));
+    assert!(!link.is_late(at(start, 9)));
+    assert!(link.is_late(at(start, 10)));
+    drop(flight);
+    assert!(!link.is_late(at(start, 10)), "the other one was sent later");
+    drop(later);
+    assert!(!link.is_late(at(start, 1_000)));
+}
+
+#[tokio::test]
+async fn a_connection_is_given_up_when_redis_answers_what_was_asked_later() {
+    let link = Link::new();
+    let start = Instant::now();
+    let generation = link.install('a');
+    let flight = link.sends(generation, at(start, 5));
+    assert!(
+        !link.overtaken(start, at(start, 500)),
+        "asked before: Redis may be slow"
+    );
+    assert!(!link.overtaken(at(start, 6), at(start, 54)), "not for long");
+    assert!(link.get().is_some() && !link.was_stuck());
+    assert!(link.overtaken(at(start, 6), at(start, 55)));
+    assert!(link.get().is_none() && link.was_stuck());
+    assert!(!link.overtaken(at(start, 6), at(start, 60)), "once");
+    link.wait_retired().await;
+
+    let fresh = link.install('b');
+    drop(flight);
+    assert!(!link.is_late(at(start, 100)) && !link.was_stuck());
+    // A late end of the first says nothing about the second.
+    let _flight = link.sends(fresh, at(start, 100));
+    drop(link.sends(generation, start));
+    assert!(link.is_late(at(start, 110)));
+}

@@ -25,8 +25,10 @@ pub(super) fn judge(history: &History, verdict: &mut Verdict) {
         let Some(answer) = record.answer().filter(|answer| answer.status == 200) else {
             continue;
         };
+        let bodyless = answer.serial.is_none();
+        let text = format!("/fill/{url} came without its body");
+        verdict.check("C6", bodyless.then_some(text));
         let Some(serial) = answer.serial else {
-            verdict.check("C6", Some(format!("/fill/{url} came without its body")));
             continue;
         };
         let of_url = floors.get(&url).map(Vec::as_slice).unwrap_or_default();

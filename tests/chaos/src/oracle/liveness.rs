@@ -84,6 +84,19 @@ pub fn failures(
         .filter(|record| failed(record))
 }
 
+/// How long 99 of 100 requests took that were due in `from_ns..to_ns`, from when they were due.
+pub fn latency(history: &History, from_ns: u64, to_ns: u64) -> Duration {
+    let mut all: Vec<u64> = history
+        .records
+        .iter()
+        .filter(|record| (from_ns..to_ns).contains(&record.due_ns))
+        .map(|record| record.end_ns.saturating_sub(record.due_ns))
+        .collect();
+    all.sort_unstable();
+    let at = all.len() * 99 / 100;
+    Duration::from_nanos(all.get(at).copied().unwrap_or(0))
+}
+
 /// From `healed_ns` to the begin of the first second in which 99.9 % of the requests succeed; `None` when there was
 /// no such second before `to_ns`.
 pub fn recovery(history: &History, healed_ns: u64, to_ns: u64) -> Option<Duration> {

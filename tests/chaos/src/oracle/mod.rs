@@ -8,7 +8,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
-pub use liveness::{Bounds, failed, failures, outage, recovery};
+pub use liveness::{Bounds, failed, failures, latency, outage, recovery};
 
 use crate::history::History;
 use std::collections::BTreeMap;

@@ -152,6 +152,20 @@ fn a_body_from_before_a_purge_is_found_after_it() {
 }
 
 #[test]
+fn a_cached_answer_without_its_body_is_found_and_each_is_looked_at() {
+    let whole = Answer {
+        status: 200,
+        serial: Some(1),
+        ..Answer::default()
+    };
+    let mut all = history(vec![record(Asked::Cached(1), 1, whole)]);
+    let verdict = judge(&all, Losses::default(), Bounds::USUAL);
+    assert_eq!(verdict.checks.get("C6"), Some(&1));
+    all.records.push(status(Asked::Cached(1), 2, 200));
+    assert_eq!(broken(&all), ["C6"]);
+}
+
+#[test]
 fn requests_that_never_end_or_take_too_long_are_found() {
     let mut all = history(vec![status(Asked::Wide(0), 1, 503)]);
     all.sent = 2;

@@ -13,6 +13,7 @@ pub use yaml::{at, parse};
 use crate::bridge::Secrets;
 use crate::files::Files;
 use crate::proc::Launch;
+use crate::stack::hot;
 use crate::{Result, StackSpec, files};
 
 /// How to start Envoy `i`; writes its bootstrap.
@@ -24,25 +25,26 @@ pub fn launch(spec: &StackSpec, files: &Files, secrets: &Secrets, i: u16) -> Res
     let bootstrap = files.bootstrap(i);
     let text = bootstrap::make(spec, files, i)?.to_string();
     files::write_private(&bootstrap, text.as_bytes())?;
-    let args = [
+    let mut args = [
         "--config-path",
         &bootstrap.display().to_string(),
         "--concurrency",
         &spec.workers.to_string(),
-        // Several Envoys share this machine; hot restart would need an id for each in shared memory.
-        "--disable-hot-restart",
         "--log-level",
         "info",
         "--drain-time-s",
         "1",
         "--parent-shutdown-time-s",
         "2",
-    ];
+    ]
+    .map(String::from)
+    .to_vec();
+    args.extend(hot::args(spec, i));
     Ok(Launch {
         log: files.log(&name),
         name,
         program: find()?,
-        args: args.map(String::from).to_vec(),
+        args,
         env: secrets.envoy_env(),
         dir: None,
     })

@@ -38,6 +38,8 @@ pub struct Direction {
     pub delay_ms: u64,
     /// And up to that much more, drawn for each piece; order is kept.
     pub jitter_ms: u64,
+    /// Only one piece of so many, drawn for each, is late; the others on its connection wait behind it. 0: all are.
+    pub late_one_in: u64,
     /// Nothing passes until this is false again; the sockets stay open.
     pub stall: bool,
     /// Each byte is written by itself.

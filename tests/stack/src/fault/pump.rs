@@ -43,7 +43,10 @@ where
             let delay = {
                 let faults = reading.borrow();
                 let now = which(&faults.1);
-                Duration::from_millis(now.delay_ms + random_below(now.jitter_ms))
+                match random_below(now.late_one_in) {
+                    0 => Duration::from_millis(now.delay_ms + random_below(now.jitter_ms)),
+                    _ => Duration::ZERO,
+                }
             };
             send.send((Instant::now() + delay, piece))
                 .await

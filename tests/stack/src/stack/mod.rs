@@ -1,5 +1,6 @@
 //! All parts together.
 
+pub(crate) mod hot;
 mod live;
 mod parts;
 mod start;
@@ -299,6 +300,7 @@ impl Drop for Stack {
                 let _reaped = part.end(END);
             }
         }
+        hot::forget(&self.spec);
     }
 }
 
