@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often a command is sent somewhere else, or again, before its last answer stands.
-const REDIRECTS: u32 = 6;
-/// Pause before a command whose keys are on their way is sent again; doubled each time.
-const PAUSE: Duration = Duration::from_millis(5);
+const REDIRECTS: u32 = 10;
+/// Pause before a command whose keys are on their way is sent again; doubled each time, up to [`LONGEST`].
+const PAUSE: Duration = Duration::from_millis(2);
+const LONGEST: Duration = Duration::from_millis(40);
 /// How long a command waits for a connection that is being made for the first time.
 const FIRST: Duration = Duration::from_millis(300);
 /// What is said of a slot that is nobody's.
@@ -60,10 +61,10 @@ impl Redis {
                 let outcome = self
                     .run_part(cluster, &node, way, commands, &ats, durable)
                     .await;
-                (node, ats, outcome)
+                (node, way, ats, outcome)
             });
             let mut pause = false;
-            for (node, ats, (replies, has)) in futures_util::future::join_all(parts).await {
+            for (node, way, ats, (replies, has)) in futures_util::future::join_all(parts).await {
                 replicated &= has;
                 let Ok(values) = replies else {
                     let error = replies.err().unwrap_or(BackendError::Down);
@@ -82,7 +83,7 @@ impl Redis {
                         }
                         Some(Redirect::Again) => {
                             pause = true;
-                            open.push((at, node.clone(), Way::Plain));
+                            open.push((at, node.clone(), way));
                         }
                     }
                     set(&mut answers, at, Ok(value));
@@ -92,7 +93,7 @@ impl Redis {
                 break;
             }
             if pause {
-                tokio::time::sleep(PAUSE * 2_u32.pow(turn)).await;
+                tokio::time::sleep((PAUSE * 2_u32.pow(turn)).min(LONGEST)).await;
             }
         }
         // One dead shard must not spoil the others' answers.
