@@ -50,6 +50,10 @@ impl HttpContext for Request {
             _ => Vec::new(),
         };
         let headers = calls::request_headers();
+        #[cfg(feature = "trap")]
+        if headers.iter().any(|(name, _)| name == "x-trap") {
+            core::arch::wasm32::unreachable();
+        }
         self.input(Input::RequestHeaders(RequestHead {
             headers,
             end,

@@ -27,6 +27,12 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
         "r7_a_replica_that_lagged_loses_at_most_its_lag_and_never_more_than_a_limit",
     ),
     (
+        "E6",
+        "an Envoy drains: its leases",
+        "tests/e2e/tests/e2e/limits_memory.rs",
+        "leases_are_given_back_when_idle_and_when_the_policy_is_swapped_and_when_envoy_drains",
+    ),
+    (
         "E7",
         "a request is held once more at another bridge",
         "tests/e2e/tests/e2e/stampede_faults.rs",
@@ -109,6 +115,12 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
         "hostile bytes in values",
         "redis-bridge/tests/bridge/unary.rs",
         "hostile_bytes_in_values_are_only_bytes",
+    ),
+    (
+        "K3",
+        "rotations at once",
+        "tests/e2e/tests/e2e/session_login.rs",
+        "s7_rotations_at_once_give_one_token_and_the_old_one_dies",
     ),
     (
         "J5",

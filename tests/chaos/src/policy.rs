@@ -28,4 +28,7 @@ routes:
   - { match: { path: /tight }, policy: tight }
   - { match: { path: /me }, policy: web }
   - { match: { path_prefix: /fill/ }, policy: pages }
+  - { match: { path_prefix: /raw }, policy: pages }
+  - { match: { path_prefix: /size }, policy: pages }
+  - { match: { path_prefix: /api/products }, policy: pages }
 ";

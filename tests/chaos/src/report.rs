@@ -72,6 +72,9 @@ impl Report {
         for (invariant, n) in judged.checks {
             verdict.checked(&invariant, n);
         }
+        if let Some(most) = expect.slower {
+            slower(history, most, void, &mut verdict);
+        }
         report.faults = count(history.faults.len());
         report.void = u64::from(void);
         report.requests = history.sent;
@@ -169,6 +172,28 @@ pub fn failures_by_time(history: &History) -> String {
     spans.chain(times.iter().map(line)).collect()
 }
 
+/// Answers come hardly later while the fault lasts than before it (X4).
+fn slower(history: &History, most: std::time::Duration, void: bool, verdict: &mut Verdict) {
+    let Some(first) = history.faults.first() else {
+        return;
+    };
+    // The first second opens connections and fills caches.
+    let before = oracle::latency(history, 1_000_000_000, first.begun_ns);
+    let spans = history.faults.iter();
+    let during = spans
+        .map(|span| oracle::latency(history, span.begun_ns, span.healed_ns))
+        .max()
+        .unwrap_or_default();
+    let us = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    for (name, time) in [("p99 before us", before), ("p99 meanwhile us", during)] {
+        let all = verdict.measured.entry(name.into()).or_default();
+        all.push(us(time));
+    }
+    let late = during > before + most && !void;
+    let text = format!("99 of 100 are answered in {during:?}, in {before:?} before");
+    verdict.check("X4", late.then_some(text));
+}
+
 /// How long requests take says something about us only on a machine that has time.
 fn timed(violation: &str) -> bool {
     violation.starts_with("X3:")
@@ -181,6 +206,7 @@ fn unexpected(allowed: Failures, history: &History, from_ns: u64, to_ns: u64) ->
     let mut wrong = all
         .filter(|record| match allowed {
             Failures::Any => false,
+            Failures::At(envoy) => record.envoy != envoy || record.status() != 503,
             Failures::None | Failures::AtMost(_) => true,
             Failures::OnError => {
                 let cached = matches!(record.asked, Asked::Cached(_));

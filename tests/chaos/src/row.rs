@@ -4,6 +4,7 @@ use crate::oracle::{Bounds, Losses};
 use crate::trial::Trial;
 use std::time::Duration;
 use tidegate_e2e::{RedisKind, StackSpec};
+use tidegate_stack::Filter;
 
 /// One fault.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,8 @@ pub struct Row {
     pub rounds: u32,
     /// How much of the load it has, per cent: a fault may itself cost what the machine has.
     pub load: u64,
+    /// Nine requests of ten are such that workers answer them from their memory.
+    pub hot: bool,
     /// What may come of it.
     pub expect: Expect,
     /// Makes the fault once and mends it. The fault lasts from the call to [`Trial::healed`], or to the return.
@@ -39,6 +42,10 @@ pub struct Expect {
     pub losses: Losses,
     /// How long requests may take.
     pub bounds: Bounds,
+    /// How much later than before the fault 99 of 100 may be answered while it lasts, where that is asked.
+    pub slower: Option<Duration>,
+    /// Machines of the filter trap: that is the fault.
+    pub traps: bool,
 }
 
 /// Which requests may fail.
@@ -50,6 +57,8 @@ pub enum Failures {
     AtMost(u64),
     /// What cannot be decided is refused by its policy, 503; what is cached never fails.
     OnError,
+    /// Those of this Envoy; they are refused, 503.
+    At(u16),
     /// The Envoy itself is gone.
     Any,
 }
@@ -71,6 +80,7 @@ impl Row {
             stack: |_| {},
             rounds: 1,
             load: 100,
+            hot: false,
             expect: Expect {
                 failures,
                 recovery: Duration::from_millis(recovery_ms),
@@ -79,6 +89,8 @@ impl Row {
                     sessions: false,
                 },
                 bounds: Bounds::USUAL,
+                slower: None,
+                traps: false,
             },
             run,
         }
@@ -112,6 +124,13 @@ impl Row {
         self
     }
 
+    /// The same with requests that workers answer from their memory, nine of ten.
+    #[must_use]
+    pub const fn hot(mut self) -> Self {
+        self.hot = true;
+        self
+    }
+
     /// The same with another stack.
     #[must_use]
     pub const fn with(mut self, stack: fn(&mut StackSpec)) -> Self {
@@ -132,6 +151,32 @@ impl Row {
         self.expect.losses.increments = true;
         self.expect.losses.sessions = true;
         self
+    }
+
+    /// The same, where 99 of 100 may be answered so much later while the fault lasts.
+    #[must_use]
+    pub const fn slower_by(mut self, ms: u64) -> Self {
+        self.expect.slower = Some(Duration::from_millis(ms));
+        self
+    }
+
+    /// The same, where machines of the filter trap.
+    #[must_use]
+    pub const fn trapping(mut self) -> Self {
+        self.expect.traps = true;
+        self
+    }
+
+    /// What it needs that was not built; it cannot be made then.
+    pub fn lacks(&self) -> Option<String> {
+        let mut spec = StackSpec::new(self.id.to_lowercase());
+        (self.stack)(&mut spec);
+        match spec.filter {
+            Filter::Module(path) if !path.exists() => {
+                Some(format!("there is no {}", path.display()))
+            }
+            _ => None,
+        }
     }
 
     /// The same, where a decision may take so long.

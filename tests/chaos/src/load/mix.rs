@@ -1,4 +1,5 @@
-//! What is asked for: 40 % limited, 30 % with a session, 30 % cached.
+//! What is asked for: 40 % limited, 30 % with a session, 30 % cached. Or what workers answer from their memory, nine
+//! requests of ten: what is over its limit, what is cached and hot.
 
 use crate::history::Asked;
 use bytes::Bytes;
@@ -45,14 +46,39 @@ impl Targets {
 pub struct Mix {
     random: SplitMix64,
     targets: Targets,
+    shares: Shares,
 }
 
+/// Which of a hundred requests ask for what: below each bound.
+#[derive(Debug, Clone, Copy)]
+struct Shares {
+    wide: u64,
+    tight: u64,
+    session: u64,
+    /// Cached URLs that are asked for.
+    urls: u64,
+}
+
+const USUAL: Shares = Shares {
+    wide: 36,
+    tight: 40,
+    session: 70,
+    urls: URLS,
+};
+const HOT: Shares = Shares {
+    wide: 5,
+    tight: 40,
+    session: 45,
+    urls: 8,
+};
+
 impl Mix {
-    /// The mix, with this seed.
-    pub fn new(seed: u64, targets: Targets) -> Self {
+    /// The mix, with this seed; or of what is hot.
+    pub fn new(seed: u64, targets: Targets, hot: bool) -> Self {
         Self {
             random: SplitMix64::new(seed),
             targets,
+            shares: if hot { HOT } else { USUAL },
         }
     }
 
@@ -77,20 +103,22 @@ impl Mix {
 
     fn choose(&mut self) -> (Asked, String) {
         let number = |n: u64| u32::try_from(n).unwrap_or(0);
-        match self.random.below(100) {
-            0..36 => (Asked::Wide(number(self.random.below(WIDE))), String::new()),
-            36..40 => (
+        let (shares, of) = (self.shares, self.random.below(100));
+        if of < shares.wide {
+            (Asked::Wide(number(self.random.below(WIDE))), String::new())
+        } else if of < shares.tight {
+            (
                 Asked::Tight(number(self.random.below(TIGHT))),
                 String::new(),
-            ),
-            40..70 => match self.targets.draw(&mut self.random) {
+            )
+        } else if of < shares.session {
+            match self.targets.draw(&mut self.random) {
                 Some((session, token)) => (Asked::Session(session), token),
                 None => (Asked::Wide(0), String::new()),
-            },
-            _ => (
-                Asked::Cached(number(self.random.below(URLS))),
-                String::new(),
-            ),
+            }
+        } else {
+            let url = self.random.below(shares.urls);
+            (Asked::Cached(number(url)), String::new())
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The rows of the table, by what fails.
 
 mod bridges;
+mod clients;
 mod envoys;
+mod machines;
 mod network;
+mod operators;
 mod redis;
 mod topology;
+mod upstream;
 
 use crate::row::Row;
 
@@ -16,6 +20,10 @@ pub fn all() -> Vec<Row> {
         topology::ROWS,
         network::ROWS,
         envoys::ROWS,
+        machines::ROWS,
+        upstream::ROWS,
+        clients::ROWS,
+        operators::ROWS,
     ]
     .concat();
     let number = |row: &Row| row.id[1..].parse::<u32>().unwrap_or(u32::MAX);

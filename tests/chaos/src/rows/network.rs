@@ -12,6 +12,14 @@ const BRIDGES: &str = "envoy-bridge-*";
 pub(super) const ROWS: &[Row] = &[
     row("D1", "Redis is 20 ms away for 3 s", Failures::None, 0, far),
     row(
+        "D2",
+        "one reply of Redis in a hundred is 2 s late, for 5 s",
+        // Each holds up what was sent on its connection in the ten milliseconds after it.
+        Failures::AtMost(400),
+        1_000,
+        a_few_late,
+    ),
+    row(
         "D3",
         "Redis says nothing for 3 s, its connections stay open",
         Failures::OnError,
@@ -83,6 +91,13 @@ pub(super) const ROWS: &[Row] = &[
         1_000,
         stream_resets,
     ),
+    row(
+        "J5",
+        "what a bridge tells workers stalls for 400 ms, eight times, while URLs are purged",
+        Failures::OnError,
+        1_000,
+        pushes_stall,
+    ),
 ];
 
 const fn row(
@@ -103,6 +118,15 @@ fn far(trial: &mut Trial) -> Result<()> {
         ..Direction::default()
     };
     during(trial, REDIS, 3_000, down(slow))
+}
+
+fn a_few_late(trial: &mut Trial) -> Result<()> {
+    let late = Direction {
+        delay_ms: 2_000,
+        late_one_in: 100,
+        ..Direction::default()
+    };
+    during(trial, REDIS, 5_000, down(late))
 }
 
 fn black_hole(trial: &mut Trial) -> Result<()> {
@@ -210,6 +234,20 @@ fn stream_resets(trial: &mut Trial) -> Result<()> {
             .faults()
             .reset(&format!("envoy-bridge-{}", turn % 2))?;
         trial.last(200);
+    }
+    Ok(())
+}
+
+/// Shorter than the silence after which workers leave it: they go on, and hear of purges late.
+fn pushes_stall(trial: &mut Trial) -> Result<()> {
+    for turn in 0..8 {
+        let stall = Direction {
+            stall: true,
+            ..Direction::default()
+        };
+        let links = format!("envoy-bridge-{}", turn % 2);
+        during(trial, &links, 400, down(stall))?;
+        trial.last(300);
     }
     Ok(())
 }
