@@ -1,5 +1,6 @@
 //! A row: one fault, what may come of it, how it is made.
 
+use crate::need::Need;
 use crate::oracle::{Bounds, Losses};
 use crate::trial::Trial;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct Row {
     pub proxies: bool,
     /// What else is different about the stack.
     pub stack: fn(&mut StackSpec),
+    /// What the machine must have for it.
+    pub needs: &'static [Need],
     /// How often the fault is made in a trial.
     pub rounds: u32,
     /// How much of the load it has, per cent: a fault may itself cost what the machine has.
@@ -69,6 +72,7 @@ impl Row {
             redis: RedisKind::Cluster,
             proxies: false,
             stack: |_| {},
+            needs: &[],
             rounds: 1,
             load: 100,
             expect: Expect {
@@ -117,6 +121,18 @@ impl Row {
     pub const fn with(mut self, stack: fn(&mut StackSpec)) -> Self {
         self.stack = stack;
         self
+    }
+
+    /// The same, on machines that have this.
+    #[must_use]
+    pub const fn needing(mut self, needs: &'static [Need]) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    /// Why it cannot be made on this machine; `None` when it can.
+    pub fn missing(&self) -> Option<String> {
+        self.needs.iter().find_map(|need| need.missing())
     }
 
     /// The same, where increments that were acknowledged may be lost.
