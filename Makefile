@@ -43,6 +43,7 @@ bench: setup wasm programs ## The paired benchmarks
 	@tests/scripts/bench.sh
 
 chaos: setup wasm programs ## Faults on real processes under load; CHAOS_ROWS CHAOS_TRIALS CHAOS_ROUNDS CHAOS_RATE CHAOS_SEED
+	@tests/scripts/setup.sh faults
 	@target/local/chaos
 
 soak: setup wasm programs ## Load a stack for SOAK_SECONDS (600): memory, files, keys without a TTL

@@ -1,9 +1,15 @@
 //! The rows of the table, by what fails.
 
 mod bridges;
+mod disks;
 mod envoys;
+mod names;
 mod network;
+mod packets;
+mod partitions;
 mod redis;
+mod replies;
+mod resources;
 mod topology;
 
 use crate::row::Row;
@@ -16,6 +22,12 @@ pub fn all() -> Vec<Row> {
         topology::ROWS,
         network::ROWS,
         envoys::ROWS,
+        disks::ROWS,
+        resources::ROWS,
+        partitions::ROWS,
+        packets::ROWS,
+        names::ROWS,
+        replies::ROWS,
     ]
     .concat();
     let number = |row: &Row| row.id[1..].parse::<u32>().unwrap_or(u32::MAX);
