@@ -43,6 +43,7 @@ bench: setup wasm programs ## The paired benchmarks
 	@tests/scripts/bench.sh
 
 chaos: setup wasm programs ## Faults on real processes under load; CHAOS_ROWS CHAOS_TRIALS CHAOS_ROUNDS CHAOS_RATE CHAOS_SEED
+	@tests/scripts/setup.sh faults
 	@tests/scripts/wasm.sh trap
 	@target/local/chaos
 

@@ -12,6 +12,7 @@ pub mod fuzz;
 pub mod grpc;
 pub mod handle;
 pub mod listener;
+pub mod log;
 pub mod metrics;
 pub mod model;
 pub mod owner;

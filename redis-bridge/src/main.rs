@@ -2,6 +2,7 @@
 
 use clap::Parser as _;
 use redis_bridge::cli::{self, Cli, Command, Doctor, Format, Serve};
+use redis_bridge::log::Log;
 use redis_bridge::{VERSION, check, doctor, serve, shutdown};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -75,7 +76,7 @@ fn start(args: Serve, log: Option<&str>) -> ExitCode {
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Log::default)
         .with_ansi(false)
         .init();
     let options = match args.into_options() {

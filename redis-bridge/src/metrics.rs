@@ -132,6 +132,7 @@ impl Metrics {
         }
         registry.register_collector(Box::new(metrics.core.clone()));
         registry.register_collector(Box::new(metrics.redis.clone()));
+        registry.register_collector(Box::new(crate::log::Lost));
         Self {
             registry: Arc::new(registry),
             ..metrics

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, and says in one line what it cannot install; with `browser` also Chromium. All output
-# goes to stderr, so that `make up` prints its JSON line and nothing else. With `node` also Node.js, which runs the suite for HTTP
-# caches.
+# Installs what is missing, and says in one line what it cannot install; with `browser` also Chromium and all that
+# tests use, with `node` also Node.js, which runs the suite for HTTP caches, with `faults` also what makes faults of
+# the system. All output goes to stderr, so that `make up` prints its JSON line and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 exec >&2
@@ -65,6 +65,16 @@ want_browser() {
   apt_install chromium chromium-driver || say "chromium and chromedriver are missing: tests of browsers will fail"
 }
 
+# Only rows of the table of faults use them, and those say so themselves where one is missing.
+want_faults() {
+  local missing=()
+  command -v strace >/dev/null || missing+=(strace)
+  command -v nft >/dev/null || missing+=(nftables)
+  command -v ip >/dev/null && command -v ss >/dev/null || missing+=(iproute2)
+  command -v unshare >/dev/null && command -v prlimit >/dev/null || missing+=(util-linux)
+  [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}" || say "${missing[*]} are missing: some faults will not be made"
+}
+
 need_node() {
   command -v node >/dev/null && command -v npm >/dev/null && return
   apt_install nodejs npm || fail "node and npm are missing, which run the suite for HTTP caches"
@@ -77,4 +87,5 @@ fi
 need_rust
 need_redis
 need_envoy
-[ "${1:-}" != browser ] || { want_browser; want_checkers; }
+[ "${1:-}" != browser ] || { want_browser; want_checkers; want_faults; }
+[ "${1:-}" != faults ] || want_faults

@@ -41,6 +41,32 @@ async fn redis_gone_and_back() {
     assert!(bridge.metric("reconnects_total").await >= 1.0);
 }
 
+/// G5: who wrote that the log could not be written could not write that either, and panicked.
+#[tokio::test]
+async fn a_full_disk_of_the_log_costs_its_lines_and_nothing_else() {
+    let redis = Redis::start(&[]).await;
+    let url = redis.url();
+    let bridge = Bridge::spawn(&Spec {
+        log_to: Some("/dev/full"),
+        ..Spec::new(&url)
+    });
+    bridge.ready().await;
+    // Each of these is an event of the audit.
+    for _ in 0..3 {
+        let created = bridge
+            .admin("POST", "/v1/sessions", r#"{"realm":"web","uid":"1"}"#)
+            .await;
+        assert_eq!(created.status, 201, "{}", created.text());
+    }
+    let answer = bridge.exchange(&[take(b"subject-faults-2", 1)]).await;
+    assert!(
+        answer.starts_with(b"*3\r\n:1"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    assert!(bridge.metric("log_lost_total").await >= 4.0);
+}
+
 /// The bridge starts without Redis, says so, and serves when it comes.
 #[tokio::test]
 async fn redis_comes_later() {

@@ -134,6 +134,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) data: &'a str,
     pub(crate) without: Option<&'a str>,
     pub(crate) log: &'a str,
+    /// Where the log goes instead of the bridge's directory.
+    pub(crate) log_to: Option<&'a str>,
     pub(crate) args: &'a [String],
     pub(crate) env: &'a [(&'a str, String)],
 }
@@ -146,6 +148,7 @@ impl<'a> Spec<'a> {
             data: "unix",
             without: None,
             log: "info",
+            log_to: None,
             args: &[],
             env: &[],
         }
@@ -324,6 +327,7 @@ fn command(spec: &Spec<'_>, dir: &Path, admin: u16, tcp: Option<u16>) -> Command
         Some(port) => format!("{}:127.0.0.1:{port}", spec.data),
         None => format!("unix:{}", dir.join("b.sock").display()),
     };
+    let log = spec.log_to.map_or_else(|| dir.join("log"), PathBuf::from);
     let mut command = Command::new(env!("CARGO_BIN_EXE_redis-bridge"));
     command
         .args([
@@ -333,7 +337,7 @@ fn command(spec: &Spec<'_>, dir: &Path, admin: u16, tcp: Option<u16>) -> Command
         .arg(policy)
         .env_clear()
         .stdout(Stdio::null())
-        .stderr(std::fs::File::create(dir.join("log")).unwrap());
+        .stderr(std::fs::File::create(log).unwrap());
     command.args(spec.args).envs(spec.env.iter().cloned());
     if let Some(cache) = spec.cache {
         command.args(["--redis-cache", cache]);

@@ -26,13 +26,16 @@ fn run() -> Result<bool> {
     let mut seed = settings.seed.unwrap_or_else(tidegate_chaos::seed);
     let mut results = table::load()?;
     let mut sound = true;
+    let mut skipped = 0;
     for row in &settings.rows {
-        if let Some(reason) = row.lacks() {
-            // Not passed: its line in the table stays what it was.
-            eprintln!("{} skipped: {reason}", row.id);
+        let mut report = Report::default();
+        if let Some(reason) = row.missing() {
+            told(&format!("{} {}: skipped: {reason}\n", row.id, row.fault));
+            results.insert(row.id.into(), Report::skipped(reason));
+            table::store(&results, &rows::all())?;
+            skipped += 1;
             continue;
         }
-        let mut report = Report::default();
         for _ in 0..settings.trials {
             let conditions = Conditions {
                 rate: settings.rate,
@@ -53,6 +56,9 @@ fn run() -> Result<bool> {
         // After each, so that what is interrupted is not lost.
         table::store(&results, &rows::all())?;
     }
+    if skipped > 0 {
+        told(&format!("{skipped} rows skipped\n"));
+    }
     Ok(sound)
 }
 
@@ -72,6 +78,10 @@ fn say(row: &Row, report: &Report, seed: u64) {
     );
     let broken = report.violations.iter().take(20);
     let broken: String = broken.map(|text| format!("  broken: {text}\n")).collect();
+    told(&format!("{line}{broken}"));
+}
+
+fn told(text: &str) {
     // Whoever closed our output does not want to know.
-    let _said = std::io::stdout().write_all(format!("{line}{broken}").as_bytes());
+    let _said = std::io::stdout().write_all(text.as_bytes());
 }

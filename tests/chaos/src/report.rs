@@ -33,9 +33,20 @@ pub struct Report {
     pub checks: BTreeMap<String, u64>,
     /// What was broken.
     pub violations: Vec<String>,
+    /// Why the fault was not made at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
 }
 
 impl Report {
+    /// A row that was not run, and why.
+    pub fn skipped(reason: String) -> Self {
+        Self {
+            skipped: Some(reason),
+            ..Self::default()
+        }
+    }
+
     /// Judges a trial.
     pub fn of(row: &Row, history: &History, mut verdict: Verdict) -> Self {
         let mut report = Self::default();

@@ -1,5 +1,6 @@
 //! A row: one fault, what may come of it, how it is made.
 
+use crate::need::Need;
 use crate::oracle::{Bounds, Losses};
 use crate::trial::Trial;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Row {
     pub proxies: bool,
     /// What else is different about the stack.
     pub stack: fn(&mut StackSpec),
+    /// What the machine must have for it.
+    pub needs: &'static [Need],
     /// How often the fault is made in a trial.
     pub rounds: u32,
     /// How much of the load it has, per cent: a fault may itself cost what the machine has.
@@ -78,6 +81,7 @@ impl Row {
             redis: RedisKind::Cluster,
             proxies: false,
             stack: |_| {},
+            needs: &[],
             rounds: 1,
             load: 100,
             hot: false,
@@ -138,6 +142,19 @@ impl Row {
         self
     }
 
+    /// The same, on machines that have this.
+    #[must_use]
+    pub const fn needing(mut self, needs: &'static [Need]) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    /// Why it cannot be made on this machine; `None` when it can.
+    pub fn missing(&self) -> Option<String> {
+        let needed = self.needs.iter().find_map(|need| need.missing());
+        needed.or_else(|| self.not_built())
+    }
+
     /// The same, where increments that were acknowledged may be lost.
     #[must_use]
     pub const fn losing_increments(mut self) -> Self {
@@ -167,8 +184,8 @@ impl Row {
         self
     }
 
-    /// What it needs that was not built; it cannot be made then.
-    pub fn lacks(&self) -> Option<String> {
+    /// A module of its own that was not built.
+    fn not_built(&self) -> Option<String> {
         let mut spec = StackSpec::new(self.id.to_lowercase());
         (self.stack)(&mut spec);
         match spec.filter {

@@ -83,9 +83,19 @@ impl Trial {
 
 /// Runs one trial.
 ///
+/// On a thread of its own: what a stack has for itself is of the thread that starts it, for good.
+///
 /// # Errors
 /// When the stack does not start, or the fault cannot be made.
+///
+/// # Panics
+/// When the trial did.
 pub fn run(row: &Row, conditions: Conditions) -> Result<Report> {
+    let done = std::thread::scope(|scope| scope.spawn(|| on_this_thread(row, conditions)).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn on_this_thread(row: &Row, conditions: Conditions) -> Result<Report> {
     let lab = Lab::try_with(POLICY, |spec| {
         spec.envoys = 3;
         spec.redis = row.redis;

@@ -22,8 +22,8 @@ fn one_of(of: impl Fn(&Row) -> bool, turn: u64) {
         .and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(tidegate_chaos::seed);
     let mut random = SplitMix64::new(seed.wrapping_add(turn));
-    let can = |row: &Row| of(row) && row.lacks().is_none();
-    let rows: Vec<Row> = rows::all().into_iter().filter(can).collect();
+    let all = rows::all().into_iter().filter(of);
+    let rows: Vec<Row> = all.filter(|row| row.missing().is_none()).collect();
     let index = usize::try_from(random.below(rows.len() as u64)).unwrap();
     let row = rows[index];
     eprintln!("row {} ({}), CHAOS_SEED={seed}", row.id, row.fault);

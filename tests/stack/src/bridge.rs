@@ -131,7 +131,7 @@ pub fn launch(spec: &StackSpec, files: &Files, secrets: &Secrets, i: u16) -> Res
         program: program()?,
         args: args.map(String::from).into_iter().chain(tls).collect(),
         env: secrets.bridge_env(spec),
-        dir: None,
+        ..Launch::default()
     })
 }
 

@@ -99,6 +99,11 @@ impl Files {
         self.dir.join("links.json")
     }
 
+    /// What the stack's name server answers.
+    pub fn names(&self) -> PathBuf {
+        self.dir.join("names.json")
+    }
+
     /// Modules, each named by its digest.
     pub fn modules(&self) -> PathBuf {
         self.dir.join("modules")

@@ -18,6 +18,7 @@
 //! | [`policy`] | checking a policy file |
 //! | [`apply`] | swapping a policy or a module into a stack that runs |
 //! | [`stack`] | all of it together |
+//! | [`own`] | a network, disks and names that are a stack's alone |
 //! | [`bench`] | the paired benchmarks |
 //! | [`soak`] | a long and steady load of everything |
 //! | [`fault`] | what can go wrong on a link, on demand |
@@ -34,6 +35,7 @@ pub mod error;
 pub mod fault;
 pub mod files;
 pub mod http;
+pub mod own;
 pub mod policy;
 pub mod proc;
 pub mod redis;

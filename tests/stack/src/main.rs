@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tidegate_stack::apply::{Applier, Watch};
+use tidegate_stack::own::names;
 use tidegate_stack::{Error, Result, Stack, StackSpec, bench, fault, soak, upstream};
 
 const USAGE: &str = "\
@@ -18,6 +19,7 @@ usage: stack run                start everything, apply a saved policy file, end
        stack soak               load a stack for long, and see what grows
        stack upstream ADDRESS   serve the sample upstream
        stack faults FILE ADDR   serve the links in FILE, their control on ADDRESS
+       stack names FILE ADDR    answer names at ADDRESS as FILE says
        stack watch              swap the running stack's policy file in whenever it is saved
 
 variables: STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         }
         ["bench"] => measure(),
         ["soak"] => soak(),
+        ["names", file, address] => names::serve(Path::new(file), address),
         ["upstream", address] => serve_upstream(address),
         ["help" | "--help" | "-h"] => {
             say(USAGE);

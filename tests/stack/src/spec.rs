@@ -1,6 +1,7 @@
 //! What a stack is made of: the variables of `make up`, and the ports and files that follow from them.
 
 use crate::clock::Clock;
+use crate::own::Own;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,8 @@ pub struct StackSpec {
     pub tls: Option<PathBuf>,
     /// Envoys can be restarted hot.
     pub hot: bool,
+    /// What is the stack's and not the machine's.
+    pub own: Own,
 }
 
 impl StackSpec {
@@ -76,6 +79,7 @@ impl StackSpec {
             clocks: Vec::new(),
             tls: None,
             hot: false,
+            own: Own::default(),
         }
     }
 

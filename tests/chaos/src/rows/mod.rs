@@ -2,11 +2,17 @@
 
 mod bridges;
 mod clients;
+mod disks;
 mod envoys;
 mod machines;
+mod names;
 mod network;
 mod operators;
+mod packets;
+mod partitions;
 mod redis;
+mod replies;
+mod resources;
 mod topology;
 mod upstream;
 
@@ -24,6 +30,12 @@ pub fn all() -> Vec<Row> {
         upstream::ROWS,
         clients::ROWS,
         operators::ROWS,
+        disks::ROWS,
+        resources::ROWS,
+        partitions::ROWS,
+        packets::ROWS,
+        names::ROWS,
+        replies::ROWS,
     ]
     .concat();
     let number = |row: &Row| row.id[1..].parse::<u32>().unwrap_or(u32::MAX);

@@ -246,15 +246,15 @@ fn resync(trial: &mut Trial) -> Result<()> {
     Ok(())
 }
 
-fn name(server: u16) -> String {
+pub(super) fn name(server: u16) -> String {
     format!("redis-state-{server}")
 }
 
-fn role(server: &Server) -> Option<String> {
+pub(super) fn role(server: &Server) -> Option<String> {
     server.info("role").ok().flatten()
 }
 
-fn promoted(trial: &Trial, replica: u16) -> Result<()> {
+pub(super) fn promoted(trial: &Trial, replica: u16) -> Result<()> {
     let server = trial.lab.redis_of(replica);
     wait::until(
         "the replica is primary",
@@ -267,7 +267,7 @@ fn promoted(trial: &Trial, replica: u16) -> Result<()> {
 }
 
 /// Waits until a server follows another and has all that it has.
-fn replicates(trial: &Trial, server: u16) -> Result<()> {
+pub(super) fn replicates(trial: &Trial, server: u16) -> Result<()> {
     let server = trial.lab.redis_of(server);
     wait::until(
         "the old primary replicates",
@@ -280,13 +280,13 @@ fn replicates(trial: &Trial, server: u16) -> Result<()> {
 }
 
 impl Trial {
-    fn servers_that_are(&self, wanted: &str) -> Vec<u16> {
+    pub(super) fn servers_that_are(&self, wanted: &str) -> Vec<u16> {
         (0..self.lab.spec().state_servers())
             .filter(|i| role(&self.lab.redis_of(*i)).as_deref() == Some(wanted))
             .collect()
     }
 
-    fn replica_of(&self, primary: u16) -> Result<u16> {
+    pub(super) fn replica_of(&self, primary: u16) -> Result<u16> {
         let spec = self.lab.spec();
         let port = match spec.faults {
             true => spec.state_fault_port(primary),

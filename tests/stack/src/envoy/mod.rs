@@ -46,6 +46,6 @@ pub fn launch(spec: &StackSpec, files: &Files, secrets: &Secrets, i: u16) -> Res
         program: find()?,
         args,
         env: secrets.envoy_env(),
-        dir: None,
+        ..Launch::default()
     })
 }

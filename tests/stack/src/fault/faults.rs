@@ -50,4 +50,16 @@ pub struct Direction {
     pub reset_after: Option<u64>,
     /// The byte at that offset is inverted.
     pub corrupt_at: Option<u64>,
+    /// Replies of Redis are other ones.
+    pub replace: Option<Replace>,
+}
+
+/// Some replies are replaced, whole; messages that nobody asked for (RESP3 pushes) are not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replace {
+    /// Each so many-th of a connection.
+    pub every: u64,
+    /// The bytes in its place.
+    pub with: String,
 }

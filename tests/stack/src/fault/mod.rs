@@ -18,9 +18,10 @@ mod control;
 mod faults;
 mod link;
 mod pump;
+mod replies;
 
 pub use control::Control;
-pub use faults::{Accept, Direction, Faults};
+pub use faults::{Accept, Direction, Faults, Replace};
 pub use link::{Link, LinkSpec};
 
 use crate::files::Files;

@@ -1,6 +1,7 @@
 //! One direction of one connection: bytes in, faults on them, bytes out.
 
 use super::faults::{Direction, Faults};
+use super::replies::Replies;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
@@ -59,6 +60,7 @@ where
             which,
             generation: 0,
             passed: 0,
+            replies: Replies::default(),
         };
         while let Some((due, piece)) = receive.recv().await {
             tokio::time::sleep_until(due).await;
@@ -77,6 +79,8 @@ struct Writer {
     generation: Generation,
     /// Bytes since this generation began.
     passed: u64,
+    /// Where replies begin and end, followed from the first byte of the connection.
+    replies: Replies,
 }
 
 impl Writer {
@@ -85,6 +89,8 @@ impl Writer {
         to: &mut (impl AsyncWrite + Unpin),
         piece: Vec<u8>,
     ) -> Result<(), Ended> {
+        let replace = self.free().await?.replace;
+        let piece = self.replies.alter(piece, replace.as_ref());
         let mut rest = piece.as_slice();
         while !rest.is_empty() {
             let now = self.free().await?;

@@ -36,6 +36,8 @@ pub struct Launch {
     pub log: PathBuf,
     /// Its working directory, when it matters.
     pub dir: Option<PathBuf>,
+    /// The group it runs as, when it is not this program's.
+    pub group: Option<u32>,
 }
 
 /// A part that was started.
@@ -70,6 +72,9 @@ impl Launch {
             .process_group(0);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
+        }
+        if let Some(group) = self.group {
+            command.gid(group);
         }
         let child = command.spawn().map_err(Error::io(format!(
             "start {} ({})",

@@ -10,7 +10,7 @@ pub use topology::make_ready;
 
 use crate::files::{self, Files};
 use crate::proc::Launch;
-use crate::{Result, StackSpec, spec};
+use crate::{Result, StackSpec, own, spec};
 use std::fs;
 
 /// The user the bridges log in as.
@@ -108,8 +108,13 @@ pub fn sentinel(spec: &StackSpec, files: &Files, i: u16) -> Result<Launch> {
 
 /// The state role as the bridge is told of it.
 pub fn state_url(spec: &StackSpec) -> String {
+    let host = if spec.own.names {
+        own::NAME
+    } else {
+        "127.0.0.1"
+    };
     let list = |ports: Vec<u16>| {
-        let all: Vec<String> = ports.iter().map(|p| format!("127.0.0.1:{p}")).collect();
+        let all: Vec<String> = ports.iter().map(|p| format!("{host}:{p}")).collect();
         all.join(",")
     };
     let servers = || {

@@ -11,6 +11,7 @@ use crate::endpoints::{self, Endpoints};
 use crate::fault::Control;
 use crate::files::Files;
 use crate::http::{Client, Request, Response};
+use crate::own::Network;
 use crate::policy::Policy;
 use crate::proc::{self, Guard, Known, Launch, Running};
 use crate::redis::Server;
@@ -250,6 +251,13 @@ impl Stack {
         Ok(counts.get(path).and_then(Value::as_u64).unwrap_or(0))
     }
 
+    /// The stack's own network, when it has one. Only the thread that started the stack is in it, and what that
+    /// thread started.
+    pub fn network(&self) -> Option<Network> {
+        let own = &self.spec.own;
+        (own.network || own.names).then(|| Network::new(&self.spec))
+    }
+
     /// What was asked for.
     pub fn spec(&self) -> &StackSpec {
         &self.spec
@@ -301,6 +309,7 @@ impl Drop for Stack {
             }
         }
         hot::forget(&self.spec);
+        self.spec.own.unmount(self.files.dir());
     }
 }
 

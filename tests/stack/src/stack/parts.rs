@@ -4,7 +4,7 @@ use super::{END, Part, Stack};
 use crate::http::Client;
 use crate::proc::{Launch, Running};
 use crate::redis::{Reply, Server};
-use crate::{Error, Result, clock, envoy, wait};
+use crate::{Error, Result, clock, envoy, own, wait};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
@@ -101,11 +101,21 @@ impl Stack {
         clock::set(self.files.dir(), part, ahead_s)
     }
 
+    /// Starts something beside the stack that is to end with it, as a part of that name.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn beside(&mut self, launch: Launch) -> Result<()> {
+        self.launch(launch)
+    }
+
     pub(super) fn launch(&mut self, mut launch: Launch) -> Result<()> {
         let clocks = self.spec.clocks.iter();
         for clock in clocks.filter(|clock| clock.part == launch.name) {
             launch.env.extend(clock.env(self.files.dir())?);
         }
+        let own = self.spec.own.network || self.spec.own.names;
+        launch.group = own.then(|| own::group(&launch.name));
         let running = launch.start()?;
         if let Some(guard) = &mut self.guard {
             guard.watch(&running.known())?;

@@ -3,17 +3,19 @@
 use super::Stack;
 use crate::bridge::{self, Secrets};
 use crate::files::Files;
+use crate::own::{self, Names};
 use crate::proc::{self, Guard, Launch};
 use crate::spec::RedisKind;
 use crate::{Error, Result, StackSpec, envoy, fault, files, policy, redis};
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 
 pub(super) fn start(spec: StackSpec, mut say: impl FnMut(&str)) -> Result<Stack> {
     let files = Files::of(&spec);
     if proc::load(&files.pids())?.values().any(proc::Known::lives) {
         return Err(Error::Running(spec.name));
     }
+    spec.own.enter()?;
     free_ports(&spec)?;
 
     say(&format!("check the policy {}", spec.policy.display()));
@@ -40,6 +42,7 @@ pub(super) fn start(spec: StackSpec, mut say: impl FnMut(&str)) -> Result<Stack>
         guard,
     };
 
+    own(&mut stack)?;
     if stack.spec.faults {
         say(&format!(
             "start the fault proxies, control on 127.0.0.1:{}",
@@ -71,6 +74,32 @@ pub(super) fn start(spec: StackSpec, mut say: impl FnMut(&str)) -> Result<Stack>
     let launches = (0..stack.spec.envoys).map(envoy).collect::<Result<_>>()?;
     start_all(&mut stack, launches)?;
     Ok(stack)
+}
+
+/// Network, disks and names, where the stack has its own.
+fn own(stack: &mut Stack) -> Result<()> {
+    stack.spec.own.mount(stack.files.dir())?;
+    if let Some(network) = stack.network() {
+        network.prepare()?;
+    }
+    if stack.spec.own.names {
+        let file = stack.files.names();
+        Names::Are(vec![Ipv4Addr::LOCALHOST]).store(&file)?;
+        own::ask_own_names(stack.files.dir())?;
+        let launch = Launch {
+            name: "names".into(),
+            program: program()?,
+            args: vec![
+                "names".into(),
+                file.display().to_string(),
+                own::SERVER.into(),
+            ],
+            log: stack.files.log("names"),
+            ..Launch::default()
+        };
+        start_all(stack, vec![launch])?;
+    }
+    Ok(())
 }
 
 fn start_redis(stack: &mut Stack, say: &mut impl FnMut(&str)) -> Result<()> {

@@ -1,0 +1,82 @@
+//! What a fault needs of the machine. Where that is missing a row is skipped, with the reason, and never counted as
+//! passed. `tests/scripts/setup.sh faults` installs what can be installed.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// One thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Namespaces with disks: root, and a kernel that lets it.
+    Disks,
+    /// Namespaces with rules for connections: the same, with nft and ss.
+    Network,
+    /// System calls that are made to fail or to wait: strace, which may trace others.
+    Strace,
+    /// The limits of a running process can be changed: prlimit.
+    Prlimit,
+    /// The cgroup controller of processes.
+    Pids,
+}
+
+/// The controller's directory, version 1.
+pub const PIDS: &str = "/sys/fs/cgroup/pids";
+
+impl Need {
+    /// What is missing for it; `None` when it is there.
+    pub fn missing(self) -> Option<String> {
+        let (what, program, args): (_, _, &[&str]) = match self {
+            Self::Disks => (
+                "disks of its own (root)",
+                "unshare",
+                &["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+            ),
+            Self::Network => (
+                "a network of its own with rules (root, nft, ss)",
+                "unshare",
+                &[
+                    "--net",
+                    "sh",
+                    "-c",
+                    "ip link set lo up && nft add table inet t && ss -H -t",
+                ],
+            ),
+            Self::Strace => ("strace", "strace", &["-o", "/dev/null", "true"]),
+            Self::Prlimit => ("prlimit", "prlimit", &["--nofile"]),
+            // The kernel lets root make a group where the mode of the directory says nothing of it.
+            Self::Pids => {
+                let probe =
+                    Path::new(PIDS).join(format!("tidegate-chaos-probe-{}", std::process::id()));
+                let made = std::fs::create_dir(&probe).and_then(|()| std::fs::remove_dir(&probe));
+                let text = format!("needs the pids controller below {PIDS} (root)");
+                return made.is_err().then_some(text);
+            }
+        };
+        let done = Command::new(program)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let works = done.is_ok_and(|status| status.success());
+        (!works).then(|| format!("needs {what}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows;
+
+    #[test]
+    fn whatever_needs_namespaces_says_so() {
+        for row in rows::all() {
+            let mut spec = tidegate_e2e::StackSpec::new("t");
+            (row.stack)(&mut spec);
+            let needs = |need| row.needs.contains(&need);
+            assert_eq!(!spec.own.disks.is_empty(), needs(Need::Disks), "{}", row.id);
+            let network = spec.own.network || spec.own.names;
+            assert_eq!(network, needs(Need::Network), "{}", row.id);
+        }
+    }
+}

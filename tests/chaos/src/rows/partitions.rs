@@ -1,0 +1,232 @@
+//! C: parts of the fleet that cannot reach each other.
+
+use super::redis::told;
+use super::topology::{name, promoted, replicates, role};
+use crate::need::Need;
+use crate::row::{Failures, Row};
+use crate::trial::Trial;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tidegate_e2e::{Error, RedisKind, StackSpec, wait};
+use tidegate_stack::Result;
+use tidegate_stack::own::{Network, id};
+
+/// `cluster-node-timeout` of the stack, ms: a primary that hears no majority for so long takes no more writes.
+const NODE_TIMEOUT_MS: u64 = 2_000;
+/// `min-replicas-max-lag` of the row under Sentinels, ms.
+const MAX_LAG_MS: u64 = 2_000;
+/// From the cut to the moment at which the primary on the small side refuses writes.
+const FENCED: &str = "cut off primary refuses writes after ms";
+
+pub(super) const ROWS: &[Row] = &[
+    row(
+        "C5",
+        "a primary and a bridge are cut off from everything else",
+        2_000,
+        minority,
+    )
+    .losing_increments(),
+    row(
+        "C6",
+        "nothing passes on the bus of the Cluster for 6 s",
+        1_000,
+        bus,
+    ),
+    row(
+        "C8",
+        "nodes of the Cluster are cut off one after the other, and come back in another order",
+        2_000,
+        swizzle,
+    )
+    .losing_increments(),
+    row(
+        "C13",
+        "the primary under Sentinels and a bridge are cut off, min-replicas-to-write 1",
+        2_000,
+        split_brain,
+    )
+    .on(RedisKind::Sentinel)
+    .losing_increments(),
+];
+
+const fn row(
+    id: &'static str,
+    fault: &'static str,
+    recovery_ms: u64,
+    run: fn(&mut Trial) -> Result<()>,
+) -> Row {
+    Row::new(id, fault, Failures::OnError, recovery_ms, run)
+        .needing(&[Need::Network])
+        .with(own_network)
+}
+
+pub(super) fn own_network(spec: &mut StackSpec) {
+    spec.own.network = true;
+}
+
+impl Trial {
+    /// The stack's network.
+    pub(super) fn network(&self) -> Result<Network> {
+        let network = self.lab.network();
+        network.ok_or_else(|| Error::NoPart("network of its own".into()))
+    }
+}
+
+/// Whoever is cut off serves its side until it knows that it is the smaller one.
+fn minority(trial: &mut Trial) -> Result<()> {
+    let network = trial.network()?;
+    let primaries = trial.servers_that_are("master");
+    let victim = trial.random_of(&primaries);
+    let replica = trial.replica_of(victim)?;
+    let cut = trial.ms();
+    network.cut_off(&[name(victim), "bridge-1".into()])?;
+    fenced(trial, victim, cut, NODE_TIMEOUT_MS, |info| {
+        info.contains("cluster_state:fail")
+    })?;
+    promoted(trial, replica)?;
+    let took = trial.ms() - cut;
+    trial.measured("promotion ms", took);
+    // Both sides are what they are for a while.
+    trial.last(10_000_u64.saturating_sub(took));
+    network.heal()?;
+    trial.healed();
+    replicates(trial, victim)
+}
+
+/// Waits until the primary, asked from its own side, refuses writes. It may take a second beyond its bound: that is
+/// how often Redis looks.
+fn fenced(
+    trial: &mut Trial,
+    primary: u16,
+    cut: u64,
+    bound_ms: u64,
+    refuses: fn(&str) -> bool,
+) -> Result<()> {
+    let network = trial.network()?;
+    let ask: &[&str] = match trial.lab.spec().redis {
+        RedisKind::Cluster => &["CLUSTER", "INFO"],
+        _ => &["INFO", "replication"],
+    };
+    wait::until(
+        "the primary refuses writes",
+        Duration::from_secs(10),
+        || {
+            let info = network.ask_as("bridge-1", &name(primary), ask);
+            let info = info.map_err(|e| e.to_string())?;
+            match refuses(&info) {
+                true => Ok(()),
+                false => Err("it takes them".into()),
+            }
+        },
+    )?;
+    let took = trial.ms() - cut;
+    trial.measured(FENCED, took);
+    let late = took > bound_ms + 1_000;
+    let text = format!("the primary took writes for {took} ms, at most {bound_ms} and a second");
+    trial.verdict.check("R7", late.then_some(text));
+    Ok(())
+}
+
+fn bus(trial: &mut Trial) -> Result<()> {
+    let network = trial.network()?;
+    // Ports of the bus are numbered above all others.
+    network.cut(&|_, server| server > 100)?;
+    trial.last(6_000);
+    network.heal()?;
+    let healed = trial.ms();
+    whole(trial)?;
+    let took = trial.ms() - healed;
+    trial.measured("Cluster whole again ms", took);
+    Ok(())
+}
+
+/// Waits until every node says that the Cluster is whole.
+fn whole(trial: &Trial) -> Result<()> {
+    for i in 0..trial.lab.spec().state_servers() {
+        let server = trial.lab.redis_of(i);
+        wait::until("the Cluster is whole", Duration::from_secs(30), || {
+            let info = server.call(&["CLUSTER", "INFO"]);
+            match info.map_err(|e| e.to_string())?.text() {
+                info if info.contains("cluster_state:ok") => Ok(()),
+                info => Err(info),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// The links of three nodes are clogged one after the other, and freed in an order of their own: nobody sees the same
+/// Cluster as anybody else meanwhile.
+fn swizzle(trial: &mut Trial) -> Result<()> {
+    let network = trial.network()?;
+    let mut all: Vec<u16> = (0..trial.lab.spec().state_servers()).collect();
+    let mut chosen = Vec::new();
+    while chosen.len() < 3 {
+        let server = trial.random_of(&all);
+        all.retain(|other| *other != server);
+        chosen.push(server);
+    }
+    let mut clogged: BTreeSet<u8> = BTreeSet::new();
+    for server in &chosen {
+        clogged.insert(id(&name(*server)));
+        clog(&network, &clogged)?;
+        let pause = 500 + trial.random.below(1_500);
+        trial.last(pause);
+    }
+    while !chosen.is_empty() {
+        let server = trial.random_of(&chosen);
+        chosen.retain(|other| *other != server);
+        clogged.remove(&id(&name(server)));
+        clog(&network, &clogged)?;
+        let pause = 500 + trial.random.below(1_500);
+        trial.last(pause);
+    }
+    let healed = trial.ms();
+    whole(trial)?;
+    for replica in trial.servers_that_are("slave") {
+        replicates(trial, replica)?;
+    }
+    let took = trial.ms() - healed;
+    trial.measured("Cluster whole again ms", took);
+    Ok(())
+}
+
+fn clog(network: &Network, clogged: &BTreeSet<u8>) -> Result<()> {
+    let is = |n: u8| clogged.contains(&(n % 100));
+    network.cut(&|client, server| is(client) || is(server))
+}
+
+/// Sentinels promote another one meanwhile: there are two primaries until the old one misses its replicas.
+fn split_brain(trial: &mut Trial) -> Result<()> {
+    for i in 0..trial.lab.spec().state_servers() {
+        let server = trial.lab.redis_of(i);
+        let lag = (MAX_LAG_MS / 1_000).to_string();
+        told(&server, &["CONFIG", "SET", "min-replicas-to-write", "1"])?;
+        told(&server, &["CONFIG", "SET", "min-replicas-max-lag", &lag])?;
+    }
+    let network = trial.network()?;
+    let victim = trial.servers_that_are("master").first().copied();
+    let victim = victim.ok_or_else(|| Error::NoPart("primary".into()))?;
+    let cut = trial.ms();
+    network.cut_off(&[name(victim), "bridge-1".into()])?;
+    fenced(trial, victim, cut, MAX_LAG_MS, |info| {
+        info.contains("min_slaves_good_slaves:0")
+    })?;
+    let others: Vec<u16> = (0..trial.lab.spec().state_servers())
+        .filter(|i| *i != victim)
+        .collect();
+    wait::until("another primary", Duration::from_secs(20), || {
+        let is = |i: &&u16| role(&trial.lab.redis_of(**i)).as_deref() == Some("master");
+        others
+            .iter()
+            .find(is)
+            .map(|_| ())
+            .ok_or_else(|| "none".into())
+    })?;
+    let took = trial.ms() - cut;
+    trial.measured("promotion ms", took);
+    trial.last(10_000_u64.saturating_sub(took));
+    network.heal()?;
+    trial.healed();
+    replicates(trial, victim)
+}
