@@ -16,6 +16,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub struct Applier {
     files: Files,
     admins: Vec<String>,
+    /// The module is told which of its guards are off.
+    unguarded: bool,
 }
 
 impl Applier {
@@ -25,6 +27,7 @@ impl Applier {
         Self {
             files: Files::of(spec),
             admins: (0..spec.envoys).map(admin).collect(),
+            unguarded: !spec.unguarded.is_empty(),
         }
     }
 
@@ -68,7 +71,11 @@ impl Applier {
 
     fn swap(&self, policy: &Policy, module: &Path) -> Result<()> {
         let old = files::read(&self.files.ecds_file())?;
-        let new = envoy::ecds::make(&policy.value, module)?.to_string();
+        let new = match self.unguarded {
+            true => envoy::ecds::make_unguarded(&policy.value, module)?,
+            false => envoy::ecds::make(&policy.value, module)?,
+        };
+        let new = new.to_string();
         if new == old {
             return Ok(());
         }

@@ -76,6 +76,7 @@ impl Secrets {
         if spec.tls.is_some() {
             env.retain(|(name, _)| name != "TIDEGATE_BRIDGE_TOKEN");
         }
+        env.extend(spec.unguarded_env());
         env.extend([
             ("TIDEGATE_ADMIN_TOKEN".into(), self.admin_token.clone()),
             ("TIDEGATE_MASTER_KEY".into(), self.master_key.clone()),
@@ -128,7 +129,10 @@ pub fn launch(spec: &StackSpec, files: &Files, secrets: &Secrets, i: u16) -> Res
     Ok(Launch {
         log: files.log(&name),
         name,
-        program: program()?,
+        program: match spec.unguarded.is_empty() {
+            true => program()?,
+            false => spec::unguarded("redis-bridge")?,
+        },
         args: args.map(String::from).into_iter().chain(tls).collect(),
         env: secrets.bridge_env(spec),
         ..Launch::default()
@@ -177,6 +181,7 @@ pub fn module(spec: &StackSpec) -> Result<Option<PathBuf>> {
     let path = match &spec.filter {
         spec::Filter::None => return Ok(None),
         spec::Filter::Module(path) => path.clone(),
+        spec::Filter::Built if !spec.unguarded.is_empty() => spec::unguarded("tidegate.wasm")?,
         spec::Filter::Built => match std::env::var_os("TIDEGATE_WASM") {
             Some(path) => path.into(),
             None => spec::root().join("target/wasm32-wasip1/release/tidegate.wasm"),

@@ -60,6 +60,9 @@ pub struct StackSpec {
     pub hot: bool,
     /// What is the stack's and not the machine's.
     pub own: Own,
+    /// Guards that are off in the filter and the bridges: these are the ones in `target/unguarded` then, which
+    /// `tests/scripts/unguarded.sh` builds.
+    pub unguarded: Vec<&'static str>,
 }
 
 impl StackSpec {
@@ -80,6 +83,7 @@ impl StackSpec {
             tls: None,
             hot: false,
             own: Own::default(),
+            unguarded: Vec::new(),
         }
     }
 
@@ -226,10 +230,32 @@ impl StackSpec {
             .unwrap_or_else(|| ("127.0.0.1".into(), self.upstream_port()))
     }
 
+    /// What tells a filter or a bridge which guards are off; nothing when all are on.
+    pub fn unguarded_env(&self) -> Option<(String, String)> {
+        let any = !self.unguarded.is_empty();
+        any.then(|| (UNGUARDED.to_owned(), self.unguarded.join(",")))
+    }
+
     /// Where this stack's files are.
     pub fn dir(&self) -> PathBuf {
         root().join("target/stack").join(&self.name)
     }
+}
+
+/// The variable that `src/guard.rs` of the filter and of the bridge read.
+pub const UNGUARDED: &str = "TIDEGATE_UNGUARDED";
+
+/// A program or module whose guards can be switched off.
+///
+/// # Errors
+/// [`Error::Missing`] when it was not built.
+pub fn unguarded(name: &'static str) -> Result<PathBuf> {
+    let path = root().join("target/unguarded").join(name);
+    let missing = || Error::Missing {
+        what: name,
+        mend: "tests/scripts/unguarded.sh".into(),
+    };
+    path.is_file().then_some(path).ok_or_else(missing)
 }
 
 /// The root of the repository this program was built from.

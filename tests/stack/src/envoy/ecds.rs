@@ -22,6 +22,19 @@ pub fn make(policy: &Value, module: &Path) -> Result<Value> {
     Ok(answer)
 }
 
+/// The same for a module whose guards can be switched off: it may read which are.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_unguarded(policy: &Value, module: &Path) -> Result<Value> {
+    let mut answer = make(policy, module)?;
+    let keys = format!("{CONFIG}/vm_config/environment_variables/host_env_keys");
+    if let Some(keys) = at(&mut answer, &keys)?.as_array_mut() {
+        keys.push(json!(spec::UNGUARDED));
+    }
+    Ok(answer)
+}
+
 /// The policy inside a discovery answer.
 ///
 /// # Errors

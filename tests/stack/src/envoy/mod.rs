@@ -45,7 +45,11 @@ pub fn launch(spec: &StackSpec, files: &Files, secrets: &Secrets, i: u16) -> Res
         name,
         program: find()?,
         args,
-        env: secrets.envoy_env(),
+        env: secrets
+            .envoy_env()
+            .into_iter()
+            .chain(spec.unguarded_env())
+            .collect(),
         ..Launch::default()
     })
 }

@@ -40,6 +40,9 @@ pub struct Direction {
     pub jitter_ms: u64,
     /// Only one piece of so many, drawn for each, is late; the others on its connection wait behind it. 0: all are.
     pub late_one_in: u64,
+    /// So many bytes a second pass, over all connections of the link: a server whose capacity is known. 0: as
+    /// many as come.
+    pub bytes_per_s: u64,
     /// Nothing passes until this is false again; the sockets stay open.
     pub stall: bool,
     /// Each byte is written by itself.

@@ -1,7 +1,7 @@
 //! One link: its listener, its live connections, what it is told to do.
 
 use super::faults::{Accept, Faults};
-use super::pump::{self, Generation};
+use super::pump::{self, Generation, Pace};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,6 +33,8 @@ pub struct Link {
     resets: watch::Sender<u64>,
     live: AtomicU64,
     total: AtomicU64,
+    up: Pace,
+    down: Pace,
 }
 
 /// A bound listener.
@@ -63,6 +65,8 @@ impl Link {
             resets: watch::Sender::new(0),
             live: AtomicU64::new(0),
             total: AtomicU64::new(0),
+            up: Pace::default(),
+            down: Pace::default(),
         }
     }
 
@@ -176,8 +180,9 @@ impl Link {
         };
         let (from_client, to_client) = tokio::io::split(client.stream);
         let (from_server, to_server) = tokio::io::split(server.stream);
-        let up = pump::pump(from_client, to_server, self.faults.subscribe(), |f| &f.up);
-        let down = pump::pump(from_server, to_client, self.faults.subscribe(), |f| &f.down);
+        let faults = || self.faults.subscribe();
+        let up = pump::pump(from_client, to_server, faults(), |f| &f.up, &self.up);
+        let down = pump::pump(from_server, to_client, faults(), |f| &f.down, &self.down);
         if tokio::try_join!(up, down).is_ok() {
             client.guard.in_order();
             server.guard.in_order();

@@ -2,6 +2,7 @@
 
 use super::faults::{Direction, Faults};
 use super::replies::Replies;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
@@ -12,6 +13,28 @@ pub(super) type Generation = u64;
 
 /// Pieces that are under way at once, so that a delay does not become a limit of throughput.
 const PIECES: usize = 1024;
+
+/// When the next byte of a direction of a link may pass: its connections share one rate.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Mutex<Option<Instant>>);
+
+impl Pace {
+    /// Waits for the turn of so many bytes; in the order of the calls.
+    async fn turn(&self, bytes: usize, per_s: u64) {
+        if per_s == 0 {
+            return;
+        }
+        let took = Duration::from_secs(1)
+            .mul_f64(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)))
+            .div_f64(per_s as f64);
+        let at = {
+            let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = next.map_or_else(Instant::now, |next| next.max(Instant::now())) + took;
+            *next.insert(at)
+        };
+        tokio::time::sleep_until(at).await;
+    }
+}
 
 /// The connection must not go on.
 #[derive(Debug)]
@@ -26,6 +49,7 @@ pub(super) async fn pump<R, W>(
     mut to: W,
     faults: watch::Receiver<(Generation, Faults)>,
     which: fn(&Faults) -> &Direction,
+    pace: &Pace,
 ) -> Result<(), Ended>
 where
     R: AsyncRead + Unpin,
@@ -58,6 +82,7 @@ where
         let mut writer = Writer {
             faults,
             which,
+            pace,
             generation: 0,
             passed: 0,
             replies: Replies::default(),
@@ -73,9 +98,10 @@ where
     tokio::try_join!(read, write).map(|_| ())
 }
 
-struct Writer {
+struct Writer<'a> {
     faults: watch::Receiver<(Generation, Faults)>,
     which: fn(&Faults) -> &Direction,
+    pace: &'a Pace,
     generation: Generation,
     /// Bytes since this generation began.
     passed: u64,
@@ -83,7 +109,7 @@ struct Writer {
     replies: Replies,
 }
 
-impl Writer {
+impl Writer<'_> {
     async fn write(
         &mut self,
         to: &mut (impl AsyncWrite + Unpin),
@@ -107,6 +133,7 @@ impl Writer {
             let length = if now.slice { 1 } else { rest.len().min(room) };
             let (head, tail) = rest.split_at(length);
             rest = tail;
+            self.pace.turn(length, now.bytes_per_s).await;
             if now.reset_after.is_some_and(|at| self.passed >= at) {
                 return Err(Ended);
             }

@@ -29,7 +29,10 @@ pub(super) fn start(spec: StackSpec, mut say: impl FnMut(&str)) -> Result<Stack>
         .transpose()?;
     files::replace(&files.policy(), policy.value.to_string().as_bytes())?;
     if let Some(module) = &module {
-        let answer = envoy::ecds::make(&policy.value, module)?;
+        let answer = match spec.unguarded.is_empty() {
+            true => envoy::ecds::make(&policy.value, module)?,
+            false => envoy::ecds::make_unguarded(&policy.value, module)?,
+        };
         files::replace(&files.ecds_file(), answer.to_string().as_bytes())?;
     }
     let guard = Some(Guard::start()?);

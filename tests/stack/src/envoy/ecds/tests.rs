@@ -15,3 +15,12 @@ fn policy_and_module_are_replaced() {
     assert!(!answer.to_string().contains("/etc/envoy"));
     assert_eq!(policy(answer).unwrap(), other);
 }
+
+#[test]
+fn only_a_module_without_guards_may_read_which_are_off() {
+    let (policy, path) = (json!({ "version": 1 }), Path::new("/m.wasm"));
+    let shipped = make(&policy, path).unwrap().to_string();
+    assert!(!shipped.contains(spec::UNGUARDED));
+    let other = make_unguarded(&policy, path).unwrap().to_string();
+    assert!(other.contains(spec::UNGUARDED));
+}

@@ -200,3 +200,22 @@ async fn new_connections_are_refused_held_or_reset() {
         b"x"
     );
 }
+
+#[tokio::test]
+async fn connections_share_the_rate_of_their_link() {
+    let bench = Bench::new().await;
+    bench.up(Direction {
+        bytes_per_s: 100_000,
+        ..Direction::default()
+    });
+    let (mut one, mut other) = (bench.connect().await, bench.connect().await);
+    let begun = std::time::Instant::now();
+    let bytes = vec![7; 10_000];
+    let (first, second) = tokio::join!(echoed(&mut one, &bytes), echoed(&mut other, &bytes));
+    assert_eq!((first.unwrap(), second.unwrap()), (bytes.clone(), bytes));
+    let took = begun.elapsed();
+    assert!(
+        took >= Duration::from_millis(190),
+        "{took:?} for 20,000 bytes"
+    );
+}
