@@ -36,6 +36,7 @@ pub mod config;
 pub mod exchange;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod guard;
 pub mod http;
 pub mod limit;
 pub mod metrics;

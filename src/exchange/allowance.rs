@@ -1,5 +1,6 @@
 //! What a client may do at most per second, saved up as time passes.
 
+use crate::guard::{self, Guard};
 use core::time::Duration;
 
 /// One unary call, in the unit it is saved up in: a millionth, so that a microsecond of a rate per
@@ -42,6 +43,9 @@ impl Fallback {
 
     /// Takes one call, if there is one.
     pub(super) fn take(&mut self) -> bool {
+        if !guard::on(Guard::Fallback) {
+            return true;
+        }
         match self.saved.checked_sub(ONE_CALL) {
             Some(left) => {
                 self.saved = left;

@@ -5,6 +5,7 @@
 //! [`SUCCESSES`] good ones in a row (invariant L5).
 
 use super::SplitMix64;
+use crate::guard::{self, Guard};
 use core::time::Duration;
 
 /// Failures in a row that open it.
@@ -42,6 +43,9 @@ impl Breaker {
                 probe_at,
                 successes,
             } if now >= *probe_at => {
+                if !guard::on(Guard::Probe) {
+                    return true;
+                }
                 // Once one was answered nobody needs to be spared: L2 has a second for all of them.
                 *probe_at = match *successes {
                     0 => next_probe(now, rng),
@@ -59,7 +63,7 @@ impl Breaker {
             State::Closed { failures } => *failures = 0,
             State::Open { successes, .. } => {
                 *successes = successes.saturating_add(1);
-                if *successes >= SUCCESSES {
+                if *successes >= SUCCESSES || !guard::on(Guard::Probe) {
                     self.state = State::Closed { failures: 0 };
                 }
             }
@@ -71,7 +75,7 @@ impl Breaker {
         match &mut self.state {
             State::Closed { failures } => {
                 *failures = failures.saturating_add(1);
-                if *failures < FAILURES {
+                if *failures < FAILURES || !guard::on(Guard::Breaker) {
                     return false;
                 }
                 self.state = State::Open {
@@ -80,8 +84,14 @@ impl Breaker {
                 };
                 true
             }
-            State::Open { successes, .. } => {
+            State::Open {
+                successes,
+                probe_at,
+            } => {
                 *successes = 0;
+                if !guard::on(Guard::Probe) {
+                    *probe_at = now.saturating_add(PROBE_EVERY);
+                }
                 false
             }
         }

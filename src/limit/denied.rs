@@ -13,6 +13,7 @@
 //!
 //! Only costs at least as high as the one that was denied are denied from memory.
 
+use crate::guard::{self, Guard};
 use crate::policy::{Cost, Limit};
 use crate::wire::reply::{TakeState, Taken};
 use core::time::Duration;
@@ -91,7 +92,12 @@ impl DeniedKeys {
             TakeState::Busy | TakeState::Ok => return,
         };
         let overtaken = self.forgot.is_some_and(|forgot| asked <= forgot);
-        if wait.is_zero() || overtaken || comes_back(limit) || self.capacity == 0 {
+        if !guard::on(Guard::Denied)
+            || wait.is_zero()
+            || overtaken
+            || comes_back(limit)
+            || self.capacity == 0
+        {
             return;
         }
         let until = asked.saturating_add(wait);

@@ -2,6 +2,7 @@
 
 use super::request::{Request, Session};
 use super::{Ctx, Output, Property, session_change};
+use crate::guard::{self, Guard};
 use crate::http::problem::{Challenge, Problem, Reason};
 use crate::metrics::{Metric, RequestEvent, SessionEvent};
 use crate::policy::{Config, Credential, Csrf, Realm, SessionUse};
@@ -249,13 +250,11 @@ fn unknown(
         .count(Metric::Session(used.realm, SessionEvent::Unknown));
     if used.required {
         let config = Rc::clone(&ctx.vm.config);
-        return refuse(
-            Reason::SessionUnavailable,
-            Some(realm),
-            request,
-            &config,
-            output,
-        );
+        let reason = match guard::on(Guard::Unknown) {
+            true => Reason::SessionUnavailable,
+            false => Reason::SessionInvalid,
+        };
+        return refuse(reason, Some(realm), request, &config, output);
     }
     Ok(())
 }
