@@ -10,6 +10,7 @@ pub mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod grpc;
+mod guard;
 pub mod handle;
 pub mod listener;
 pub mod log;

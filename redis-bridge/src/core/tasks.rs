@@ -8,6 +8,7 @@ use super::plan::{Answer, Get, Plan, Round};
 use super::trace::Asked;
 use super::types::{Batch, BatchId, Role};
 use super::value::Value;
+use crate::guard::{self, Guard};
 use crate::script::Script;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -157,7 +158,7 @@ impl Tasks {
                 let Some(task) = all.get_mut(&place.task) else {
                     continue;
                 };
-                if !task.must_run && ended(task.exchange) {
+                if !task.must_run && guard::on(Guard::Deadline) && ended(task.exchange) {
                     task.missing -= 1;
                     if task.missing == 0 {
                         over.push(place.task);
