@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 export STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER BACKEND
-.PHONY: help setup browser wasm programs run up down test e2e conformance bench soak chaos lint fmt fuzz check openapi
+.PHONY: help setup browser wasm unguarded programs run up down test e2e conformance bench soak chaos lint fmt fuzz check openapi
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,9 @@ browser: ## The same, and Chromium, which the tests drive
 
 wasm: ## Build the filter: target/wasm32-wasip1/release/tidegate.wasm
 	@tests/scripts/wasm.sh
+
+unguarded: ## Build the filter and the bridge whose guards can be switched off, for `make chaos` alone
+	@tests/scripts/unguarded.sh
 
 programs: ## Build the bridge and the stack program, optimised
 	@cargo build --quiet --profile local --workspace --bins >&2
@@ -42,7 +45,7 @@ conformance: setup wasm programs ## The public suite for HTTP caches, with one w
 bench: setup wasm programs ## The paired benchmarks
 	@tests/scripts/bench.sh
 
-chaos: setup wasm programs ## Faults on real processes under load; CHAOS_ROWS CHAOS_TRIALS CHAOS_ROUNDS CHAOS_RATE CHAOS_SEED
+chaos: setup unguarded wasm programs ## Faults on real processes under load; CHAOS_ROWS CHAOS_TRIALS CHAOS_ROUNDS CHAOS_RATE CHAOS_SEED
 	@tests/scripts/setup.sh faults
 	@tests/scripts/wasm.sh trap
 	@target/local/chaos

@@ -13,6 +13,7 @@
 pub mod elsewhere;
 pub mod history;
 pub mod load;
+pub mod metastable;
 pub mod need;
 pub mod operator;
 pub mod oracle;

@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use tidegate_chaos::metastable::results::Outcome;
+use tidegate_chaos::metastable::{self, Scenario, Terms, results};
 use tidegate_chaos::report::Report;
 use tidegate_chaos::row::Row;
 use tidegate_chaos::settings::Settings;
@@ -56,10 +58,54 @@ fn run() -> Result<bool> {
         // After each, so that what is interrupted is not lost.
         table::store(&results, &rows::all())?;
     }
+    for scenario in &settings.scenarios {
+        sound &= metastable(scenario, &settings, &results, &mut seed)?;
+    }
     if skipped > 0 {
         told(&format!("{skipped} rows skipped\n"));
     }
     Ok(sound)
+}
+
+/// A scenario, with its guard and without. True when it went as it must.
+fn metastable(
+    scenario: &Scenario,
+    settings: &Settings,
+    results: &table::Results,
+    seed: &mut u64,
+) -> Result<bool> {
+    let mut outcome = Outcome::default();
+    for guarded in settings.guards.iter().copied() {
+        for _ in 0..settings.trials {
+            let terms = Terms {
+                guarded,
+                judged: settings.judged,
+                seed: *seed,
+                verbose: settings.verbose,
+            };
+            *seed = seed.wrapping_add(1);
+            let goodput = metastable::run(scenario, terms)?;
+            match guarded {
+                true => outcome.on.push(goodput),
+                false => outcome.off.push(goodput),
+            }
+            let text = format!("{} guard {guarded}: {goodput:?}\n", scenario.id);
+            let _said = std::io::stdout().write_all(text.as_bytes());
+        }
+    }
+    let broken = outcome.broken();
+    for text in &broken {
+        let line = format!("  broken: {text}\n");
+        let _said = std::io::stdout().write_all(line.as_bytes());
+    }
+    // Half of a scenario is for finding out; the table has both.
+    if settings.guards.len() > 1 {
+        let mut outcomes = results::load()?;
+        outcomes.insert(scenario.id.into(), outcome);
+        results::store(&outcomes)?;
+        table::store(results, &rows::all())?;
+    }
+    Ok(broken.is_empty())
 }
 
 fn say(row: &Row, report: &Report, seed: u64) {

@@ -1,7 +1,9 @@
 //! What can be chosen from outside.
 
+use crate::metastable::{self, Scenario};
 use crate::row::Row;
 use crate::rows;
+use std::time::Duration;
 use tidegate_stack::{Error, Result};
 
 /// Which rows, how often, under what load.
@@ -9,6 +11,12 @@ use tidegate_stack::{Error, Result};
 pub struct Settings {
     /// The rows. `CHAOS_ROWS=A1,C10`, or all.
     pub rows: Vec<Row>,
+    /// The metastable scenarios: those of `CHAOS_ROWS` (`M1`, or `M` for all of them), or all.
+    pub scenarios: Vec<Scenario>,
+    /// How long a scenario is judged after its recovery is due. `CHAOS_JUDGED`, 10 s.
+    pub judged: Duration,
+    /// Scenarios with their guards (`on`), without (`off`), or both. `CHAOS_GUARD`.
+    pub guards: Vec<bool>,
     /// Trials of each, a new stack for each. `CHAOS_TRIALS`, 1.
     pub trials: u32,
     /// How often the fault is made in a trial; as the row says when absent. `CHAOS_ROUNDS`.
@@ -29,18 +37,10 @@ impl Settings {
     pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let all = rows::all();
-        let rows = match get("CHAOS_ROWS") {
-            None => all,
-            Some(list) => list
-                .split(',')
-                .map(|id| {
-                    let found = all.iter().find(|row| row.id == id.trim());
-                    found.copied().ok_or_else(|| {
-                        let ids: Vec<_> = all.iter().map(|row| row.id).collect();
-                        bad("CHAOS_ROWS", &format!("ids of {}", ids.join(", ")), id)
-                    })
-                })
-                .collect::<Result<_>>()?,
+        let every = metastable::all();
+        let (rows, scenarios) = match get("CHAOS_ROWS") {
+            None => (all, every),
+            Some(list) => chosen(&list, &all, &every)?,
         };
         let number = |name: &'static str, low: u64, high: u64| match get(name) {
             None => Ok(None),
@@ -52,6 +52,14 @@ impl Settings {
         let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(Self {
             rows,
+            scenarios,
+            judged: Duration::from_secs(number("CHAOS_JUDGED", 1, 600)?.unwrap_or(10)),
+            guards: match get("CHAOS_GUARD").as_deref() {
+                None => vec![true, false],
+                Some("on") => vec![true],
+                Some("off") => vec![false],
+                Some(other) => return Err(bad("CHAOS_GUARD", "on or off", other)),
+            },
             trials: number("CHAOS_TRIALS", 1, 1_000)?.map_or(1, small),
             rounds: number("CHAOS_ROUNDS", 1, 1_000)?.map(small),
             rate: number("CHAOS_RATE", 10, 20_000)?.unwrap_or(1_500),
@@ -63,6 +71,25 @@ impl Settings {
             },
         })
     }
+}
+
+/// Those that a list names, in its order.
+fn chosen(list: &str, rows: &[Row], scenarios: &[Scenario]) -> Result<(Vec<Row>, Vec<Scenario>)> {
+    let (mut some, mut others) = (Vec::new(), Vec::new());
+    for id in list.split(',').map(str::trim) {
+        let row = rows.iter().find(|row| row.id == id);
+        let of = |scenario: &&Scenario| id == "M" || scenario.id == id;
+        let found = scenarios.iter().filter(of);
+        if row.is_none() && found.clone().count() == 0 {
+            let ids = rows.iter().map(|row| row.id);
+            let ids: Vec<_> = ids.chain(scenarios.iter().map(|s| s.id)).collect();
+            let expected = format!("ids of {}", ids.join(", "));
+            return Err(bad("CHAOS_ROWS", &expected, id));
+        }
+        some.extend(row);
+        others.extend(found);
+    }
+    Ok((some, others))
 }
 
 fn bad(variable: &'static str, expected: &str, got: &str) -> Error {

@@ -1,6 +1,7 @@
 //! The table of the documents, written by the suite itself.
 
 use crate::elsewhere;
+use crate::metastable::results as metastable;
 use crate::report::Report;
 use crate::row::{Failures, Row};
 use std::collections::BTreeMap;
@@ -54,7 +55,12 @@ pub fn store(results: &Results, rows: &[Row]) -> Result<()> {
         got: e.to_string(),
     })?;
     files::replace(&file("results.json"), (text + "\n").as_bytes())?;
-    files::replace(&file("FAULTS.md"), markdown(results, rows).as_bytes())
+    let mut table = markdown(results, rows);
+    table.push_str(&metastable::markdown(
+        &metastable::load()?,
+        &crate::metastable::all(),
+    ));
+    files::replace(&file("FAULTS.md"), table.as_bytes())
 }
 
 /// The table.

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 /// After that long a request is said to hang: no policy lets one wait for it.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-type Sender = SendRequest<Empty<Bytes>>;
+pub(super) type Sender = SendRequest<Empty<Bytes>>;
 
 /// Idle connections, by Envoy.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ impl Envoy {
     }
 }
 
-async fn connect(port: u16) -> Result<Sender, String> {
+pub(super) async fn connect(port: u16) -> Result<Sender, String> {
     let stream = TcpStream::connect(("127.0.0.1", port))
         .await
         .map_err(|e| format!("connect: {e}"))?;
@@ -147,7 +147,8 @@ fn user(body: &[u8]) -> Option<String> {
     user.get(1)?.as_str().map(str::to_owned)
 }
 
-fn say(error: hyper::Error) -> String {
+/// An error with its causes.
+pub(crate) fn say(error: hyper::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(inner) = source {

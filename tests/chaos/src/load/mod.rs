@@ -4,9 +4,12 @@
 //! Here a request that finds no idle connection opens another one.
 
 mod client;
+mod connections;
 mod mix;
 
 pub use client::PATIENCE;
+pub(crate) use client::say;
+pub(crate) use connections::{Connections, Reply};
 pub use mix::{Mix, Targets, URLS, target};
 
 use crate::history::{Clock, Record};
