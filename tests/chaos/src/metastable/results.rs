@@ -74,7 +74,7 @@ const INTRODUCTION: &str = "
 A trigger passes; does the failure? Visitors arrive at a constant rate all the time. *Goodput*: visits a second that got
 what they came for, before the trigger / from it until the recovery is due / for ten seconds after (`CHAOS_JUDGED`, seconds).
 With its guard a scenario must have 95 % of the first again in the last; without it it must not, or it shows nothing.
-`CHAOS_ROWS=M1,M5 make chaos` runs some of them, `CHAOS_ROWS=M` all.
+`CHAOS_ROWS=M2,M9 make chaos` runs some of them, `CHAOS_ROWS=M` all.
 
 | | trigger | load | must be back | guard | goodput with it | without it | trials |
 |---|---|---|---|---|---|---|---|
