@@ -258,7 +258,7 @@ async fn a_primary_that_is_gone_is_the_business_of_its_own_slots_only() {
             "killed" => drop(servers.processes.remove(2)),
             _ => servers.processes[2].signal("-STOP"),
         }
-        let all = subjects.iter().map(|subject| is_served(subject));
+        let all = subjects.iter().map(&is_served);
         let all = futures_util::future::join_all(all).await;
         let served = subjects.iter().zip(all).filter(|(_, served)| *served);
         let served: Vec<[u8; 16]> = served.map(|(subject, _)| *subject).collect();
@@ -274,7 +274,7 @@ async fn a_primary_that_is_gone_is_the_business_of_its_own_slots_only() {
             assert!(!all.contains(&Some(false)), "{how}: {all:?}");
             // The others' requests are what it was about.
             let gone = subjects.iter().filter(|subject| !served.contains(subject));
-            let gone = futures_util::future::join_all(gone.map(|s| is_served(s))).await;
+            let gone = futures_util::future::join_all(gone.map(&is_served)).await;
             assert!(!gone.contains(&true), "{how}");
         }
         match how {

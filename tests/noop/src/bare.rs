@@ -3,25 +3,22 @@
 //! No deadline, no retry, no second bridge, no header is read: what remains is what Envoy, the bridge
 //! and Redis cost, the floor under every policy that asks Redis.
 
-/// Keeps the stream: a bridge gives up one that is silent.
-pub const PING: &[u8] = b"*2\r\n+PING\r\n:1\r\n";
-
 /// Milliseconds the bridge may take.
 const DEADLINE_MS: u32 = 2_000;
 
 /// What is sent, and where to.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     /// Envoy's cluster of bridges.
-    pub cluster: String,
+    pub(crate) cluster: String,
     /// The first frame of a stream.
-    pub hello: Vec<u8>,
+    pub(crate) hello: Vec<u8>,
     operation: Vec<u8>,
 }
 
 impl Exchange {
     /// Reads a plugin's configuration; `None` when it means something else.
-    pub fn parse(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let text = core::str::from_utf8(text).ok()?;
         let mut words = text.split(' ');
         if words.next() != Some(crate::EXCHANGE) {
@@ -35,7 +32,7 @@ impl Exchange {
     }
 
     /// The exchange of the request in `context`, which is its id.
-    pub fn message(&self, context: u32) -> Vec<u8> {
+    pub(crate) fn message(&self, context: u32) -> Vec<u8> {
         let head = format!("*4\r\n+X\r\n:{context}\r\n:{DEADLINE_MS}\r\n*1\r\n");
         [head.as_bytes(), &self.operation].concat()
     }
@@ -43,7 +40,7 @@ impl Exchange {
 
 /// The ids of the answers in a message. They are looked for rather than parsed: an answer to a limit
 /// holds numbers only, so nothing else looks like the head of one.
-pub fn answered(message: &[u8]) -> Vec<u32> {
+pub(crate) fn answered(message: &[u8]) -> Vec<u32> {
     const HEAD: &[u8] = b"*3\r\n+R\r\n:";
     let mut ids = Vec::new();
     let mut rest = message;
@@ -58,7 +55,7 @@ pub fn answered(message: &[u8]) -> Vec<u32> {
 }
 
 /// A serialized `GrpcService { envoy_grpc { cluster_name } }`, of fewer than 126 bytes.
-pub fn service(cluster: &str) -> String {
+pub(crate) fn service(cluster: &str) -> String {
     let length = |n: usize| char::from(u8::try_from(n).unwrap_or(0));
     let inner = length(cluster.len());
     let outer = length(cluster.len() + 2);

@@ -9,6 +9,8 @@ use proxy_wasm::types::{Action, BufferType, ContextType};
 use std::rc::Rc;
 
 const TICK: Duration = Duration::from_millis(100);
+/// Keeps the stream: a bridge gives up one that is silent.
+const PING: &[u8] = b"*2\r\n+PING\r\n:1\r\n";
 
 proxy_wasm::main! {{
     proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> {
@@ -74,7 +76,7 @@ impl RootContext for Root {
         };
         let open = *self.stream.borrow();
         if let Some(stream) = open {
-            let _ = hostcalls::send_grpc_stream_message(stream, Some(bare::PING), false);
+            let _ = hostcalls::send_grpc_stream_message(stream, Some(PING), false);
             return;
         }
         let service = bare::service(&exchange.cluster);

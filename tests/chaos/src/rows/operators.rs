@@ -96,13 +96,13 @@ fn scraped(trial: &mut Trial) -> Result<()> {
             }
             // What comes from outside in every place that is counted by name.
             let name = format!("made-up-{i}-{names}");
-            let limit = Request::get(&format!("/v1/limits/{name}?key={name}"));
-            let user = Request::get(&format!("/v1/users/{name}/sessions?realm={name}"));
+            let limit = Request::get(format!("/v1/limits/{name}?key={name}"));
+            let user = Request::get(format!("/v1/users/{name}/sessions?realm={name}"));
             let method = Request::new(&name.to_uppercase().replace('-', "X"), "/v1/streams");
             for request in [limit, user, method] {
                 names += u64::from(admin.send(&request.field("authorization", &token)).is_ok());
             }
-            let path = Request::get(&format!("/{name}"))
+            let path = Request::get(format!("/{name}"))
                 .field("host", &name)
                 .field("x-key", &name)
                 .field("cookie", format!("sid={name}"));

@@ -45,6 +45,9 @@ fn every_variable_is_read() {
         filter: Filter::None,
         clocks: Vec::new(),
         tls: None,
+        hot: false,
+        own: Own::default(),
+        unguarded: Vec::new(),
     };
     assert_eq!(spec, expected);
 }

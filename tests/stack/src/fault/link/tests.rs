@@ -209,7 +209,7 @@ async fn connections_share_the_rate_of_their_link() {
         ..Direction::default()
     });
     let (mut one, mut other) = (bench.connect().await, bench.connect().await);
-    let begun = std::time::Instant::now();
+    let begun = crate::wait::now();
     let bytes = vec![7; 10_000];
     let (first, second) = tokio::join!(echoed(&mut one, &bytes), echoed(&mut other, &bytes));
     assert_eq!((first.unwrap(), second.unwrap()), (bytes.clone(), bytes));
