@@ -31,6 +31,29 @@ impl Servers {
         servers
     }
 
+    /// A Cluster of three that notice a failure after two seconds; `coverage`: whether it takes no commands then.
+    async fn three_shards(coverage: &str) -> Self {
+        let servers = Self::start(3, |_, _| {
+            // The bus listens on the port plus a number of ours, so both are free.
+            let bus = free_port().to_string();
+            [
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                &bus,
+                "--cluster-node-timeout",
+                "2000",
+                "--cluster-require-full-coverage",
+                coverage,
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        })
+        .await;
+        servers.cluster().await;
+        servers
+    }
+
     fn nodes(&self) -> Vec<String> {
         let ports = self.ports.iter();
         ports.map(|port| format!("127.0.0.1:{port}")).collect()
@@ -169,23 +192,7 @@ async fn a_cluster_serves_every_verb_and_every_purge() {
 /// Readiness follows a Cluster that takes no commands, and comes back by itself.
 #[tokio::test]
 async fn a_cluster_whose_slots_nobody_serves_is_not_ready_until_they_are_served() {
-    let mut servers = Servers::start(3, |_, _| {
-        let bus = free_port().to_string();
-        [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-port",
-            &bus,
-            "--cluster-node-timeout",
-            "2000",
-            "--cluster-require-full-coverage",
-            "yes",
-        ]
-        .map(str::to_owned)
-        .to_vec()
-    })
-    .await;
-    servers.cluster().await;
+    let mut servers = Servers::three_shards("yes").await;
     let url = format!("redis-cluster://{}", servers.nodes().join(","));
     let bridge = Bridge::spawn(&Spec::new(&url));
     bridge.ready().await;
@@ -228,23 +235,7 @@ async fn a_cluster_whose_slots_nobody_serves_is_not_ready_until_they_are_served(
 /// ever, no shard was served.
 #[tokio::test]
 async fn a_primary_that_is_gone_is_the_business_of_its_own_slots_only() {
-    let mut servers = Servers::start(3, |_, _| {
-        let bus = free_port().to_string();
-        [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-port",
-            &bus,
-            "--cluster-node-timeout",
-            "2000",
-            "--cluster-require-full-coverage",
-            "no",
-        ]
-        .map(str::to_owned)
-        .to_vec()
-    })
-    .await;
-    servers.cluster().await;
+    let mut servers = Servers::three_shards("no").await;
     let url = format!("redis-cluster://{}", servers.nodes().join(","));
     let bridge = Bridge::spawn(&Spec::new(&url));
     bridge.ready().await;

@@ -167,10 +167,14 @@ fn a_lease_spares_exchanges_and_admits_nearly_all_and_never_more() {
     let passed = tally.of(200);
     assert!((29_700..=30_000).contains(&passed), "{tally:?}");
     assert_eq!(passed + tally.of(429), tally.total, "{tally:?}");
-    // Until the limit was used up: the small leases of the end, and one in a hundred of some 30,000 requests. A worker
-    // asks for what it spends in 200 ms and again when half of that is spent, so on a slow machine, where the same
-    // requests take longer, it is ten a second for each of the four.
-    let most = 200 + 300.max(4 * 10 * (elapsed + 1));
+    // Until the limit was used up: one in a hundred of some 30,000 requests, the small leases of the end, and one a
+    // second for each of the four workers, whose leases live no longer. Where that takes long, grants take long too,
+    // and requests ask for themselves meanwhile: how often is the machine's (`make bench` measures it), not more than
+    // one in twenty.
+    let most = match elapsed {
+        0..8 => 300 + 200 + 4 * (elapsed + 1),
+        _ => passed / 20,
+    };
     assert!(
         spared < most,
         "{spared} exchanges for {passed} in {elapsed} s"
