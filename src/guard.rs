@@ -14,6 +14,8 @@ pub(crate) enum Guard {
     Denied,
     /// A breaker that is open lets one exchange at a time find out, and closes after several good ones.
     Probe,
+    /// Those who are refused for now are not told to come back at one time.
+    Spread,
     /// A session that cannot be looked up is not said to be gone.
     Unknown,
 }
@@ -35,6 +37,7 @@ pub(crate) fn on(guard: Guard) -> bool {
         Guard::Fallback => "fallback",
         Guard::Denied => "denied",
         Guard::Probe => "probe",
+        Guard::Spread => "spread",
         Guard::Unknown => "unknown",
     };
     !off.split(',').any(|other| other == name)

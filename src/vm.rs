@@ -5,6 +5,7 @@ mod work;
 
 use crate::cache::l1::L1;
 use crate::exchange::{CallError, Client, ClientConfig, Invalid, SplitMix64};
+use crate::guard::{self, Guard};
 use crate::http::Headers;
 use crate::limit::lease::GiveBack;
 use crate::limit::{DeniedKeys, Leases, LocalLimits};
@@ -25,6 +26,9 @@ const MAX_PENDING: usize = 8_192;
 const MAX_PENDING_BYTES: usize = 16 << 20;
 /// Unary fall-back calls per second and worker (faults.md, M3).
 const FALLBACK_PER_SECOND: u32 = 200;
+
+/// A 503 says to come again after one to so many seconds.
+const SPREAD_S: u64 = 3;
 
 /// A policy that is about to be replaced leases nothing for so long: longer than Envoy takes to replace
 /// it on all workers.
@@ -138,6 +142,17 @@ impl Vm {
         } else {
             self.entropy.wanted()
         }
+    }
+
+    /// `Retry-After` of a 503, seconds: all who were refused while Redis was away must not come back at once
+    /// (faults.md, M1).
+    pub(crate) fn retry_after_s(&mut self) -> u64 {
+        let spread = if guard::on(Guard::Spread) {
+            SPREAD_S
+        } else {
+            1
+        };
+        1_u64.saturating_add(self.rng.below(spread))
     }
 
     /// Whether any limit counts by the client's address.

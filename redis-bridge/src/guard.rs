@@ -6,6 +6,8 @@
 pub(crate) enum Guard {
     /// What nobody waits for any more is dropped before Redis sees it.
     Deadline,
+    /// No more is out with Redis than it does without queueing; of what waits, the newest is served.
+    Window,
 }
 
 /// Whether it is on.
@@ -22,6 +24,7 @@ pub(crate) fn on(guard: Guard) -> bool {
     let off = OFF.get_or_init(|| std::env::var("TIDEGATE_UNGUARDED").unwrap_or_default());
     let name = match guard {
         Guard::Deadline => "deadline",
+        Guard::Window => "window",
     };
     !off.split(',').any(|other| other == name)
 }

@@ -4,11 +4,17 @@ use clap::Parser as _;
 use redis_bridge::cli::{self, Cli, Command, Doctor, Format, Serve};
 use redis_bridge::log::Log;
 use redis_bridge::{VERSION, check, doctor, serve, shutdown};
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 /// Wrong usage, a missing secret, a configuration that must not be used.
 const USAGE: u8 = 2;
+
+/// Longer than any process lives.
+const KEPT: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -99,11 +105,22 @@ fn start(args: Serve, log: Option<&str>) -> ExitCode {
     }
 }
 
-/// One thread: the core has one owner, and a second thread only adds wake-ups between the two.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
+/// One thread serves: the core has one owner, and a second thread only adds wake-ups between the two. Another one waits
+/// for files and names. It is started now and kept: where no more threads can be started what needs one takes that
+/// one, and without any tokio panics, in whatever task asks.
+fn runtime() -> std::io::Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
+        .thread_keep_alive(KEPT)
+        .build()?;
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let started = panic::catch_unwind(AssertUnwindSafe(|| drop(runtime.spawn_blocking(|| ()))));
+    panic::set_hook(hook);
+    match started {
+        Ok(()) => Ok(runtime),
+        Err(_) => Err(std::io::Error::other("a second thread cannot be started")),
+    }
 }
 
 /// HTTP libraries print header fields and bytes at their lower levels, credentials among them, so no

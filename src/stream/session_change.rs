@@ -323,6 +323,9 @@ fn failed(
     };
     count(used, event, ctx);
     let mut problem = Problem::new(reason);
+    if reason == Reason::SessionUnavailable {
+        problem.retry_after_s = Some(ctx.vm.retry_after_s());
+    }
     let policy = ctx.vm.config.policies.get(request.policy);
     problem.policy = policy.map(|policy| policy.name.as_str());
     refuse(&problem, &request.limit_fields, output);

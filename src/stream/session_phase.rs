@@ -254,7 +254,9 @@ fn unknown(
             true => Reason::SessionUnavailable,
             false => Reason::SessionInvalid,
         };
-        return refuse(reason, Some(realm), request, &config, output);
+        let mut problem = problem(reason, Some(realm));
+        problem.retry_after_s = Some(ctx.vm.retry_after_s());
+        return refuse_with(problem, Some(realm), request, &config, output);
     }
     Ok(())
 }
@@ -281,6 +283,10 @@ fn refuse(
     config: &Config,
     output: &mut Output,
 ) -> Result<(), Refused> {
+    refuse_with(problem(reason, realm), realm, request, config, output)
+}
+
+fn problem(reason: Reason, realm: Option<&Realm>) -> Problem<'_> {
     let mut problem = Problem::new(reason);
     if let Some(realm) = realm {
         problem.challenge = match realm.credential {
@@ -288,6 +294,17 @@ fn refuse(
             Credential::Cookie(_) => Challenge::Cookie { realm: &realm.name },
         };
     }
+    problem
+}
+
+fn refuse_with(
+    problem: Problem<'_>,
+    realm: Option<&Realm>,
+    request: &Request,
+    config: &Config,
+    output: &mut Output,
+) -> Result<(), Refused> {
+    let reason = problem.reason;
     request.refuse(problem, config, output);
     if reason == Reason::SessionInvalid
         && let Some(clear) = realm.and_then(session_change::clear)

@@ -4,6 +4,7 @@ use super::login::Login;
 use super::target::{Node, Target};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Time to connect, TCP and login.
@@ -13,8 +14,9 @@ const SENTINEL_TIMEOUT: Duration = Duration::from_millis(300);
 /// Pipelines that may wait to be written to one connection; a full queue would block its senders in
 /// line and count against their response time.
 const PIPELINE_BUFFER: usize = 1024;
+
 /// Opens one multiplexed connection. Of a primary behind sentinels `hint` is asked first, who was told
-/// to be it.
+/// to be it; and it says which node it is.
 ///
 /// # Errors
 ///
@@ -24,18 +26,22 @@ pub async fn single(
     login: &Login,
     hint: Option<&Node>,
     response_timeout: Duration,
-) -> RedisResult<MultiplexedConnection> {
+) -> RedisResult<(MultiplexedConnection, Option<Node>)> {
     match target {
-        Target::Tcp(node) => open(login.client(node)?, response_timeout).await,
-        Target::Unix(path) => open(login.client_of_socket(path)?, response_timeout).await,
+        Target::Tcp(node) => Ok((open(login.client(node)?, response_timeout).await?, None)),
+        Target::Unix(path) => {
+            let client = login.client_of_socket(path)?;
+            Ok((open(client, response_timeout).await?, None))
+        }
         Target::Sentinel { nodes, name } => {
             if let Some(node) = hint
                 && let Ok(connection) = open_primary(node, login, response_timeout).await
             {
-                return Ok(connection);
+                return Ok((connection, Some(node.clone())));
             }
             let node = primary(nodes, name, login).await?;
-            open_primary(&node, login, response_timeout).await
+            let connection = open_primary(&node, login, response_timeout).await?;
+            Ok((connection, Some(node)))
         }
         Target::Cluster(_) => Err(unusable("a cluster is not one connection")),
     }
@@ -177,13 +183,46 @@ pub(super) async fn primary(sentinels: &[Node], name: &str, login: &Login) -> Re
 }
 
 async fn ask(sentinel: &Node, name: &str, login: &Login) -> RedisResult<Option<Node>> {
-    let client = login.without_user().client(sentinel)?;
-    let mut connection = open(client, SENTINEL_TIMEOUT).await?;
+    let mut connection = open_sentinel(sentinel, login).await?;
     redis::cmd("SENTINEL")
         .arg("GET-MASTER-ADDR-BY-NAME")
         .arg(name)
         .query_async(&mut connection)
         .await
+}
+
+/// Who the primary is as far as one sentinel knows, and since which election: a later one has a higher number
+/// (`config-epoch`).
+///
+/// # Errors
+///
+/// It does not answer, or does not know the primary.
+pub(super) async fn elected(
+    sentinel: &Node,
+    name: &str,
+    login: &Login,
+) -> RedisResult<(Node, u64)> {
+    let asked = async {
+        let mut connection = open_sentinel(sentinel, login).await?;
+        let mut ask = redis::cmd("SENTINEL");
+        let fields: HashMap<String, String> = ask
+            .arg("MASTER")
+            .arg(name)
+            .query_async(&mut connection)
+            .await?;
+        let node = fields.get("ip").zip(fields.get("port"));
+        let node = node.and_then(|(host, port)| Some((host.clone(), port.parse().ok()?)));
+        let epoch = fields
+            .get("config-epoch")
+            .and_then(|text| text.parse().ok());
+        node.zip(epoch)
+            .ok_or_else(|| unusable("SENTINEL MASTER without ip, port or config-epoch"))
+    };
+    within(SENTINEL_TIMEOUT, asked).await
+}
+
+async fn open_sentinel(sentinel: &Node, login: &Login) -> RedisResult<MultiplexedConnection> {
+    open(login.without_user().client(sentinel)?, SENTINEL_TIMEOUT).await
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {

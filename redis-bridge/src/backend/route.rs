@@ -28,6 +28,10 @@ enum Way {
     Asking,
 }
 
+/// What one command came to.
+type Answer = Result<Value, BackendError>;
+/// Commands that are to be sent, by where and how.
+type Open = BTreeMap<(Node, Way), Vec<usize>>;
 /// What commands came to, and whether replicas have what they wrote.
 type Outcome = (Replies, bool);
 
@@ -43,20 +47,21 @@ impl Redis {
         let Some(topology) = cluster.topology.borrow().clone() else {
             return (Err(BackendError::Down), false);
         };
-        let mut answers: Vec<Result<Value, BackendError>> = Vec::with_capacity(commands.len());
-        let mut open = Vec::with_capacity(commands.len());
+        let mut answers: Vec<Option<Answer>> = vec![None; commands.len()];
+        let mut owners: BTreeMap<&Node, Vec<usize>> = BTreeMap::new();
+        let mut replicated = true;
         for (at, command) in commands.iter().enumerate() {
-            answers.push(Ok(Value::error(NOBODY.to_vec())));
-            if let Some(node) = topology.owner(command) {
-                open.push((at, node.clone(), Way::Plain));
+            match topology.owner(command) {
+                Some(node) => owners.entry(node).or_default().push(at),
+                None => replicated = false,
             }
         }
-        let mut replicated = open.len() == commands.len();
+        let mut open = Open::new();
+        for (node, ats) in owners {
+            open.insert((node.clone(), Way::Plain), ats);
+        }
         for turn in 0..REDIRECTS {
-            let mut parts: BTreeMap<(Node, Way), Vec<usize>> = BTreeMap::new();
-            for (at, node, way) in open.drain(..) {
-                parts.entry((node, way)).or_default().push(at);
-            }
+            let parts = std::mem::take(&mut open);
             let parts = parts.into_iter().map(|((node, way), ats)| async move {
                 let outcome = self
                     .run_part(cluster, &node, way, commands, &ats, durable)
@@ -76,14 +81,16 @@ impl Redis {
                 for (at, value) in ats.into_iter().zip(values) {
                     match Redirect::of(&value, &node.0) {
                         None => {}
-                        Some(Redirect::Ask(to)) => open.push((at, to, Way::Asking)),
+                        Some(Redirect::Ask(to)) => {
+                            open.entry((to, Way::Asking)).or_default().push(at);
+                        }
                         Some(Redirect::Moved(to)) => {
                             cluster.moved.notify_one();
-                            open.push((at, to, Way::Plain));
+                            open.entry((to, Way::Plain)).or_default().push(at);
                         }
                         Some(Redirect::Again) => {
                             pause = true;
-                            open.push((at, node.clone(), way));
+                            open.entry((node.clone(), way)).or_default().push(at);
                         }
                     }
                     set(&mut answers, at, Ok(value));
@@ -97,11 +104,10 @@ impl Redis {
             }
         }
         // One dead shard must not spoil the others' answers.
-        let error = answers
-            .iter()
-            .find_map(|answer| answer.as_ref().err().copied());
-        let replies = match error {
-            Some(error) if answers.iter().all(Result::is_err) => Err(error),
+        let error = |answer: &Option<Answer>| answer.as_ref()?.as_ref().err().copied();
+        let errors = answers.iter().filter_map(error);
+        let replies = match answers.iter().find_map(error) {
+            Some(first) if errors.count() == commands.len() => Err(first),
             _ => Ok(answers.into_iter().map(or_line).collect()),
         };
         (replies, replicated && open.is_empty())
@@ -153,21 +159,17 @@ impl Redis {
     }
 }
 
-fn set(
-    answers: &mut [Result<Value, BackendError>],
-    at: usize,
-    answer: Result<Value, BackendError>,
-) {
+fn set(answers: &mut [Option<Answer>], at: usize, answer: Answer) {
     if let Some(slot) = answers.get_mut(at) {
-        *slot = answer;
+        *slot = Some(answer);
     }
 }
 
-fn or_line(result: Result<Value, BackendError>) -> Value {
-    result.unwrap_or_else(|error| {
-        Value::error(match error {
-            BackendError::Down => &b"DOWN"[..],
-            BackendError::Timeout => &b"TIMEOUT"[..],
-        })
-    })
+fn or_line(answer: Option<Answer>) -> Value {
+    match answer {
+        Some(Ok(value)) => value,
+        Some(Err(BackendError::Down)) => Value::error(*b"DOWN"),
+        Some(Err(BackendError::Timeout)) => Value::error(*b"TIMEOUT"),
+        None => Value::error(NOBODY),
+    }
 }

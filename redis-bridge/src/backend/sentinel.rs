@@ -48,6 +48,10 @@ async fn listen(redis: &Redis, sentinel: &Node, backoff: &mut Backoff) -> RedisR
     let pubsub = connect::sentinel_pubsub(sentinel, &redis.login()).await?;
     let (mut sink, mut messages) = pubsub.split();
     sink.subscribe(CHANNEL).await?;
+    // What was said while nobody listened. A sentinel that was cut off says what was true before; then it hears
+    // from the others, and tells.
+    let (node, epoch) = connect::elected(sentinel, name, &redis.login()).await?;
+    redis.elected(node, epoch);
     backoff.reset();
     loop {
         match tokio::time::timeout(PING_EVERY, messages.next()).await {

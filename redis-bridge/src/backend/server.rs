@@ -38,7 +38,7 @@ pub struct Redis {
     url: Url,
     logins: watch::Receiver<Login>,
     /// Whom the sentinels promoted last.
-    promoted: watch::Sender<Option<Node>>,
+    promoted: watch::Sender<Option<Promoted>>,
     response_timeout: Duration,
     links: Links,
     followed: Arc<Followed>,
@@ -47,6 +47,14 @@ pub struct Redis {
     time_us: watch::Sender<u64>,
     shards: watch::Sender<Shards>,
     metrics: Metrics,
+}
+
+/// Who is the primary behind sentinels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Promoted {
+    node: Node,
+    /// Since which election, if it was said; an earlier one is not believed.
+    epoch: u64,
 }
 
 enum Links {
@@ -67,6 +75,14 @@ pub enum Known {
     Nothing,
     /// Connected.
     Up(Facts),
+}
+
+/// A connection that is kept.
+struct Of<'a> {
+    link: &'a Link<MultiplexedConnection>,
+    generation: u64,
+    /// The primary it goes to, behind sentinels.
+    node: Option<Node>,
 }
 
 impl Redis {
@@ -164,14 +180,24 @@ impl Redis {
         self.logins.borrow().over_tls(self.url.tls)
     }
 
-    /// The sentinels have agreed on another primary: every connection goes to it.
-    pub fn switched(&self, primary: Node) {
-        let changed = self.promoted.send_if_modified(|promoted| {
-            let changed = promoted.as_ref() != Some(&primary);
-            *promoted = Some(primary);
-            changed
-        });
-        if changed {
+    /// The sentinels have agreed on another primary just now: every connection goes to it.
+    pub(super) fn switched(&self, node: Node) {
+        let epoch = self.promoted.borrow().as_ref().map_or(0, |last| last.epoch);
+        self.follow_primary(Promoted { node, epoch }, true);
+    }
+
+    /// A sentinel knows of this election. One that is not newer than what is known says nothing.
+    pub(super) fn elected(&self, node: Node, epoch: u64) {
+        let last = self.promoted.borrow().clone();
+        if last.as_ref().is_none_or(|last| last.epoch < epoch) {
+            self.follow_primary(Promoted { node, epoch }, last.is_some());
+        }
+    }
+
+    fn follow_primary(&self, primary: Promoted, tell: bool) {
+        let node = primary.node.clone();
+        let before = self.promoted.send_replace(Some(primary));
+        if tell && before.is_none_or(|before| before.node != node) {
             self.metrics.switches.inc();
             tracing::warn!(redis = %self.url, "the sentinels promoted another primary");
         }
@@ -328,7 +354,7 @@ impl Redis {
             logins.mark_unchanged();
             promoted.mark_unchanged();
             match self.open().await {
-                Ok((connection, facts)) => {
+                Ok((connection, facts, node)) => {
                     let generation = link.install(connection.clone());
                     if first {
                         // Whoever is told that it is ready is told its time, too.
@@ -339,8 +365,12 @@ impl Redis {
                             self.followed.is_alone(&replication);
                         }
                     }
-                    self.beat(link, generation, connection, first, &mut backoff)
-                        .await;
+                    let of = Of {
+                        link,
+                        generation,
+                        node,
+                    };
+                    self.beat(of, connection, first, &mut backoff).await;
                     self.metrics.reconnects.inc();
                     tracing::warn!(redis = %self.url, link = at, "connection lost");
                 }
@@ -373,11 +403,11 @@ impl Redis {
         tracing::warn!(redis = %self.url, link, %error, "not connected");
     }
 
-    async fn open(&self) -> RedisResult<(MultiplexedConnection, Facts)> {
+    async fn open(&self) -> RedisResult<(MultiplexedConnection, Facts, Option<Node>)> {
         let (target, login) = (&self.url.target, self.login());
-        let hint = self.promoted.borrow().clone();
+        let hint = self.promoted.borrow().clone().map(|promoted| promoted.node);
         let wait = self.response_timeout;
-        let mut connection = connect::single(target, &login, hint.as_ref(), wait).await?;
+        let (mut connection, node) = connect::single(target, &login, hint.as_ref(), wait).await?;
         let mut setup = Pipeline::new();
         for script in Script::ALL {
             setup.add_command(pipeline::load(script.source()));
@@ -393,18 +423,22 @@ impl Redis {
                 return Err(error.into());
             }
         }
-        Ok((connection, Facts::parse([info])))
+        Ok((connection, Facts::parse([info]), node))
     }
 
     /// Until the connection is retired.
     async fn beat(
         &self,
-        link: &Link<MultiplexedConnection>,
-        generation: u64,
+        of: Of<'_>,
         mut connection: MultiplexedConnection,
         first: bool,
         backoff: &mut Backoff,
     ) {
+        let Of {
+            link,
+            generation,
+            node,
+        } = of;
         let sentinel = matches!(self.url.target, Target::Sentinel { .. });
         let mut promoted = self.promoted.subscribe();
         let mut logins = self.logins.clone();
@@ -439,8 +473,12 @@ impl Redis {
             tokio::select! {
                 () = link.wait_retired() => return,
                 Ok(()) = promoted.changed() => {
-                    link.retire(generation);
-                    return;
+                    let promoted = promoted.borrow_and_update();
+                    let other = |promoted: &Promoted| Some(&promoted.node) != node.as_ref();
+                    if promoted.as_ref().is_some_and(other) {
+                        link.retire(generation);
+                        return;
+                    }
                 }
                 Ok(()) = logins.changed() => {}
                 () = tokio::time::sleep(BEAT) => {}

@@ -60,6 +60,8 @@ pub struct Counters {
     pub fleet_gaps: u64,
     /// Messages between bridges that no bridge sends.
     pub fleet_malformed: u64,
+    /// Times commands had queued in front of a Redis, which is given fewer since.
+    pub redis_queued: u64,
     /// Streams closed because of what they sent.
     pub streams_refused: u64,
     /// Batch replies for a batch the core does not know, or of the wrong number: a bug of the shell.

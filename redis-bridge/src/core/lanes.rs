@@ -4,8 +4,12 @@
 //! queue for a whole Cluster a shard without a primary held up the commands of all others: in the two to
 //! four seconds of a failover seven requests of ten failed where three had to.
 
+use super::queue::Queue;
 use super::types::Command;
-use std::collections::{BTreeMap, VecDeque};
+use super::window::Window;
+use crate::guard::{self, Guard};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Slots of a Cluster (its specification, "Key distribution model").
 const SLOTS: u16 = 16_384;
@@ -83,8 +87,19 @@ pub(super) struct Lanes<T> {
 
 #[derive(Debug)]
 struct Lane<T> {
-    waiting: VecDeque<(T, Command)>,
-    in_flight: usize,
+    queue: Queue<T>,
+    window: Window,
+}
+
+/// What a lane may hand out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Commands of one batch.
+    pub(super) commands: usize,
+    /// Batches that are out.
+    pub(super) batches: usize,
+    /// As many commands are out as Redis takes without queueing.
+    pub(super) windowed: bool,
 }
 
 impl<T> Default for Lanes<T> {
@@ -100,8 +115,8 @@ impl<T> Default for Lanes<T> {
 impl<T> Default for Lane<T> {
     fn default() -> Self {
         Self {
-            waiting: VecDeque::new(),
-            in_flight: 0,
+            queue: Queue::default(),
+            window: Window::default(),
         }
     }
 }
@@ -115,32 +130,41 @@ impl<T> Lanes<T> {
         self.shards = shards;
     }
 
-    /// Queues a command.
-    pub(super) fn push(&mut self, with: T, command: Command) {
+    /// Queues a command; `must`: it runs even if nobody waits for it.
+    pub(super) fn push(&mut self, with: T, command: Command, must: bool) {
         let lane = self.shards.lane(&command);
         if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.waiting.push_back((with, command));
+            lane.queue.push(with, command, must);
         }
     }
 
-    /// Hands `take` the next lane that has commands and fewer than `in_flight` batches out, one after the
-    /// other until it makes something of one; that lane has one batch more out then.
-    pub(super) fn next<B>(
+    /// A batch of the next lane that has commands somebody waits for, and may have them out. `live` says who
+    /// is waited for; it is asked once of each that is dropped.
+    pub(super) fn next(
         &mut self,
-        in_flight: usize,
-        mut take: impl FnMut(&mut VecDeque<(T, Command)>) -> Option<B>,
-    ) -> Option<(usize, B)> {
+        bounds: Bounds,
+        now: Duration,
+        mut live: impl FnMut(&T) -> bool,
+    ) -> Option<(usize, Vec<(T, Command)>)> {
         let count = self.lanes.len();
         for step in 0..count {
             let at = (self.turn + step) % count;
             let Some(lane) = self.lanes.get_mut(at) else {
                 continue;
             };
-            if lane.waiting.is_empty() || lane.in_flight >= in_flight {
+            if lane.queue.len() == 0 || lane.window.batches() >= bounds.batches {
                 continue;
             }
-            if let Some(batch) = take(&mut lane.waiting) {
-                lane.in_flight += 1;
+            let room = match bounds.windowed && guard::on(Guard::Window) {
+                true => lane.window.room(now).min(bounds.commands),
+                false => bounds.commands,
+            };
+            if room == 0 {
+                continue;
+            }
+            let batch = lane.queue.take(room, &mut live);
+            if !batch.is_empty() {
+                lane.window.sent(batch.len(), now);
                 self.turn = (at + 1) % count;
                 return Some((at, batch));
             }
@@ -148,21 +172,33 @@ impl<T> Lanes<T> {
         None
     }
 
-    /// A batch of that lane is back.
-    pub(super) fn back(&mut self, lane: usize) {
+    /// The batch of so many commands that this lane handed out then is back, with answers or without.
+    pub(super) fn back(
+        &mut self,
+        lane: usize,
+        since: Duration,
+        commands: usize,
+        answered: bool,
+        now: Duration,
+    ) {
         if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.in_flight -= 1;
+            lane.window.back(since, commands, answered, now);
         }
     }
 
     /// Commands that wait.
     pub(super) fn waiting(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.waiting.len()).sum()
+        self.lanes.iter().map(|lane| lane.queue.len()).sum()
+    }
+
+    /// How often commands had queued in front of Redis.
+    pub(super) fn halvings(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.window.halvings()).sum()
     }
 
     /// Batches that are out.
     pub(super) fn in_flight(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.in_flight).sum()
+        self.lanes.iter().map(|lane| lane.window.batches()).sum()
     }
 }
 

@@ -20,6 +20,7 @@ mod lanes;
 mod latency;
 mod outbox;
 mod plan;
+mod queue;
 mod rank;
 mod redis_time;
 mod streams;
@@ -30,6 +31,7 @@ mod types;
 mod unshared;
 mod value;
 mod values;
+mod window;
 
 pub use admin::{
     AdminOp, AdminReply, Limit, NewSession, Override, OwnLimit, Revocation, Rotation, SessionInfo,
@@ -250,7 +252,7 @@ impl Core {
         let latencies = &mut self.latencies;
         let took = |script, since| latencies.script(script, now.saturating_sub(since));
         let replies = replies.map_err(Failure::from);
-        let complete = self.tasks.replies(batch, replies, took);
+        let complete = self.tasks.replies(batch, replies, now, took);
         let Some((complete, fits)) = complete else {
             self.counters.bug += 1;
             return;
@@ -350,23 +352,24 @@ impl Core {
         let mut over = Vec::new();
         let roles = [Role::Durable, Role::State, Role::Cache];
         let batch = roles.into_iter().find_map(|role| {
-            let in_flight = match role {
-                // They wait for replicas one after the other: what comes meanwhile is the next one.
-                Role::Durable => 1,
-                Role::Cache | Role::State => bounds.batches_in_flight,
+            // Durable ones wait for replicas, one after the other: what comes meanwhile is the next one.
+            let windowed = role != Role::Durable;
+            let bounds = lanes::Bounds {
+                commands: bounds.commands_per_batch,
+                batches: if windowed {
+                    bounds.batches_in_flight
+                } else {
+                    1
+                },
+                windowed,
             };
-            self.tasks.batch(
-                role,
-                bounds.commands_per_batch,
-                in_flight,
-                now,
-                |exchange| self.exchanges.has_ended(exchange),
-                &mut over,
-            )
+            let ended = |exchange| self.exchanges.has_ended(exchange);
+            self.tasks.batch(role, bounds, now, ended, &mut over)
         });
         for task in over {
             self.end_task(task);
         }
+        self.counters.redis_queued = self.tasks.halvings();
         if let Some(batch) = &batch {
             self.trace_batch(batch, now);
             self.counters.batches += 1;

@@ -2,7 +2,7 @@
 //! of, made of what waits in the lanes.
 
 use super::failure::Failure;
-use super::lanes::{Lanes, Shards};
+use super::lanes::{Bounds, Lanes, Shards};
 use super::latency::Verb;
 use super::plan::{Answer, Get, Plan, Round};
 use super::trace::Asked;
@@ -99,7 +99,7 @@ impl Tasks {
         for (at, command) in round.commands.into_iter().enumerate() {
             let script = command.script;
             let task = id;
-            lanes.push(Place { task, at, script }, command);
+            lanes.push(Place { task, at, script }, command, round.must_run);
         }
     }
 
@@ -132,14 +132,12 @@ impl Tasks {
         self.all.get(&id).is_some_and(|task| task.handed_out)
     }
 
-    /// The next batch of `role`, of one lane: at most `size` commands, none while `in_flight` batches of the
-    /// lane are out. Commands of an exchange that has ended are dropped unless they must run; tasks that
-    /// are over because of that are pushed to `over`.
+    /// The next batch of `role`, of one lane, within these bounds. Commands of an exchange that has ended are
+    /// dropped unless they must run; tasks that are over because of that are pushed to `over`.
     pub(super) fn batch(
         &mut self,
         role: Role,
-        size: usize,
-        in_flight: usize,
+        bounds: Bounds,
         now: Duration,
         ended: impl Fn(u64) -> bool,
         over: &mut Vec<u64>,
@@ -150,27 +148,25 @@ impl Tasks {
             Role::Cache => &mut self.cache,
             Role::Durable => &mut self.durable,
         };
-        let (lane, (places, commands)) = lanes.next(in_flight, |waiting| {
-            let (mut places, mut commands) = (Vec::new(), Vec::new());
-            while commands.len() < size
-                && let Some((place, command)) = waiting.pop_front()
-            {
-                let Some(task) = all.get_mut(&place.task) else {
-                    continue;
-                };
-                if !task.must_run && guard::on(Guard::Deadline) && ended(task.exchange) {
-                    task.missing -= 1;
-                    if task.missing == 0 {
-                        over.push(place.task);
-                    }
-                    continue;
+        let (lane, batch) = lanes.next(bounds, now, |place| {
+            let Some(task) = all.get_mut(&place.task) else {
+                return false;
+            };
+            let dead = !task.must_run && guard::on(Guard::Deadline) && ended(task.exchange);
+            if dead {
+                task.missing -= 1;
+                if task.missing == 0 {
+                    over.push(place.task);
                 }
-                task.handed_out = true;
-                commands.push(command);
-                places.push(place);
             }
-            (!commands.is_empty()).then_some((places, commands))
+            !dead
         })?;
+        for (place, _) in &batch {
+            if let Some(task) = all.get_mut(&place.task) {
+                task.handed_out = true;
+            }
+        }
+        let (places, commands) = batch.into_iter().unzip();
         let id = BatchId(self.next_batch);
         self.next_batch += 1;
         let out = InFlight {
@@ -230,6 +226,7 @@ impl Tasks {
         &mut self,
         batch: BatchId,
         replies: Result<Vec<Value>, Failure>,
+        now: Duration,
         mut took: impl FnMut(Script, Duration),
     ) -> Option<(Vec<u64>, bool)> {
         let InFlight {
@@ -241,7 +238,9 @@ impl Tasks {
         for place in &places {
             took(place.script, since);
         }
-        self.lanes(role).back(lane);
+        let answered = replies.is_ok();
+        self.lanes(role)
+            .back(lane, since, places.len(), answered, now);
         let (fits, answers): (bool, Vec<Answer>) = match replies {
             Ok(values) if values.len() == places.len() => {
                 (true, values.into_iter().map(answer).collect())
@@ -273,6 +272,11 @@ impl Tasks {
     /// Commands that wait for a batch.
     pub(super) fn waiting(&self) -> usize {
         self.state.waiting() + self.cache.waiting() + self.durable.waiting()
+    }
+
+    /// How often commands had queued in front of a Redis.
+    pub(super) fn halvings(&self) -> u64 {
+        self.state.halvings() + self.cache.halvings()
     }
 
     /// Batches handed out and not yet answered.

@@ -6,6 +6,7 @@ mod fills;
 mod holds;
 mod limits;
 mod options;
+mod overload;
 mod props;
 pub(super) mod rig;
 mod session_durable;

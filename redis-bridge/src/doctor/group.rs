@@ -8,6 +8,8 @@ use std::collections::HashMap;
 const CLOCKS_APART_US: i64 = 100_000;
 /// A replica that confirmed this long ago lags, seconds.
 const LAG_S: u64 = 10;
+/// A replica says each second how far it is, and a primary looks each second whether it did.
+const FENCE_S: u64 = 2;
 /// Hash slots of a Cluster.
 const SLOTS: u64 = 16_384;
 
@@ -63,6 +65,9 @@ pub fn all(group: &Group, desk: &mut Desk<'_>) {
     for primary in primaries {
         desk.server = primary.seat.to_string();
         replicas(primary, &group.topology, desk);
+        if let Topology::Sentinel(sentinels) = &group.topology {
+            fence(primary, sentinels, desk);
+        }
     }
     desk.server.clone_from(&group.url);
 }
@@ -155,6 +160,39 @@ fn quorum(sentinels: &Sentinels, desk: &mut Desk<'_>) {
     }
 }
 
+/// A primary that is cut off with a bridge must refuse before another one is promoted: until then that bridge is told
+/// that sessions live which were ended on the other side.
+fn fence(primary: &Server, sentinels: &Sentinels, desk: &mut Desk<'_>) {
+    const CHECK: &str = "min-replicas-max-lag";
+    let (least, lag) = (
+        primary.setting("min-replicas-to-write"),
+        primary.setting(CHECK),
+    );
+    let (Some(1..), Some(lag @ 1..)) = (least, lag) else {
+        // That is another check's.
+        return;
+    };
+    let down_after_s = sentinels.down_after_ms / 1000;
+    let what = format!(
+        "{CHECK} {lag} with down-after-milliseconds {}",
+        sentinels.down_after_ms
+    );
+    if lag.saturating_add(FENCE_S) <= down_after_s {
+        return desk.fine(CHECK, what);
+    }
+    let mend = match down_after_s.checked_sub(FENCE_S) {
+        Some(most @ 1..) => redis_cli(&primary.seat, &format!("CONFIG SET {CHECK} {most}")),
+        _ => "SENTINEL SET NAME down-after-milliseconds 5000 on each sentinel".to_owned(),
+    };
+    desk.doubtful(
+        CHECK,
+        what,
+        "a primary that is cut off may answer for up to two seconds longer than that, and another one is promoted \
+         before: sessions that are ended there are still served here",
+        mend,
+    );
+}
+
 fn replicas(primary: &Server, topology: &Topology, desk: &mut Desk<'_>) {
     let replicas = primary.replicas();
     let online = replicas.iter().filter(|replica| replica.online).count() as u64;
@@ -213,7 +251,7 @@ fn least_replicas(primary: &Server, online: u64, desk: &mut Desk<'_>) {
             what,
             "a primary that is cut off goes on taking writes while another one is promoted: limits are \
              admitted twice, and revocations taken there are lost when it returns",
-            format!("{} min-replicas-max-lag 10, and in redis.conf", set(1)),
+            format!("{} min-replicas-max-lag 3, and in redis.conf", set(1)),
         );
     } else if least == online && online > 0 {
         desk.doubtful(
@@ -227,7 +265,7 @@ fn least_replicas(primary: &Server, online: u64, desk: &mut Desk<'_>) {
             CHECK,
             format!("min-replicas-max-lag {lag}"),
             "a primary that is cut off takes writes for that long, and they are lost",
-            redis_cli(&primary.seat, "CONFIG SET min-replicas-max-lag 10"),
+            redis_cli(&primary.seat, "CONFIG SET min-replicas-max-lag 3"),
         );
     } else {
         desk.fine(CHECK, what);

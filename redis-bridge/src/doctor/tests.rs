@@ -43,7 +43,7 @@ slave1:ip=10.0.0.3,port=6379,state=online,offset=10,lag=1
         ("tcp-keepalive", "60"),
         ("tcp-backlog", "511"),
         ("min-replicas-to-write", "1"),
-        ("min-replicas-max-lag", "10"),
+        ("min-replicas-max-lag", "3"),
         ("cluster-require-full-coverage", "no"),
     ];
     let owned = |(n, v): (&str, &str)| (n.to_owned(), v.to_owned());

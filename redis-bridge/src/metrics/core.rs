@@ -114,6 +114,7 @@ fn counters(encoder: &mut DescriptorEncoder<'_>, core: &Counters) -> fmt::Result
         ("dropped_late", core.dropped_late),
         ("expired", core.expired),
         ("fleet_gap", core.fleet_gaps),
+        ("redis_queued", core.redis_queued),
         ("fleet_malformed", core.fleet_malformed),
         ("limit_calendar_again", core.calendar_again),
         ("limit_forgotten", core.forgotten),

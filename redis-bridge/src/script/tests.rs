@@ -47,7 +47,7 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
     ),
     (
         Script::SessionGet,
-        "eb5b33375b1043ec77de329586c0692caed67d46",
+        "662c6f69a38cc067f23571265f4cfa4303759341",
     ),
     (
         Script::SessionList,

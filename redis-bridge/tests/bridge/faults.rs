@@ -152,3 +152,23 @@ async fn a_purge_is_told_to_all_when_redis_is_full() {
         gaps
     );
 }
+
+/// C13, S2: a primary that was cut off from its replicas does not hear of sessions that are ended where they are.
+#[tokio::test]
+async fn a_primary_that_takes_no_writes_says_of_no_session_that_it_lives() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let body = r#"{"realm":"web","uid":"ada"}"#;
+    let created = bridge.admin("POST", "/v1/sessions", body).await.json();
+    let token = created["token"].as_str().unwrap();
+    let set = async |replicas| {
+        let words = ["CONFIG", "SET", "min-replicas-to-write", replicas];
+        let _: String = redis.query(&words).await;
+    };
+    assert!(bridge.look_up("web", token).await.contains("+valid"));
+    set("1").await;
+    let text = bridge.look_up("web", token).await;
+    assert!(text.starts_with("-REDIS NOREPLICAS"), "{text}");
+    set("0").await;
+    assert!(bridge.look_up("web", token).await.contains("+valid"));
+}

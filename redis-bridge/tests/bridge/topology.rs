@@ -399,3 +399,56 @@ async fn a_primary_that_hangs_is_left_the_moment_the_sentinels_agree() {
     assert_eq!(bridge.metric("switches_total").await, 1.0);
     servers.processes[0].signal("-CONT");
 }
+
+/// C13: who was cut off while the sentinels promoted another primary asks what it has missed. The old primary goes on
+/// as one: nobody has told it.
+#[tokio::test]
+async fn a_promotion_that_nobody_heard_of_is_asked_for() {
+    let mut servers = Servers::start(2, |_, _| Vec::new()).await;
+    let (old, new, sentinel) = (servers.ports[0], servers.ports[1], free_port());
+    let config = servers.dir.path().join("sentinel.conf");
+    let args = [config.display().to_string(), "--sentinel".to_owned()];
+    let knows = |primary: u16, epoch: u8| {
+        let text = format!(
+            "sentinel monitor main 127.0.0.1 {primary} 1\nsentinel config-epoch main {epoch}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+    };
+    knows(old, 1);
+    servers.spawn(sentinel, &args).await;
+    let url = format!("redis-sentinel://127.0.0.1:{sentinel}/main");
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    bridge.ready().await;
+    let op = [take(b"subject-unheard1", 1)];
+    assert!(bridge.exchange(&op).await.starts_with(b"*3\r\n:1"));
+    assert_eq!(bridge.metric("switches_total").await, 0.0);
+
+    servers.processes.pop();
+    knows(new, 2);
+    servers.spawn(sentinel, &args).await;
+    eventually("the new primary counts", async || {
+        let answer = bridge.exchange(&op).await;
+        let calls: String = query(new, &["INFO", "commandstats"]).await.unwrap();
+        answer.starts_with(b"*3\r\n:1") && calls.contains("cmdstat_evalsha")
+    })
+    .await;
+    assert_eq!(bridge.metric("switches_total").await, 1.0);
+
+    // One that knows only of the election before is not believed.
+    servers.processes.pop();
+    knows(old, 1);
+    servers.spawn(sentinel, &args).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let role: Vec<redis::Value> = query(old, &["ROLE"]).await.unwrap();
+    assert!(!role.is_empty());
+    let before: String = query(old, &["INFO", "commandstats"]).await.unwrap();
+    assert!(bridge.exchange(&op).await.starts_with(b"*3\r\n:1"));
+    let after: String = query(old, &["INFO", "commandstats"]).await.unwrap();
+    assert_eq!(evalshas(&before), evalshas(&after));
+}
+
+fn evalshas(stats: &str) -> Option<&str> {
+    stats
+        .lines()
+        .find(|line| line.starts_with("cmdstat_evalsha"))
+}

@@ -44,7 +44,9 @@ pub(super) fn decide(
         }
     }
     if unavailable {
-        request.refuse(Problem::new(Reason::LimitUnavailable), config, output);
+        let mut problem = Problem::new(Reason::LimitUnavailable);
+        problem.retry_after_s = Some(ctx.vm.retry_after_s());
+        request.refuse(problem, config, output);
         return Err(Refused);
     }
     if shares.is_empty() {

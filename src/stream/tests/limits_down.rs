@@ -4,6 +4,7 @@ use super::bridge::{self, Asked};
 use super::policy::POLICY;
 use super::rig::{Rig, TICK, TIMEOUT};
 use super::run::{field, get, text};
+use std::collections::BTreeMap;
 
 #[test]
 fn allow_passes_and_deny_refuses_however_the_exchange_failed() {
@@ -15,7 +16,8 @@ fn allow_passes_and_deny_refuses_however_the_exchange_failed() {
         assert_eq!(rig.run(&get("/open")).status(), 0);
         let seen = rig.run(&get("/strict"));
         assert_eq!(seen.status(), 503);
-        assert_eq!(field(seen.replied(), "retry-after"), ["1"]);
+        let again: u64 = field(seen.replied(), "retry-after")[0].parse().unwrap();
+        assert!((1..=3).contains(&again));
         assert!(text(seen.replied()).contains("limit-unavailable"));
         let counted = rig.counted();
         assert_eq!(counted["tidegate.limit.open.error"], 1);
@@ -24,6 +26,22 @@ fn allow_passes_and_deny_refuses_however_the_exchange_failed() {
     let mut silent = Rig::new(POLICY);
     assert_eq!(silent.run_silent(&get("/open")).status(), 0);
     assert_eq!(silent.run_silent(&get("/strict")).status(), 503);
+}
+
+/// M1: told to come back at one time, all who were refused meanwhile would.
+#[test]
+fn those_who_are_refused_for_now_are_told_different_times() {
+    let mut rig = Rig::new(POLICY);
+    rig.cut();
+    let mut told = BTreeMap::<String, u32>::new();
+    for _ in 0..300 {
+        let seen = rig.run(&get("/strict"));
+        *told
+            .entry(field(seen.replied(), "retry-after")[0].clone())
+            .or_default() += 1;
+    }
+    assert_eq!(told.keys().collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert!(told.values().all(|count| *count > 50), "{told:?}");
 }
 
 #[test]

@@ -277,7 +277,11 @@ fn unknown(name: &str, rig: &mut Rig, run: impl Fn(&mut Rig, &Req) -> super::run
             .line("x-session-state", "valid"),
     );
     assert_eq!(seen.status(), 503, "{name}");
-    assert_eq!(field(seen.replied(), "retry-after"), ["1"], "{name}");
+    let again = field(seen.replied(), "retry-after");
+    assert!(
+        ["1", "2", "3"].contains(&again[0].as_str()),
+        "{name}: {again:?}"
+    );
     assert!(field(seen.replied(), "set-cookie").is_empty(), "{name}");
     let seen = run(
         rig,

@@ -11,6 +11,7 @@
 //! `make chaos` runs all rows and writes the table; a few rows, drawn anew each time, are part of `make test`.
 
 pub mod elsewhere;
+pub mod group;
 pub mod history;
 pub mod load;
 pub mod metastable;

@@ -1,7 +1,7 @@
 //! What a fault needs of the machine. Where that is missing a row is skipped, with the reason, and never counted as
 //! passed. `tests/scripts/setup.sh faults` installs what can be installed.
 
-use std::path::Path;
+use crate::group::Group;
 use std::process::{Command, Stdio};
 
 /// One thing.
@@ -15,12 +15,13 @@ pub enum Need {
     Strace,
     /// The limits of a running process can be changed: prlimit.
     Prlimit,
-    /// The cgroup controller of processes.
+    /// The control groups that bound memory.
+    Memory,
+    /// Those that bound the number of processes.
     Pids,
+    /// Those that bound the use of processors.
+    Processor,
 }
-
-/// The controller's directory, version 1.
-pub const PIDS: &str = "/sys/fs/cgroup/pids";
 
 impl Need {
     /// What is missing for it; `None` when it is there.
@@ -43,14 +44,9 @@ impl Need {
             ),
             Self::Strace => ("strace", "strace", &["-o", "/dev/null", "true"]),
             Self::Prlimit => ("prlimit", "prlimit", &["--nofile"]),
-            // The kernel lets root make a group where the mode of the directory says nothing of it.
-            Self::Pids => {
-                let probe =
-                    Path::new(PIDS).join(format!("tidegate-chaos-probe-{}", std::process::id()));
-                let made = std::fs::create_dir(&probe).and_then(|()| std::fs::remove_dir(&probe));
-                let text = format!("needs the pids controller below {PIDS} (root)");
-                return made.is_err().then_some(text);
-            }
+            Self::Memory => return Group::missing("memory"),
+            Self::Pids => return Group::missing("pids"),
+            Self::Processor => return Group::missing("cpu"),
         };
         let done = Command::new(program)
             .args(args)

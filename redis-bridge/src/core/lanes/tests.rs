@@ -50,19 +50,53 @@ fn a_lane_that_is_full_holds_up_no_other_and_each_has_its_turn() {
     let keys = ["{user1000}", "foo{}{bar}", "foo"];
     for round in 0..3 {
         for key in keys {
-            lanes.push(round, command(key));
+            lanes.push(round, command(key), false);
         }
     }
-    let mut next = || lanes.next(1, |waiting| waiting.pop_front());
-    let taken: Vec<usize> = std::iter::from_fn(|| next().map(|(lane, _)| lane)).collect();
-    assert_eq!(taken, [0, 1, 2]);
-    lanes.back(1);
+    let bounds = Bounds {
+        commands: 1,
+        batches: 1,
+        windowed: false,
+    };
+    let next = |lanes: &mut Lanes<i32>| lanes.next(bounds, Duration::ZERO, |_| true);
+    let back = |lanes: &mut Lanes<i32>, lane| {
+        lanes.back(lane, Duration::ZERO, 1, true, Duration::ZERO);
+    };
+    let taken = std::iter::from_fn(|| next(&mut lanes).map(|(lane, _)| lane));
+    assert_eq!(taken.collect::<Vec<_>>(), [0, 1, 2]);
+    back(&mut lanes, 1);
     assert_eq!((lanes.waiting(), lanes.in_flight()), (6, 2));
-    let (lane, (round, _)) = lanes.next(1, |waiting| waiting.pop_front()).unwrap();
-    assert_eq!((lane, round), (1, 1));
+    assert_eq!(next(&mut lanes).unwrap().0, 1);
     // Fewer shards: what waits in a lane that nobody goes to any more is still served.
     lanes.follow(Shards::one());
-    lanes.back(2);
-    let (lane, _) = lanes.next(1, |waiting| waiting.pop_front()).unwrap();
-    assert_eq!(lane, 2);
+    back(&mut lanes, 2);
+    assert_eq!(next(&mut lanes).unwrap().0, 2);
+}
+
+#[test]
+fn a_shard_that_does_not_answer_is_given_no_more_and_the_others_are() {
+    let mut lanes = Lanes::default();
+    lanes.follow(Shards::of([(0, "a"), (5_461, "b")]));
+    let bounds = Bounds {
+        commands: 100,
+        batches: 16,
+        windowed: true,
+    };
+    let ms = Duration::from_millis;
+    let (mut silent, mut done) = (0, 0);
+    for now in (0..300).map(ms) {
+        lanes.push(0, command("{user1000}"), false);
+        lanes.push(1, command("foo{}{bar}"), false);
+        while let Some((lane, batch)) = lanes.next(bounds, now, |_| true) {
+            if lane == 0 && now >= ms(100) {
+                silent += batch.len();
+            } else {
+                done += batch.len();
+                lanes.back(lane, now, batch.len(), true, now);
+            }
+        }
+    }
+    assert_eq!(done, 400);
+    assert!(silent <= 16, "{silent}");
+    assert_eq!(lanes.waiting(), 200 - silent);
 }

@@ -85,6 +85,34 @@ fn without_a_replica_nobody_can_be_promoted() {
     }
 }
 
+/// C13: who is promoted hears of sessions that are ended; who was cut off does not, and must have refused before.
+#[test]
+fn a_primary_that_is_cut_off_refuses_before_another_one_is_promoted() {
+    for (lag, down_after_ms, fine) in [
+        ("3", 5_000, true),
+        ("4", 5_000, false),
+        ("10", 30_000, true),
+        ("1", 2_000, false),
+        ("1", 3_000, true),
+    ] {
+        let mut topology = sentinels(3, 2);
+        if let Topology::Sentinel(sentinels) = &mut topology {
+            sentinels.down_after_ms = down_after_ms;
+        }
+        let server = with(good(), &[("min-replicas-max-lag", lag)]);
+        let expected: &[_] = match fine {
+            true => &[],
+            false => &[("min-replicas-max-lag", Level::Doubtful)],
+        };
+        let group = group(vec![server], topology);
+        assert_eq!(
+            judged(Duty::State, &group),
+            expected,
+            "{lag} {down_after_ms}"
+        );
+    }
+}
+
 #[test]
 fn too_few_to_agree_are_told() {
     use Level::{Doubtful, Wrong};

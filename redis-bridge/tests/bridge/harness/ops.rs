@@ -1,7 +1,8 @@
 //! Operations as a filter sends them.
 
 use super::Bridge;
-use tidegate::wire::op::{CacheGet, CachePut, Take, TakeOptions, Want};
+use tidegate::session::{Keys, RealmTag, token};
+use tidegate::wire::op::{CacheGet, CachePut, SessionGet, Take, TakeOptions, Touch, Want};
 use tidegate::wire::{Op, resp};
 
 pub(crate) fn encode(ops: &[Op<'_>]) -> Vec<u8> {
@@ -74,6 +75,22 @@ pub(crate) fn cache_put<'a>(
 pub(crate) const LEASE: &[u8; 16] = b"lease-of-16-byte";
 
 impl Bridge {
+    /// What a filter is told of the session of a token, with its data.
+    pub(crate) async fn look_up(&self, realm: &str, token: &str) -> String {
+        let keys = Keys::parse(super::SESSION_KEYS).unwrap();
+        let token = token::verify(&keys, RealmTag::of(realm), token.as_bytes()).unwrap();
+        let get = Op::SessionGet(SessionGet {
+            realm: realm.as_bytes(),
+            user: &token.user,
+            secret: &token.secret,
+            idle_ms: 60_000,
+            touch: Touch::Threshold,
+            data: true,
+        });
+        let answer = self.exchange(&[get]).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
     /// Stores an object as a filter would: a miss grants the lease, the store shows it.
     pub(crate) async fn store(&self, url: &[u8], record: &[u8], tags: Vec<&[u8]>) {
         let lease = LEASE;

@@ -4,6 +4,7 @@ mod bridges;
 mod clients;
 mod disks;
 mod envoys;
+mod groups;
 mod machines;
 mod names;
 mod network;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Row> {
         operators::ROWS,
         disks::ROWS,
         resources::ROWS,
+        groups::ROWS,
         partitions::ROWS,
         packets::ROWS,
         names::ROWS,

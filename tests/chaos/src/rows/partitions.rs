@@ -1,7 +1,7 @@
 //! C: parts of the fleet that cannot reach each other.
 
 use super::redis::told;
-use super::topology::{name, promoted, replicates, role};
+use super::topology::{PROMOTION, another_promoted, name, promoted, replicates};
 use crate::need::Need;
 use crate::row::{Failures, Row};
 use crate::trial::Trial;
@@ -10,11 +10,14 @@ use std::time::Duration;
 use tidegate_e2e::{Error, RedisKind, StackSpec, wait};
 use tidegate_stack::Result;
 use tidegate_stack::own::{Network, id};
+use tidegate_stack::redis::Server;
 
 /// `cluster-node-timeout` of the stack, ms: a primary that hears no majority for so long takes no more writes.
 const NODE_TIMEOUT_MS: u64 = 2_000;
 /// `min-replicas-max-lag` of the row under Sentinels, ms.
 const MAX_LAG_MS: u64 = 2_000;
+/// `down-after-milliseconds` there: who is cut off refuses before another one is promoted, as `doctor` asks for.
+const DOWN_AFTER_MS: &str = "4000";
 /// From the cut to the moment at which the primary on the small side refuses writes.
 const FENCED: &str = "cut off primary refuses writes after ms";
 
@@ -84,12 +87,7 @@ fn minority(trial: &mut Trial) -> Result<()> {
         info.contains("cluster_state:fail")
     })?;
     promoted(trial, replica)?;
-    let took = trial.ms() - cut;
-    trial.measured("promotion ms", took);
-    // Both sides are what they are for a while.
-    trial.last(10_000_u64.saturating_sub(took));
-    network.heal()?;
-    trial.healed();
+    heal_after_ten_seconds(trial, &network, cut)?;
     replicates(trial, victim)
 }
 
@@ -204,6 +202,12 @@ fn split_brain(trial: &mut Trial) -> Result<()> {
         told(&server, &["CONFIG", "SET", "min-replicas-to-write", "1"])?;
         told(&server, &["CONFIG", "SET", "min-replicas-max-lag", &lag])?;
     }
+    for i in 0..3 {
+        let sentinel = format!("127.0.0.1:{}", trial.lab.spec().sentinel_port(i));
+        let set = ["SENTINEL", "SET", "mymaster", "down-after-milliseconds"];
+        let set = [&set[..], &[DOWN_AFTER_MS]].concat();
+        told(&Server::new(sentinel), &set)?;
+    }
     let network = trial.network()?;
     let victim = trial.servers_that_are("master").first().copied();
     let victim = victim.ok_or_else(|| Error::NoPart("primary".into()))?;
@@ -212,21 +216,17 @@ fn split_brain(trial: &mut Trial) -> Result<()> {
     fenced(trial, victim, cut, MAX_LAG_MS, |info| {
         info.contains("min_slaves_good_slaves:0")
     })?;
-    let others: Vec<u16> = (0..trial.lab.spec().state_servers())
-        .filter(|i| *i != victim)
-        .collect();
-    wait::until("another primary", Duration::from_secs(20), || {
-        let is = |i: &&u16| role(&trial.lab.redis_of(**i)).as_deref() == Some("master");
-        others
-            .iter()
-            .find(is)
-            .map(|_| ())
-            .ok_or_else(|| "none".into())
-    })?;
+    another_promoted(trial, victim)?;
+    heal_after_ten_seconds(trial, &network, cut)?;
+    replicates(trial, victim)
+}
+
+/// Somebody was promoted just now; both sides are what they are for a while.
+fn heal_after_ten_seconds(trial: &mut Trial, network: &Network, cut: u64) -> Result<()> {
     let took = trial.ms() - cut;
-    trial.measured("promotion ms", took);
+    trial.measured(PROMOTION, took);
     trial.last(10_000_u64.saturating_sub(took));
     network.heal()?;
     trial.healed();
-    replicates(trial, victim)
+    Ok(())
 }

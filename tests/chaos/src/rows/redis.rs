@@ -4,6 +4,7 @@ use crate::row::{Failures, Row};
 use crate::trial::Trial;
 use tidegate_e2e::{Error, RedisKind, Reply, wait};
 use tidegate_stack::Result;
+use tidegate_stack::proc::Launch;
 use tidegate_stack::redis::Server;
 
 const STATE: &str = "redis-state-0";
@@ -45,6 +46,14 @@ pub(super) const ROWS: &[Row] = &[
     )
     .on(RedisKind::Standalone)
     .times(2),
+    Row::new(
+        "B5",
+        "Redis is killed, and takes 5 s and more to load its data",
+        Failures::OnError,
+        1_000,
+        loads,
+    )
+    .on(RedisKind::Standalone),
     Row::new(
         "B7",
         "SCRIPT FLUSH every 100 ms for 5 s",
@@ -90,6 +99,36 @@ fn dies(trial: &mut Trial) -> Result<()> {
     trial.lab.kill(STATE)?;
     trial.last(3_000);
     trial.lab.revive(STATE)
+}
+
+/// Each key takes it 50 us and more. Who asks meanwhile is told LOADING, which is neither no nor yes.
+fn loads(trial: &mut Trial) -> Result<()> {
+    const KEYS: &str = "50000";
+    let fill = "for i = 1, ARGV[1] do redis.call('SET', 'tg:l:load-'..i, i, 'PX', 600000) end";
+    told(&trial.lab.redis(), &["EVAL", fill, "0", KEYS])?;
+    // Until the append-only file has it.
+    trial.last(1_500);
+    trial.begins();
+    trial.lab.kill(STATE)?;
+    let mut usual = Launch::default();
+    trial.lab.alter(STATE, |launch| usual = launch.clone())?;
+    let slow = ["--key-load-delay", "50"].map(str::to_owned);
+    trial.lab.alter(STATE, |launch| launch.args.extend(slow))?;
+    let begun = trial.ms();
+    trial.lab.revive(STATE)?;
+    wait::until(
+        "Redis has loaded",
+        std::time::Duration::from_secs(60),
+        || match trial.lab.redis().call(&["PING"]) {
+            Ok(Reply::Error(text)) => Err(text),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        },
+    )?;
+    trial.healed();
+    let took = trial.ms() - begun;
+    trial.measured("loading ms", took);
+    trial.lab.alter(STATE, |launch| *launch = usual)
 }
 
 fn forgets(trial: &mut Trial) -> Result<()> {

@@ -1,36 +1,23 @@
 //! G: processes that may have no more of something.
 
-use crate::need::{Need, PIDS};
+use crate::need::Need;
 use crate::row::{Failures, Row};
 use crate::trial::Trial;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::Command;
 use tidegate_e2e::{Error, RedisKind};
 use tidegate_stack::Result;
-use tidegate_stack::proc::Launch;
 
-pub(super) const ROWS: &[Row] = &[
-    Row::new(
-        "G2",
-        "a bridge may open no more files, and forty connect to it, for 3 s",
-        Failures::None,
-        0,
-        no_more_files,
-    )
-    .on(RedisKind::Standalone)
-    .needing(&[Need::Prlimit]),
-    Row::new(
-        "G3",
-        "a bridge is started where it may have one thread, or two",
-        Failures::None,
-        1_000,
-        few_threads,
-    )
-    .on(RedisKind::Standalone)
-    .needing(&[Need::Pids]),
-];
+pub(super) const ROWS: &[Row] = &[Row::new(
+    "G2",
+    "a bridge may open no more files, and forty connect to it, for 3 s",
+    Failures::None,
+    0,
+    no_more_files,
+)
+.on(RedisKind::Standalone)
+.needing(&[Need::Prlimit])];
 
 /// Clock ticks in a second (`USER_HZ`), for `/proc/*/stat`.
 const TICKS: u64 = 100;
@@ -100,96 +87,5 @@ fn prlimit(pid: u32, args: &[&str]) -> Result<String> {
             what: format!("prlimit {}", args.join(" ")),
             got: String::from_utf8_lossy(&output.stderr).into_owned(),
         }),
-    }
-}
-
-/// It serves, or it says in one line why not and ends.
-fn few_threads(trial: &mut Trial) -> Result<()> {
-    const PART: &str = "bridge-1";
-    let group = Group::new()?;
-    let mut usual = Launch::default();
-    trial.lab.alter(PART, |launch| usual = launch.clone())?;
-    for most in [1, 2] {
-        group.allow(most)?;
-        trial.lab.end(PART)?;
-        trial
-            .lab
-            .alter(PART, |launch| *launch = group.within(&usual))?;
-        let log = trial.lab.files().log(PART);
-        let said = lines(&log);
-        let outcome = match trial.lab.revive(PART) {
-            Ok(()) => {
-                trial.last(1_500);
-                "serves"
-            }
-            Err(Error::Exited { .. }) => {
-                let more = lines(&log) - said;
-                let text = format!("with {most} threads it ended and said {more} lines");
-                trial.verdict.check("P4", (more != 1).then_some(text));
-                "refuses"
-            }
-            Err(error) => return Err(error),
-        };
-        trial.verdict.checked("P4", 1);
-        trial.measured(&format!("{outcome} with threads"), most);
-        trial.lab.end(PART)?;
-        trial.lab.alter(PART, |launch| *launch = usual.clone())?;
-        trial.lab.revive(PART)?;
-    }
-    Ok(())
-}
-
-fn lines(log: &std::path::Path) -> usize {
-    std::fs::read(log).map_or(0, |text| text.split(|b| *b == b'\n').count())
-}
-
-/// A control group of processes, which is gone when this is dropped.
-struct Group(PathBuf);
-
-impl Group {
-    const PREFIX: &'static str = "tidegate-chaos-";
-
-    fn new() -> Result<Self> {
-        // What a trial left that was killed: only empty ones can be removed.
-        for old in std::fs::read_dir(PIDS).into_iter().flatten().flatten() {
-            if old.file_name().to_string_lossy().starts_with(Self::PREFIX) {
-                let _in_use = std::fs::remove_dir(old.path());
-            }
-        }
-        let dir = PathBuf::from(PIDS).join(format!("{}{}", Self::PREFIX, std::process::id()));
-        std::fs::create_dir_all(&dir).map_err(Error::io(format!("create {}", dir.display())))?;
-        Ok(Self(dir))
-    }
-
-    fn allow(&self, most: u64) -> Result<()> {
-        let file = self.0.join("pids.max");
-        std::fs::write(&file, most.to_string())
-            .map_err(Error::io(format!("write {}", file.display())))
-    }
-
-    /// The same, started in this group.
-    fn within(&self, launch: &Launch) -> Launch {
-        let file = self.0.join("cgroup.procs");
-        // A shell that becomes the program: it needs no second process.
-        let script = format!("echo $$ >{} && exec \"$@\"", file.display());
-        let mut args = vec![
-            "-c".into(),
-            script,
-            "sh".into(),
-            launch.program.display().to_string(),
-        ];
-        args.extend(launch.args.iter().cloned());
-        Launch {
-            program: "sh".into(),
-            args,
-            ..launch.clone()
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // One that somebody is still in goes with the next start.
-        let _in_use = std::fs::remove_dir(&self.0);
     }
 }

@@ -10,7 +10,7 @@ use tidegate_stack::Result;
 use tidegate_stack::redis::Server;
 
 /// From the death of a primary to the moment at which a replica says that it is one: Redis' own part.
-const PROMOTION: &str = "promotion ms";
+pub(super) const PROMOTION: &str = "promotion ms";
 
 pub(super) const ROWS: &[Row] = &[
     Row::new(
@@ -28,6 +28,14 @@ pub(super) const ROWS: &[Row] = &[
         Failures::OnError,
         1_500,
         primary_freezes,
+    )
+    .losing_increments(),
+    Row::new(
+        "C4",
+        "the primary of a shard is killed, its replica 3 s behind",
+        Failures::OnError,
+        500,
+        old_replica,
     )
     .losing_increments(),
     Row::new(
@@ -70,12 +78,21 @@ pub(super) const ROWS: &[Row] = &[
     ),
 ];
 
-/// Kills a primary whose replica lags, waits until the replica is primary, brings the old one back.
 fn primary_dies(trial: &mut Trial) -> Result<()> {
+    let lag = trial.random.below(301);
+    dies(trial, lag)
+}
+
+fn old_replica(trial: &mut Trial) -> Result<()> {
+    dies(trial, 3_000)
+}
+
+/// Kills a primary whose replica lags, waits until the replica is primary, brings the old one back.
+fn dies(trial: &mut Trial, behind_ms: u64) -> Result<()> {
     let primaries = trial.servers_that_are("master");
     let victim = trial.random_of(&primaries);
     let replica = trial.replica_of(victim)?;
-    lag(trial, victim, &[replica])?;
+    lag(trial, victim, &[replica], behind_ms)?;
     let killed = trial.ms();
     trial.lab.kill(&name(victim))?;
     trial.lab.resume(&name(replica))?;
@@ -88,9 +105,8 @@ fn primary_dies(trial: &mut Trial) -> Result<()> {
     replicates(trial, victim)
 }
 
-/// Stops the replicas and cuts their links: what is acknowledged from now on they do not have. The lag is drawn from
-/// 0 to 300 ms.
-fn lag(trial: &mut Trial, primary: u16, replicas: &[u16]) -> Result<()> {
+/// Stops the replicas and cuts their links: what is acknowledged from now on they do not have.
+fn lag(trial: &mut Trial, primary: u16, replicas: &[u16], behind_ms: u64) -> Result<()> {
     for replica in replicas {
         trial.lab.pause(&name(*replica))?;
     }
@@ -99,9 +115,8 @@ fn lag(trial: &mut Trial, primary: u16, replicas: &[u16]) -> Result<()> {
         &trial.lab.redis_of(primary),
         &["CLIENT", "KILL", "TYPE", "replica"],
     )?;
-    let lag = trial.random.below(301);
-    trial.last(lag);
-    trial.measured("lag ms", lag);
+    trial.last(behind_ms);
+    trial.measured("lag ms", behind_ms);
     Ok(())
 }
 
@@ -151,20 +166,14 @@ fn sentinels(trial: &mut Trial) -> Result<()> {
     let primaries = trial.servers_that_are("master");
     let victim = primaries[0];
     let replicas: Vec<u16> = (0..3).filter(|i| *i != victim).collect();
-    lag(trial, victim, &replicas)?;
+    let behind_ms = trial.random.below(301);
+    lag(trial, victim, &replicas, behind_ms)?;
     let killed = trial.ms();
     trial.lab.kill(&name(victim))?;
     for replica in &replicas {
         trial.lab.resume(&name(*replica))?;
     }
-    wait::until("a replica is primary", Duration::from_secs(20), || {
-        let is = |i: &&u16| role(&trial.lab.redis_of(**i)).as_deref() == Some("master");
-        replicas
-            .iter()
-            .find(is)
-            .map(|_| ())
-            .ok_or_else(|| "none".into())
-    })?;
+    another_promoted(trial, victim)?;
     let took = trial.ms() - killed;
     // Mended it is when the sentinels say so (+switch-master): a second later, when the other replica follows too.
     let before = trial.lab.spec().state_port(victim).to_string();
@@ -252,6 +261,18 @@ pub(super) fn name(server: u16) -> String {
 
 pub(super) fn role(server: &Server) -> Option<String> {
     server.info("role").ok().flatten()
+}
+
+/// Waits until another one than this is primary.
+pub(super) fn another_promoted(trial: &Trial, before: u16) -> Result<()> {
+    let others = (0..trial.lab.spec().state_servers()).filter(|i| *i != before);
+    wait::until("another primary", Duration::from_secs(20), || {
+        let is = |i: u16| role(&trial.lab.redis_of(i)).as_deref() == Some("master");
+        match others.clone().any(is) {
+            true => Ok(()),
+            false => Err("none".into()),
+        }
+    })
 }
 
 pub(super) fn promoted(trial: &Trial, replica: u16) -> Result<()> {

@@ -1,6 +1,8 @@
 //! The scenarios, by what is overloaded.
 
+mod bridge;
 mod origin;
+mod redis;
 
 use super::origin::Capacity;
 use super::visitors::{Ask, Manners, Pause};
@@ -11,7 +13,7 @@ use tidegate_stack::fault::{Direction, Faults};
 
 /// All of them, in the order of their ids.
 pub fn all() -> Vec<Scenario> {
-    let mut all = origin::SCENARIOS.to_vec();
+    let mut all: Vec<Scenario> = [bridge::SCENARIOS, origin::SCENARIOS, redis::SCENARIOS].concat();
     all.sort_by_key(|scenario| scenario.id[1..].parse::<u32>().unwrap_or(u32::MAX));
     all
 }
