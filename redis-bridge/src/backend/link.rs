@@ -9,8 +9,8 @@ use tokio::time::Instant;
 /// A connection with a pipeline that waits for longer takes no other one while there is one without: what is asked
 /// behind a late reply is late too. A script takes Redis less than a millisecond.
 const LATE: Duration = Duration::from_millis(10);
-/// After that long a connection is given up, when Redis has answered on another one what was asked later: it is the
-/// connection that is late.
+/// When Redis has answered for that long on another connection what was asked later, it is the connection that is late,
+/// and it is given up. Not at the first such answer: after a stall of Redis it answers all of them, in any order.
 const STUCK: Duration = Duration::from_millis(50);
 
 /// Holds the connection in use, if there is one.
@@ -33,6 +33,8 @@ struct Current<C> {
     /// When each pipeline was sent that is not answered, by its number.
     out: BTreeMap<u64, Instant>,
     sent: u64,
+    /// The oldest pipeline when another connection answered first what was asked after it, and since when that is so.
+    passed: Option<(u64, Instant)>,
     stuck: bool,
 }
 
@@ -61,6 +63,7 @@ impl<C: Clone> Link<C> {
             connection: None,
             out: BTreeMap::new(),
             sent: 0,
+            passed: None,
             stuck: false,
         });
         Self {
@@ -82,6 +85,7 @@ impl<C: Clone> Link<C> {
         current.generation += 1;
         current.connection = Some(connection);
         current.out.clear();
+        current.passed = None;
         current.stuck = false;
         current.generation
     }
@@ -104,20 +108,29 @@ impl<C: Clone> Link<C> {
     /// Whether a pipeline has been waiting for long: another connection is better.
     pub fn is_late(&self, now: Instant) -> bool {
         let current = self.lock();
-        let oldest = current.out.values().min();
+        let oldest = current.out.values().next();
         oldest.is_some_and(|sent| now.duration_since(*sent) >= LATE)
     }
 
-    /// Redis has answered on another connection what was sent at `sent`: when something on this one was sent long
-    /// before, the connection is retired, and what waits on it goes on waiting. True then.
+    /// Redis has answered on another connection what was sent at `sent`: when what was sent before on this one has been
+    /// overtaken for long, the connection is retired, and what waits on it goes on waiting. True then.
     pub fn overtaken(&self, sent: Instant, now: Instant) -> bool {
         let mut current = self.lock();
-        let oldest = current.out.values().min();
-        let stuck = oldest.is_some_and(|own| *own < sent && now.duration_since(*own) >= STUCK);
-        if stuck && current.connection.take().is_some() {
-            current.stuck = true;
-            self.retired.notify_one();
-            return true;
+        // Numbers are given in the order of time.
+        let oldest = current.out.first_key_value();
+        let Some((&number, _)) = oldest.filter(|(_, own)| **own < sent) else {
+            return false;
+        };
+        match current.passed {
+            Some((of, since)) if of == number => {
+                let stuck = now.duration_since(since) >= STUCK;
+                if stuck && current.connection.take().is_some() {
+                    current.stuck = true;
+                    self.retired.notify_one();
+                    return true;
+                }
+            }
+            _ => current.passed = Some((number, now)),
         }
         false
     }

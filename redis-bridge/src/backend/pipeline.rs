@@ -2,6 +2,7 @@
 
 use super::convert;
 use crate::core::{BackendError, Command, Value};
+use crate::script::Script;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, cmd};
 
@@ -119,6 +120,27 @@ pub fn load(source: &str) -> Cmd {
     let mut load = cmd("SCRIPT");
     load.arg("LOAD").arg(source);
     load
+}
+
+/// `SCRIPT EXISTS` of these.
+pub fn exist(scripts: &[Script]) -> Cmd {
+    let mut exist = cmd("SCRIPT");
+    exist.arg("EXISTS");
+    for script in scripts {
+        exist.arg(script.sha1());
+    }
+    exist
+}
+
+/// Which of these are not there, as that was answered: all when the answer says nothing of it.
+pub fn missing<'a>(
+    scripts: &'a [Script],
+    answer: &'a redis::Value,
+) -> impl Iterator<Item = Script> + 'a {
+    let known = answer.as_sequence().unwrap_or_default();
+    let is_there = |at: usize| known.get(at) == Some(&redis::Value::Int(1));
+    let scripts = scripts.iter().copied().enumerate();
+    scripts.filter_map(move |(at, script)| (!is_there(at)).then_some(script))
 }
 
 /// `EVALSHA sha numkeys key* arg*`.
