@@ -19,9 +19,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         id: "M1",
         trigger_is: "Redis is frozen for 5 s",
-        load: "0.8 of what Redis can do; who fails tries three times more",
-        guard: "`Retry-After` that is spread, which visitors heed; Redis is given what it does without queueing, the newest first; \
-                dead work is dropped. Without: none of these",
+        load: "0.8 of what Redis can do; who fails tries three times more, a second later or when `Retry-After` says",
+        guard: "Redis is given what it does without queueing, the newest first; what nobody waits for is dropped; \
+                `Retry-After` is spread",
         arrange: retries,
         trigger: frozen,
         recovery: Duration::from_secs(5),
@@ -48,9 +48,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 fn retries(guarded: bool) -> Arrangement {
     let mut arrangement = stall(guarded);
-    if guarded {
-        arrangement.manners.pause = Pause::Polite;
-    } else {
+    arrangement.manners.pause = Pause::Polite;
+    if !guarded {
         arrangement.unguarded.extend(["deadline", "spread"]);
     }
     arrangement
