@@ -1,6 +1,8 @@
 //! When to try again.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 const FIRST: Duration = Duration::from_millis(100);
 /// What is added to [`FIRST`] is at most this. Not seconds: what was down must serve again within a second of its
@@ -32,6 +34,24 @@ impl Backoff {
     /// A good reply came.
     pub fn reset(&mut self) {
         self.failures = 0;
+    }
+}
+
+/// Attempts of several that share it, each [`FIRST`] after the one before (invariant L6).
+#[derive(Debug, Default)]
+pub struct Turns(Mutex<Option<Instant>>);
+
+impl Turns {
+    /// Waits for a turn.
+    pub async fn turn(&self) {
+        let at = {
+            // No code panics while it holds the lock.
+            let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
+            *next = Some(at + FIRST);
+            at
+        };
+        tokio::time::sleep_until(at).await;
     }
 }
 

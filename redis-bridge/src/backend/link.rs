@@ -11,7 +11,10 @@ use tokio::time::Instant;
 const LATE: Duration = Duration::from_millis(10);
 /// When Redis has answered for that long on another connection what was asked later, it is the connection that is late,
 /// and it is given up. Not at the first such answer: after a stall of Redis it answers all of them, in any order.
-const STUCK: Duration = Duration::from_millis(50);
+const STUCK: Duration = Duration::from_millis(20);
+/// When every connection waits for that long one of them is made anew: Redis may be slow, but packets may be lost too,
+/// and of what a connection loses the first retransmission alone takes 200 ms (RFC 6298, and Linux' least).
+const SILENT: Duration = Duration::from_millis(250);
 
 /// Holds the connection in use, if there is one.
 ///
@@ -123,19 +126,34 @@ impl<C: Clone> Link<C> {
         };
         match current.passed {
             Some((of, since)) if of == number => {
-                let stuck = now.duration_since(since) >= STUCK;
-                if stuck && current.connection.take().is_some() {
-                    current.stuck = true;
-                    self.retired.notify_one();
-                    return true;
-                }
+                now.duration_since(since) >= STUCK && self.give_up(&mut current)
             }
-            _ => current.passed = Some((number, now)),
+            _ => {
+                current.passed = Some((number, now));
+                false
+            }
         }
-        false
     }
 
-    /// Whether the last connection was retired because it was overtaken: Redis itself answers.
+    /// The other connections are late too: when a pipeline on this one waits for very long, the connection is retired
+    /// as if it had been overtaken. True then.
+    pub fn silent(&self, now: Instant) -> bool {
+        let mut current = self.lock();
+        let oldest = current.out.values().next();
+        let long = oldest.is_some_and(|sent| now.duration_since(*sent) >= SILENT);
+        long && self.give_up(&mut current)
+    }
+
+    fn give_up(&self, current: &mut Current<C>) -> bool {
+        let had = current.connection.take().is_some();
+        if had {
+            current.stuck = true;
+            self.retired.notify_one();
+        }
+        had
+    }
+
+    /// Whether the last connection was retired because it was late, not because it broke.
     pub fn was_stuck(&self) -> bool {
         self.lock().stuck
     }

@@ -1,6 +1,6 @@
 //! One Redis in one role: its connections, kept alive, and what was learned of it.
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, Turns};
 use super::cluster::Cluster;
 use super::connect;
 use super::convert;
@@ -27,8 +27,11 @@ mod clustered;
 
 /// How often a connection must prove that it lives.
 const BEAT: Duration = Duration::from_millis(500);
-/// Batches larger than this take the second connection, so a stored body is never in front of a
-/// decision.
+/// Decisions take the first that is not late, large batches the last. Four, because one that lost a packet or a reply is
+/// out of use for as long as it takes to know that, and to make another: with two connections and one reply in a hundred
+/// lost, both were out for half of the time.
+const SHARED: usize = 4;
+/// Batches larger than this take the last connection, so a stored body is never in front of a decision.
 const BULK: usize = 32 << 10;
 /// A Redis that evicts is asked again this often, in beats: its policy may have been mended.
 const LOOK_AGAIN: u32 = 20;
@@ -41,6 +44,8 @@ pub struct Redis {
     promoted: watch::Sender<Option<Promoted>>,
     response_timeout: Duration,
     links: Links,
+    /// Connections that are late are made anew one after the other.
+    anew: Turns,
     followed: Arc<Followed>,
     state: clustered::State,
     known: watch::Sender<Known>,
@@ -57,11 +62,15 @@ struct Promoted {
     epoch: u64,
 }
 
+/// Connections to one server: [`SHARED`] for what is asked, and one for revocations, which wait for replicas, and nobody
+/// else behind them.
+pub(super) type Own = [Link<MultiplexedConnection>; SHARED + 1];
+
 enum Links {
     /// Those of its members, each a Redis of its own.
     Cluster(Box<Cluster>),
-    /// Decisions, bulk, revocations. A revocation waits for replicas, and nobody else behind it.
-    Three(Box<[Link<MultiplexedConnection>; 3]>),
+    /// Of one server.
+    Own(Box<Own>),
 }
 
 /// What is known of a Redis.
@@ -107,7 +116,7 @@ impl Redis {
     ) -> Self {
         let links = match url.target {
             Target::Cluster(_) => Links::Cluster(Box::new(Cluster::new())),
-            _ => Links::Three(Box::new([Link::new(), Link::new(), Link::new()])),
+            _ => Links::Own(Box::new(std::array::from_fn(|_| Link::new()))),
         };
         Self {
             url,
@@ -115,6 +124,7 @@ impl Redis {
             promoted: watch::Sender::new(None),
             response_timeout,
             links,
+            anew: Turns::default(),
             followed: Arc::default(),
             state: clustered::State::default(),
             known: watch::Sender::new(Known::Nothing),
@@ -130,7 +140,7 @@ impl Redis {
             Links::Cluster(_) => {
                 vec![tokio::spawn(Arc::clone(self).keep_cluster()).abort_handle()]
             }
-            Links::Three(links) => (0..links.len())
+            Links::Own(links) => (0..links.len())
                 .map(|at| tokio::spawn(Arc::clone(self).keep_link(at)).abort_handle())
                 .collect(),
         }
@@ -211,7 +221,7 @@ impl Redis {
     pub async fn run(&self, commands: &[Command]) -> Replies {
         match &self.links {
             Links::Cluster(cluster) => self.run_sharded(cluster, commands, false).await.0,
-            Links::Three(links) => self.run_here(links, commands).await,
+            Links::Own(links) => self.run_here(links, commands).await,
         }
     }
 
@@ -220,27 +230,21 @@ impl Redis {
     pub async fn run_durable(&self, commands: &[Command]) -> (Replies, bool) {
         match &self.links {
             Links::Cluster(cluster) => self.run_sharded(cluster, commands, true).await,
-            Links::Three(links) => self.run_here_durable(links, commands).await,
+            Links::Own(links) => self.run_here_durable(links, commands).await,
         }
     }
 
-    pub(super) async fn run_here(
-        &self,
-        links: &[Link<MultiplexedConnection>; 3],
-        commands: &[Command],
-    ) -> Replies {
-        let [first, second, _] = links;
-        let order = if size(commands) > BULK {
-            [second, first]
-        } else {
-            [first, second]
-        };
-        self.run_on_first(order, commands).await
+    pub(super) async fn run_here(&self, links: &Own, commands: &[Command]) -> Replies {
+        let [shared @ .., _] = links;
+        match size(commands) > BULK {
+            true => self.run_on_prompt(|| shared.iter().rev(), commands).await,
+            false => self.run_on_prompt(|| shared.iter(), commands).await,
+        }
     }
 
     pub(super) async fn run_here_durable(
         &self,
-        links: &[Link<MultiplexedConnection>; 3],
+        links: &Own,
         commands: &[Command],
     ) -> (Replies, bool) {
         let [.., link] = links;
@@ -258,19 +262,18 @@ impl Redis {
     }
 
     /// The connections of one server; a cluster's are its members'.
-    pub(super) fn links(&self) -> Option<&[Link<MultiplexedConnection>; 3]> {
+    pub(super) fn links(&self) -> Option<&Own> {
         match &self.links {
             Links::Cluster(_) => None,
-            Links::Three(links) => Some(links),
+            Links::Own(links) => Some(links),
         }
     }
 
     /// A connection for commands that no script makes: SCAN and what goes with it. Of a cluster's members each has
     /// its own; `None` when there is none.
     pub fn direct(&self) -> Option<MultiplexedConnection> {
-        let [first, second, _] = self.links()?;
-        let mut found = [second, first].into_iter().filter_map(Link::get);
-        Some(found.next()?.1)
+        let [shared @ .., _] = self.links()?;
+        Some(shared.iter().rev().find_map(Link::get)?.1)
     }
 
     /// The same for every server that holds keys of its own; `None` when one has no connection.
@@ -281,28 +284,30 @@ impl Redis {
                 let all: Option<Vec<_>> = primaries.iter().map(|member| member.direct()).collect();
                 all.filter(|all| !all.is_empty())
             }
-            Links::Three(_) => Some(vec![self.direct()?]),
+            Links::Own(_) => Some(vec![self.direct()?]),
         }
     }
 
     /// On the first that is not late; when all are, it is Redis that is, and on the first.
-    async fn run_on_first(
-        &self,
-        order: [&Link<MultiplexedConnection>; 2],
-        commands: &[Command],
-    ) -> Replies {
+    async fn run_on_prompt<'a, L>(&'a self, links: impl Fn() -> L, commands: &[Command]) -> Replies
+    where
+        L: Iterator<Item = &'a Link<MultiplexedConnection>>,
+    {
         let now = Instant::now();
-        let late = |link: &&&Link<MultiplexedConnection>| link.is_late(now);
-        let prompt = order.iter().filter(|link| !late(link));
-        let mut ranked = prompt.chain(order.iter().filter(late));
-        let found = ranked.find_map(|link| Some((*link, link.get()?)));
+        let open = |link: &'a Link<MultiplexedConnection>| Some((link, link.get()?));
+        let prompt = links().filter(|link| !link.is_late(now)).find_map(open);
+        // The first of all is the one: two that are made anew at once are twice as many attempts (invariant L6).
+        if prompt.is_none()
+            && let Some([first, ..]) = self.links()
+            && first.silent(now)
+        {
+            tracing::warn!(redis = %self.url, "all connections are late, one is made anew");
+        }
+        let found = prompt.or_else(|| links().find_map(open));
         let (link, (generation, connection)) = found.ok_or(BackendError::Down)?;
         let replies = self.run_on(link, generation, connection, commands).await;
         if replies.is_ok() {
-            for other in order
-                .into_iter()
-                .filter(|other| !std::ptr::eq(*other, link))
-            {
+            for other in links().filter(|other| !std::ptr::eq(*other, link)) {
                 if other.overtaken(now, Instant::now()) {
                     tracing::warn!(redis = %self.url, "connection overtaken by another one");
                 }
@@ -337,7 +342,7 @@ impl Redis {
     }
 
     async fn keep_link(self: Arc<Self>, at: usize) {
-        let Links::Three(links) = &self.links else {
+        let Links::Own(links) = &self.links else {
             return;
         };
         let Some(link) = links.get(at) else { return };
@@ -346,7 +351,6 @@ impl Redis {
         let mut logins = self.logins.clone();
         let mut promoted = self.promoted.subscribe();
         loop {
-            let begun = Instant::now();
             let mut opened = true;
             if !first {
                 self.reached().await;
@@ -379,15 +383,15 @@ impl Redis {
                     opened = false;
                 }
             }
-            let pause = backoff.next(crate::random_u64());
             if opened && link.was_stuck() {
-                // Redis is there: it has had its pause since the last attempt (invariant L6).
-                tokio::time::sleep_until(begun + pause).await;
+                // Redis is there, and nobody needs to wait but for his turn.
+                self.anew.turn().await;
                 continue;
             }
             if first {
                 self.lost();
             }
+            let pause = backoff.next(crate::random_u64());
             // Who has another login, or hears of another primary, need not wait.
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

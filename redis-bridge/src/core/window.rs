@@ -28,6 +28,9 @@ pub(super) struct Window {
     out: VecDeque<Out>,
     /// When it was halved last. Batches that were out then do not say anything new.
     halved: Option<Duration>,
+    /// When the newest batch was sent that has been answered. Redis has seen what was sent before, more or less, so
+    /// what is still out of that is with a connection that is late, and in front of nobody.
+    answered: Duration,
     /// The lowest round trips of this span of [`MEMORY`] and of the one before.
     lowest: [Option<Duration>; 2],
     /// When this span ends.
@@ -51,6 +54,7 @@ impl Default for Window {
             most: usize::MAX,
             out: VecDeque::new(),
             halved: None,
+            answered: Duration::ZERO,
             lowest: [None, None],
             turn: Duration::ZERO,
             halvings: 0,
@@ -63,7 +67,8 @@ impl Window {
     pub(super) fn room(&mut self, now: Duration) -> usize {
         let used = self.commands();
         // A stall is noticed before the first answer after it.
-        if let Some(oldest) = self.out.front()
+        let oldest = self.in_front().next().copied();
+        if let Some(oldest) = oldest
             && self.most > LEAST
             && self.is_news(oldest.since)
             && self.has_queued(oldest.since, now)
@@ -101,8 +106,11 @@ impl Window {
         let Some(out) = at.and_then(|at| self.out.remove(at)) else {
             return;
         };
-        if !self.is_news(since) {
+        if since < self.answered || !self.is_news(since) {
             return;
+        }
+        if answered {
+            self.answered = since;
         }
         let queued = self.has_queued(since, now);
         if queued && !(answered && out.alone) {
@@ -149,8 +157,13 @@ impl Window {
         }
     }
 
+    /// Commands that Redis may not have seen yet.
     fn commands(&self) -> usize {
-        self.out.iter().map(|out| out.commands).sum()
+        self.in_front().map(|out| out.commands).sum()
+    }
+
+    fn in_front(&self) -> impl Iterator<Item = &Out> {
+        (self.out.iter()).filter(|out| out.since >= self.answered)
     }
 }
 

@@ -93,7 +93,7 @@ fn metastable(
             let _said = std::io::stdout().write_all(text.as_bytes());
         }
     }
-    let broken = outcome.broken();
+    let broken = outcome.broken(scenario.lasts);
     for text in &broken {
         let line = format!("  broken: {text}\n");
         let _said = std::io::stdout().write_all(line.as_bytes());

@@ -15,3 +15,14 @@ fn pauses_grow_to_a_ceiling_and_never_vanish() {
     // Invariant L2: with a pause, a connection and three probes of a breaker a second is enough.
     assert!(FIRST + LONGEST <= Duration::from_millis(250));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_shares_turns_waits_for_the_one_before() {
+    let (turns, begun) = (Turns::default(), Instant::now());
+    turns.turn().await;
+    let first = begun.elapsed();
+    turns.turn().await;
+    turns.turn().await;
+    assert!(first < FIRST, "{first:?}");
+    assert!(begun.elapsed() >= FIRST * 2);
+}

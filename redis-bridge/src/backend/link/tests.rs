@@ -48,9 +48,9 @@ async fn a_connection_is_given_up_when_redis_answers_what_was_asked_later() {
         "asked before: Redis may be slow"
     );
     assert!(!link.overtaken(at(start, 6), at(start, 500)), "the first");
-    assert!(!link.overtaken(at(start, 490), at(start, 549)));
+    assert!(!link.overtaken(at(start, 490), at(start, 519)));
     assert!(link.get().is_some() && !link.was_stuck());
-    assert!(link.overtaken(at(start, 495), at(start, 550)));
+    assert!(link.overtaken(at(start, 495), at(start, 520)));
     assert!(link.get().is_none() && link.was_stuck());
     assert!(!link.overtaken(at(start, 495), at(start, 560)), "once");
     link.wait_retired().await;
@@ -83,4 +83,18 @@ async fn after_a_stall_of_redis_no_connection_is_given_up() {
     drop(second);
     assert!(!link.overtaken(at(start, 400), at(start, 500)));
     assert!(link.get().is_some());
+}
+
+#[tokio::test]
+async fn when_all_are_late_for_very_long_one_is_made_anew() {
+    let link = Link::new();
+    let start = Instant::now();
+    let generation = link.install('a');
+    let _flight = link.sends(generation, start);
+    assert!(!link.silent(at(start, 249)));
+    assert!(link.silent(at(start, 250)) && link.was_stuck());
+    assert!(link.get().is_none());
+    assert!(!link.silent(at(start, 260)), "once");
+    link.install('b');
+    assert!(!link.silent(at(start, 500)), "nothing waits on this one");
 }

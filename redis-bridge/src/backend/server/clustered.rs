@@ -32,7 +32,7 @@ impl Redis {
     pub(in crate::backend) fn cluster(&self) -> Option<&Cluster> {
         match &self.links {
             Links::Cluster(cluster) => Some(cluster),
-            Links::Three(_) => None,
+            Links::Own(_) => None,
         }
     }
 

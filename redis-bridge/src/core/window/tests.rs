@@ -121,6 +121,20 @@ fn a_redis_that_is_farther_away_from_now_on_is_learned() {
     assert!(span.done >= 4_900, "{span:?}");
 }
 
+/// D2, D17: a batch whose reply was lost on its way shut the lane, though Redis answered everybody else.
+#[test]
+fn what_a_connection_holds_up_is_in_front_of_nobody() {
+    let (mut window, mut redis) = (Window::default(), Redis::new(5_000, 0));
+    redis.run(&mut window, 0, 1_000, 2);
+    window.sent(500, ms(1_000));
+    let span = redis.run(&mut window, 1_001, 2_000, 2);
+    assert!(span.done >= 1_950, "{span:?}");
+    let before = window.most;
+    window.back(ms(1_000), 500, true, ms(2_000));
+    assert_eq!(window.most, before, "it says nothing of Redis");
+    assert_eq!(window.batches(), redis.out.len());
+}
+
 #[test]
 fn what_fails_at_once_opens_nothing_and_closes_nothing() {
     let (mut window, mut redis) = (Window::default(), Redis::new(5_000, 0));

@@ -22,6 +22,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         load: "0.8 of what Redis can do; who fails tries three times more, a second later or when `Retry-After` says",
         guard: "Redis is given what it does without queueing, the newest first; what nobody waits for is dropped; \
                 `Retry-After` is spread",
+        lasts: true,
         arrange: retries,
         trigger: frozen,
         recovery: Duration::from_secs(5),
@@ -31,6 +32,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         trigger_is: "Redis stands still for 300 ms",
         load: "0.8 of what Redis can do; who fails tries three times more, at once",
         guard: "Redis is given what it does without queueing, the newest first",
+        lasts: true,
         arrange: stall,
         trigger: stalls,
         recovery: Duration::from_secs(1),
@@ -40,6 +42,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         trigger_is: "for 5 s everybody wants one key that is used up, at twice what Redis can do",
         load: "0.4 of what Redis can do before and after; who fails tries three times more, at once",
         guard: "denials are remembered by workers; Redis is given what it does without queueing",
+        lasts: true,
         arrange: hot,
         trigger: hot_key,
         recovery: Duration::from_secs(2),
