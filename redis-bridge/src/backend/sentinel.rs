@@ -50,8 +50,12 @@ async fn listen(redis: &Redis, sentinel: &Node, backoff: &mut Backoff) -> RedisR
     sink.subscribe(CHANNEL).await?;
     // What was said while nobody listened. A sentinel that was cut off says what was true before; then it hears
     // from the others, and tells.
-    let (node, epoch) = connect::elected(sentinel, name, &redis.login()).await?;
-    redis.elected(node, epoch);
+    match connect::elected(sentinel, name, &redis.login()).await {
+        Ok((node, epoch)) => redis.elected(node, epoch),
+        Err(error) => {
+            tracing::warn!(host = %sentinel.0, port = sentinel.1, %error, "sentinel: does not say who is elected");
+        }
+    }
     backoff.reset();
     loop {
         match tokio::time::timeout(PING_EVERY, messages.next()).await {

@@ -415,7 +415,9 @@ impl Redis {
         let mut setup = Pipeline::new();
         setup.add_command(pipeline::exist(&Script::ALL));
         setup.add_command(cmd("INFO"));
-        let mut answers = asked(&mut connection, &setup).await?;
+        let mut answers = connection
+            .req_packed_commands(&setup, 0, setup.len())
+            .await?;
         let info = answers.pop().unwrap_or(redis::Value::Nil);
         let known = answers.pop().unwrap_or(redis::Value::Nil);
         // All of them are 100 KB: a Redis that is slow must not be slowed by each connection that is made anew.
@@ -424,7 +426,13 @@ impl Redis {
             loads.add_command(pipeline::load(script.source()));
         }
         if !loads.is_empty() {
-            asked(&mut connection, &loads).await?;
+            let loaded = connection.req_packed_commands(&loads, 0, loads.len());
+            // Loading its data, or waiting for its primary: as good as not there.
+            for answer in loaded.await? {
+                if let redis::Value::ServerError(error) = answer {
+                    return Err(error.into());
+                }
+            }
         }
         Ok((connection, Facts::parse([info]), node))
     }
@@ -556,23 +564,6 @@ impl fmt::Debug for Redis {
             .field("url", &self.url)
             .finish_non_exhaustive()
     }
-}
-
-/// The answers to commands of which each must be carried out: a Redis that loads its data, or waits for its primary, is
-/// as good as not there.
-async fn asked(
-    connection: &mut MultiplexedConnection,
-    commands: &Pipeline,
-) -> RedisResult<Vec<redis::Value>> {
-    let answers = connection
-        .req_packed_commands(commands, 0, commands.len())
-        .await?;
-    for answer in &answers {
-        if let redis::Value::ServerError(error) = answer {
-            return Err(error.clone().into());
-        }
-    }
-    Ok(answers)
 }
 
 fn is_reply(error: &RedisError) -> bool {

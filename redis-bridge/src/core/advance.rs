@@ -68,7 +68,7 @@ impl Core {
     /// Queues a round of a task.
     pub(super) fn run(&mut self, task: u64, mut round: Round) {
         round.role = self.role(&round);
-        self.tasks.run(task, round);
+        self.tasks.run(task, round, self.seen);
     }
 
     /// A task is over.

@@ -131,10 +131,10 @@ impl<T> Lanes<T> {
     }
 
     /// Queues a command; `must`: it runs even if nobody waits for it.
-    pub(super) fn push(&mut self, with: T, command: Command, must: bool) {
+    pub(super) fn push(&mut self, with: T, command: Command, must: bool, now: Duration) {
         let lane = self.shards.lane(&command);
         if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.queue.push(with, command, must);
+            lane.queue.push(with, command, must, now);
         }
     }
 
@@ -152,17 +152,18 @@ impl<T> Lanes<T> {
             let Some(lane) = self.lanes.get_mut(at) else {
                 continue;
             };
-            if lane.queue.len() == 0 || lane.window.batches() >= bounds.batches {
+            if lane.queue.len() == 0 {
                 continue;
             }
+            // Asked first: it notices a stall, also one in which no batch may be sent anyway.
             let room = match bounds.windowed && guard::on(Guard::Window) {
                 true => lane.window.room(now).min(bounds.commands),
                 false => bounds.commands,
             };
-            if room == 0 {
+            if room == 0 || lane.window.batches() >= bounds.batches {
                 continue;
             }
-            let batch = lane.queue.take(room, &mut live);
+            let batch = lane.queue.take(room, now, &mut live);
             if !batch.is_empty() {
                 lane.window.sent(batch.len(), now);
                 self.turn = (at + 1) % count;
@@ -192,8 +193,8 @@ impl<T> Lanes<T> {
     }
 
     /// How often commands had queued in front of Redis.
-    pub(super) fn halvings(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.window.halvings()).sum()
+    pub(super) fn cuts(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.window.cuts()).sum()
     }
 
     /// Batches that are out.

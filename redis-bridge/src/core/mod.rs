@@ -369,7 +369,7 @@ impl Core {
         for task in over {
             self.end_task(task);
         }
-        self.counters.redis_queued = self.tasks.halvings();
+        self.counters.redis_queued = self.tasks.cuts();
         if let Some(batch) = &batch {
             self.trace_batch(batch, now);
             self.counters.batches += 1;

@@ -1,12 +1,17 @@
 //! What waits for a batch of one lane, and who is next.
 //!
-//! First come, first served, while all that wait fit: and then it does not matter. When they do not, each that is
-//! served in its turn has waited as long as it could, and is answered too late; so the newest are served, and
-//! the oldest end at their deadline (adaptive LIFO, as in Maurer, "Fail at Scale", ACM Queue 2015).
+//! First come, first served, while nobody waits for long. When they do, each that is served in its turn has waited as
+//! long as it could, and is answered too late; so the newest are served, and the oldest end at their deadline
+//! (adaptive LIFO, as in Maurer, "Fail at Scale", ACM Queue 2015).
 
 use super::types::Command;
 use crate::guard::{self, Guard};
 use std::collections::VecDeque;
+use std::time::Duration;
+
+/// When somebody waits for that long Redis does not keep up. It is less than what commands may wait in front of Redis
+/// itself: both together must fit a deadline.
+const LONG: Duration = Duration::from_millis(10);
 
 /// Commands that wait, each with what it is for.
 #[derive(Debug)]
@@ -14,8 +19,8 @@ pub(super) struct Queue<T> {
     /// Those that must run, whoever waits: what undoes, and what ends sessions. Each was somebody's who was served, so
     /// they are not many.
     must: VecDeque<(T, Command)>,
-    /// The others.
-    waiting: VecDeque<(T, Command)>,
+    /// The others, and since when.
+    waiting: VecDeque<(Duration, (T, Command))>,
 }
 
 impl<T> Default for Queue<T> {
@@ -29,13 +34,11 @@ impl<T> Default for Queue<T> {
 
 impl<T> Queue<T> {
     /// One more.
-    pub(super) fn push(&mut self, with: T, command: Command, must: bool) {
-        let queue = if must {
-            &mut self.must
-        } else {
-            &mut self.waiting
-        };
-        queue.push_back((with, command));
+    pub(super) fn push(&mut self, with: T, command: Command, must: bool, now: Duration) {
+        match must {
+            true => self.must.push_back((with, command)),
+            false => self.waiting.push_back((now, (with, command))),
+        }
     }
 
     /// How many wait.
@@ -48,6 +51,7 @@ impl<T> Queue<T> {
     pub(super) fn take(
         &mut self,
         room: usize,
+        now: Duration,
         mut live: impl FnMut(&T) -> bool,
     ) -> Vec<(T, Command)> {
         let mut taken = Vec::new();
@@ -60,20 +64,22 @@ impl<T> Queue<T> {
         }
         // Deadlines are nearly in order, so the dead are in front; they must not be held for as long as newer ones
         // come.
-        while let Some(next) = self.waiting.pop_front() {
+        while let Some((since, next)) = self.waiting.pop_front() {
             if live(&next.0) {
-                self.waiting.push_front(next);
+                self.waiting.push_front((since, next));
                 break;
             }
         }
-        let newest = self.waiting.len() > room - taken.len() && guard::on(Guard::Window);
+        let oldest = self.waiting.front().map(|(since, _)| *since);
+        let long = oldest.is_some_and(|since| now.saturating_sub(since) >= LONG);
+        let newest = long && self.waiting.len() > room - taken.len() && guard::on(Guard::Window);
         let begun = taken.len();
         while taken.len() < room {
             let next = match newest {
                 true => self.waiting.pop_back(),
                 false => self.waiting.pop_front(),
             };
-            let Some(next) = next else {
+            let Some((_, next)) = next else {
                 break;
             };
             if live(&next.0) {

@@ -82,12 +82,12 @@ impl Tasks {
             unreplicated: false,
         };
         self.all.insert(id, task);
-        self.run(id, round);
+        self.run(id, round, begun.1);
         id
     }
 
     /// Queues the next round of a task.
-    pub(super) fn run(&mut self, id: u64, round: Round) {
+    pub(super) fn run(&mut self, id: u64, round: Round, now: Duration) {
         let Some(task) = self.all.get_mut(&id) else {
             return;
         };
@@ -99,7 +99,8 @@ impl Tasks {
         for (at, command) in round.commands.into_iter().enumerate() {
             let script = command.script;
             let task = id;
-            lanes.push(Place { task, at, script }, command, round.must_run);
+            let place = Place { task, at, script };
+            lanes.push(place, command, round.must_run, now);
         }
     }
 
@@ -275,8 +276,8 @@ impl Tasks {
     }
 
     /// How often commands had queued in front of a Redis.
-    pub(super) fn halvings(&self) -> u64 {
-        self.state.halvings() + self.cache.halvings()
+    pub(super) fn cuts(&self) -> u64 {
+        self.state.cuts() + self.cache.cuts()
     }
 
     /// Batches handed out and not yet answered.

@@ -50,7 +50,7 @@ fn a_lane_that_is_full_holds_up_no_other_and_each_has_its_turn() {
     let keys = ["{user1000}", "foo{}{bar}", "foo"];
     for round in 0..3 {
         for key in keys {
-            lanes.push(round, command(key), false);
+            lanes.push(round, command(key), false, Duration::ZERO);
         }
     }
     let bounds = Bounds {
@@ -85,8 +85,8 @@ fn a_shard_that_does_not_answer_is_given_no_more_and_the_others_are() {
     let ms = Duration::from_millis;
     let (mut silent, mut done) = (0, 0);
     for now in (0..300).map(ms) {
-        lanes.push(0, command("{user1000}"), false);
-        lanes.push(1, command("foo{}{bar}"), false);
+        lanes.push(0, command("{user1000}"), false, now);
+        lanes.push(1, command("foo{}{bar}"), false, now);
         while let Some((lane, batch)) = lanes.next(bounds, now, |_| true) {
             if lane == 0 && now >= ms(100) {
                 silent += batch.len();
@@ -97,6 +97,6 @@ fn a_shard_that_does_not_answer_is_given_no_more_and_the_others_are() {
         }
     }
     assert_eq!(done, 400);
-    assert!(silent <= 16, "{silent}");
+    assert!(silent <= 55, "{silent}");
     assert_eq!(lanes.waiting(), 200 - silent);
 }

@@ -12,16 +12,21 @@ fn queue(
     };
     let mut queue = Queue::default();
     for n in waiting {
-        queue.push(n, command(), false);
+        queue.push(n, command(), false, Duration::ZERO);
     }
     for n in must {
-        queue.push(n, command(), true);
+        queue.push(n, command(), true, Duration::ZERO);
     }
     queue
 }
 
+/// After they have waited for long.
 fn take(queue: &mut Queue<u32>, room: usize, dead: &[u32]) -> Vec<u32> {
-    let taken = queue.take(room, |n| !dead.contains(n));
+    take_at(queue, room, LONG, dead)
+}
+
+fn take_at(queue: &mut Queue<u32>, room: usize, now: Duration, dead: &[u32]) -> Vec<u32> {
+    let taken = queue.take(room, now, |n| !dead.contains(n));
     taken.into_iter().map(|(n, _)| n).collect()
 }
 
@@ -38,6 +43,14 @@ fn when_they_do_not_fit_the_newest_go_and_the_others_keep_waiting() {
     assert_eq!(take(&mut queue, 2, &[]), [4, 5]);
     assert_eq!(take(&mut queue, 2, &[3]), [1, 2]);
     assert_eq!(take(&mut queue, 2, &[]), [0]);
+}
+
+/// D1: who is a little late would be dead, with the newest first.
+#[test]
+fn while_nobody_waits_for_long_the_oldest_go() {
+    let mut queue = queue(0..6, []);
+    assert_eq!(take_at(&mut queue, 2, LONG / 2, &[]), [0, 1]);
+    assert_eq!(take_at(&mut queue, 2, LONG, &[]), [4, 5]);
 }
 
 #[test]

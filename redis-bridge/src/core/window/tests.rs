@@ -91,7 +91,7 @@ fn one_that_is_overloaded_does_all_it_can_and_answers_in_time() {
             "{per_s} {away}: {span:?} of {all}"
         );
         assert!(
-            span.longest <= ms(2 * away + 3 * 25),
+            span.longest <= ms(2 * away + 100),
             "{per_s} {away}: {span:?}"
         );
     }
@@ -103,8 +103,8 @@ fn a_stall_meets_little_and_what_came_is_not_done_after_it() {
     redis.run(&mut window, 0, 1_000, 2);
     redis.free = ms(1_300);
     let span = redis.run(&mut window, 1_000, 1_300, 2);
-    // What comes in the 25 ms until it is noticed, twice.
-    assert!(span.most_out <= 100, "{span:?}");
+    // What comes in the 50 ms until it is noticed.
+    assert!(span.most_out <= 110, "{span:?}");
     redis.run(&mut window, 1_300, 1_400, 2);
     let span = redis.run(&mut window, 1_400, 2_400, 2);
     assert!(span.done >= 1_990, "{span:?}");

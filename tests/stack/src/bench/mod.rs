@@ -5,6 +5,7 @@
 //! about speed is asserted; that each row did what its name says is (`Row::expects`).
 
 mod bare;
+mod bound;
 mod bridge;
 mod driver;
 mod evict;
@@ -91,11 +92,14 @@ pub fn run(spec: StackSpec, settings: Settings, mut say: impl FnMut(&str)) -> Re
         .iter()
         .map(|&row| Ok((row, size::memory(&lab, row)?)))
         .collect::<Result<_>>()?;
+    // What it leaves in memory is not the rows'.
+    let bound = bound::measure(&lab, &settings.rows)?;
     Ok(Report {
         bridges: lab.bridge_count(),
         settings,
         samples,
         evictions,
+        bound,
         tag,
         alone,
         module,

@@ -1,5 +1,6 @@
 //! What the benchmark prints.
 
+use super::bound::AtBound;
 use super::bridge::Alone;
 use super::evict::Evictions;
 use super::rows::{Size, What};
@@ -25,6 +26,8 @@ pub struct Report {
     pub(super) alone: Option<Alone>,
     /// How long workers go on answering from memory.
     pub(super) evictions: Option<Evictions>,
+    /// Memory of the Envoy whose worker remembers as much as it may.
+    pub(super) bound: Option<AtBound>,
     /// Memory of each row's Envoy after its load.
     pub(super) memory: Vec<(Row, Memory)>,
     /// How many bridges there were.
@@ -282,6 +285,15 @@ impl Report {
                 write!(f, ", {each:.1} MiB for each of {} VMs", memory.vms)?;
             }
             writeln!(f)?;
+        }
+        if let Some(AtBound { before, after }) = self.bound {
+            let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
+            writeln!(
+                f,
+                "memory of Envoy, L1 at its bound of 8 MiB: {:.1} MiB more than before ({:.1})",
+                mib(after.saturating_sub(before)),
+                mib(before)
+            )?;
         }
         Ok(())
     }
