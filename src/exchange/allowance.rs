@@ -63,9 +63,9 @@ pub(super) struct Dials {
 }
 
 impl Dials {
-    /// Takes one dial, if there is one.
-    pub(super) fn take(&mut self, now: Duration) -> bool {
-        let ahead = DIAL_EVERY.saturating_mul(DIALS.saturating_sub(1));
+    /// Takes one dial, if there is one, and as many as are to be kept beside it.
+    pub(super) fn take(&mut self, now: Duration, keep: u32) -> bool {
+        let ahead = DIAL_EVERY.saturating_mul(DIALS.saturating_sub(1).saturating_sub(keep));
         if self.whole_at > now.saturating_add(ahead) {
             return false;
         }
@@ -86,7 +86,7 @@ mod tests {
             let (mut dials, mut now, mut taken) = (Dials::default(), Duration::ZERO, Vec::new());
             for gap in gaps {
                 now += Duration::from_millis(gap);
-                if dials.take(now) {
+                if dials.take(now, 0) {
                     taken.push(now);
                 }
             }

@@ -46,7 +46,7 @@ pub(super) enum Place {
     },
     /// A unary call.
     Unary,
-    /// Not sent yet: the first stream is being opened.
+    /// Not sent yet: a stream is being opened.
     Waiting,
 }
 

@@ -1,6 +1,7 @@
 //! The client: see the module's documentation for its contract.
 
 mod memory;
+mod prospect;
 mod streams;
 
 use super::allowance::{Dials, Fallback};
@@ -15,6 +16,7 @@ use crate::wire::frame::{self, Hello};
 use crate::wire::op::{MAX_HOLD_MS, MAX_URL};
 use crate::wire::{FromBridge, MAX_MESSAGE, Op, PROTOCOL, ToBridge, TraceParent, resp};
 use core::time::Duration;
+use prospect::Prospect;
 use std::collections::VecDeque;
 
 /// How long a store may take; nobody waits for it.
@@ -41,8 +43,7 @@ pub struct Client {
     on_link: [usize; LINKS],
     fallback: Fallback,
     dials: Dials,
-    /// No stream for decisions was welcomed yet, and the first ones have not all failed.
-    starting: bool,
+    prospect: Prospect,
     last_tick: Duration,
     refusal: Option<String>,
     forget: Vec<[u8; 16]>,
@@ -68,7 +69,7 @@ impl Client {
             on_link: [0; LINKS],
             fallback,
             dials: Dials::default(),
-            starting: true,
+            prospect: Prospect::new(),
             last_tick: Duration::ZERO,
             refusal: None,
             forget: Vec::new(),
@@ -243,6 +244,9 @@ impl Client {
                     if self.calls.get(call).is_none_or(|p| p.place != here) {
                         self.counters.late = self.counters.late.saturating_add(1);
                         continue;
+                    }
+                    if let Some(link) = self.links.get_mut(link) {
+                        link.answered();
                     }
                     self.finish(call, values, now, &mut answers);
                 }
@@ -436,7 +440,7 @@ impl Client {
         let place = match self.best_link() {
             Some(link) => link,
             None if self.fallback.take() => Place::Unary,
-            None if self.starting => Place::Waiting,
+            None if self.prospect.is_there() => Place::Waiting,
             None => return Err(CallError::Unreachable),
         };
         let call = self.calls.insert(Pending {

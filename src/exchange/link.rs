@@ -12,10 +12,10 @@ pub(super) const SILENCE: Duration = Duration::from_millis(450);
 const HANDSHAKE: Duration = Duration::from_secs(1);
 const BACKOFF_MIN_MS: u64 = 50;
 const BACKOFF_MAX_MS: u64 = 600;
+/// A stream that lasted this long served, also when it only stood by.
+const SERVED: Duration = Duration::from_secs(1);
 /// Two links on one bridge are dialled again this often, to find another bridge.
 const REDIAL: Duration = Duration::from_secs(10);
-/// A stream that lasted this long served well.
-const SERVED: Duration = Duration::from_secs(1);
 /// Stalls of our own thread in a row, without a message between them, that excuse a link's silence.
 /// After each the thread reads what is queued, so more of them mean that nothing was.
 const STALLS: u8 = 3;
@@ -52,6 +52,8 @@ struct Ready {
     leaving: bool,
     redial_at: Option<Duration>,
     suspect: bool,
+    /// A call was answered on it.
+    answered: bool,
 }
 
 /// What a link wants at a tick.
@@ -120,8 +122,7 @@ impl Link {
         self.state = State::Opening { since: now };
     }
 
-    /// The bridge answered the HELLO. Back-off does not start anew here: a bridge that welcomes and
-    /// then closes must not look like a success (invariant L6; faults.md, D11).
+    /// The bridge answered the HELLO. Back-off does not start anew here: see [`Link::answered`].
     pub(super) fn welcomed(&mut self, bridge: &[u8], shared: bool, now: Duration) {
         self.state = State::Ready(Ready {
             bridge: bridge.to_vec(),
@@ -132,6 +133,7 @@ impl Link {
             leaving: false,
             redial_at: shared.then(|| now.saturating_add(REDIAL)),
             suspect: false,
+            answered: false,
         });
     }
 
@@ -154,6 +156,14 @@ impl Link {
         if let State::Ready(ready) = &mut self.state {
             ready.heard = now;
             ready.suspect = false;
+        }
+    }
+
+    /// A call was answered on it: the bridge does what it is for, so the back-off starts anew when
+    /// the stream is lost (invariant L6). A welcome does not say that much (faults.md, D11).
+    pub(super) fn answered(&mut self) {
+        if let State::Ready(ready) = &mut self.state {
+            ready.answered = true;
         }
     }
 
@@ -191,8 +201,8 @@ impl Link {
     /// The stream is gone; the next one is dialled after a back-off with full jitter.
     pub(super) fn closed(&mut self, now: Duration, rng: &mut SplitMix64) {
         let wait = match &self.state {
-            // One that served well is replaced at once; a storm is prevented by the jitter.
-            State::Ready(ready) if now.saturating_sub(ready.since) > SERVED => {
+            // One that served is replaced at once; a storm is prevented by the jitter.
+            State::Ready(ready) if ready.answered || now.saturating_sub(ready.since) > SERVED => {
                 self.backoff_ms = BACKOFF_MIN_MS;
                 rng.below(BACKOFF_MIN_MS)
             }

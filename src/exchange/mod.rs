@@ -20,8 +20,8 @@
 //! * Pending calls and their bytes are bounded (X4).
 //! * [`Client::remembers`] is true only while everything that was invalidated in the fleet more than a window
 //!   ago was said by [`Client::take_invalid`] (C1, C2).
-//! * A fresh client's calls wait for its first stream, so that a swap of policy or module fails none
-//!   (L8); when none of the first streams can be opened, they end at once.
+//! * Calls that find no stream wait for one within their time, of a fresh client (a swap of policy or module
+//!   fails none, L8) and of one whose streams were reset (D13); when none can be opened, they end at once.
 
 mod allowance;
 mod breaker;

@@ -5,4 +5,5 @@ mod failover;
 mod handshake;
 mod harness;
 mod properties;
+mod resets;
 mod silence;

@@ -86,9 +86,12 @@ impl Client {
                 .any(|(other, link)| other != index && link.is_ready())
     }
 
-    /// Opens a stream, as far as the allowance for dialling goes.
+    /// Opens a stream, as far as the allowance for dialling goes. The last of it is for the only stream of
+    /// decisions: when streams are lost one after the other, nothing else may be what is opened first.
     pub(super) fn dial(&mut self, index: usize, now: Duration) {
-        if !self.dials.take(now) {
+        let linked = self.decision_links().any(|(_, link)| link.is_open());
+        let keep = u32::from(linked || index == BULK);
+        if !self.dials.take(now, keep) {
             return;
         }
         let Some(link) = self.links.get_mut(index) else {
@@ -116,14 +119,14 @@ impl Client {
             link.reached_another_bridge();
         }
         link.welcomed(bridge, shared, now);
-        if index != BULK && self.starting {
-            self.starting = false;
+        if index != BULK {
+            self.prospect.welcomed();
             self.send_waiting(now);
         }
         true
     }
 
-    /// Sends the calls that waited for the first stream.
+    /// Sends the calls that waited for a stream.
     fn send_waiting(&mut self, now: Duration) {
         for call in self.calls.at(Place::Waiting) {
             let Some(place) = self.best_link() else {
@@ -156,6 +159,10 @@ impl Client {
         let generation = link.generation();
         let bridge = link.bridge().map(<[u8]>::to_vec);
         link.closed(now, &mut self.rng);
+        if index != BULK && bridge.is_none() && !self.is_linked() {
+            let opening = self.decision_links().any(|(_, link)| link.is_open());
+            self.prospect.failed(opening);
+        }
         self.unsynced((index, generation));
         // Not handed to the host yet: a call that moves is sent there, one that ends is not sent at all.
         self.out
@@ -168,8 +175,7 @@ impl Client {
                 self.fail(call, CallError::Closed, now, answers);
             }
         }
-        if self.starting && index != BULK && !self.decision_links().any(|(_, l)| l.is_open()) {
-            self.starting = false;
+        if !self.prospect.is_there() {
             for call in self.calls.at(Place::Waiting) {
                 self.fail(call, CallError::Unreachable, now, answers);
             }
@@ -186,7 +192,11 @@ impl Client {
         let place = match self.best_link_but(avoid) {
             Some(link) => link,
             None if self.fallback.take() => Place::Unary,
-            None => self.best_link()?,
+            None => match self.best_link() {
+                Some(link) => link,
+                None if self.prospect.is_there() => Place::Waiting,
+                None => return None,
+            },
         };
         let pending = self.calls.get_mut(call)?;
         pending.retried = true;

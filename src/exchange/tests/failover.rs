@@ -369,11 +369,14 @@ fn a_client_without_fallback_says_unreachable() {
         ..config()
     };
     let mut h = Harness::new(1, without, 1);
-    h.run(ms(100));
+    h.run(ms(1_500));
     assert!(h.submit(2).is_ok());
     h.kill(0);
-    assert_eq!(h.submit(3), Err(CallError::Unreachable));
-    assert_eq!(h.client.counters().error, 1);
+    let waits = h.submit(3).unwrap();
+    h.run(ms(110));
+    assert_eq!(h.result(waits), Some(&Err(CallError::Unreachable)));
+    assert_eq!(h.submit(4), Err(CallError::Unreachable));
+    assert_eq!(h.client.counters().error, 2);
 }
 
 /// Found by simulation (seed 244): both streams lost in one tick. The call moved to the second one and
