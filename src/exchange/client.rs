@@ -44,6 +44,8 @@ pub struct Client {
     fallback: Fallback,
     dials: Dials,
     prospect: Prospect,
+    /// Calls may be waiting for a stream.
+    anyone_waits: bool,
     last_tick: Duration,
     refusal: Option<String>,
     forget: Vec<[u8; 16]>,
@@ -70,6 +72,7 @@ impl Client {
             fallback,
             dials: Dials::default(),
             prospect: Prospect::new(),
+            anyone_waits: false,
             last_tick: Duration::ZERO,
             refusal: None,
             forget: Vec::new(),
@@ -372,6 +375,7 @@ impl Client {
                 }
             }
         }
+        self.send_waiting(now);
         self.ask_for_sync(now);
         answers
     }
@@ -502,7 +506,7 @@ impl Client {
                     timeout_ms: left_ms,
                 });
             }
-            Place::Waiting => {}
+            Place::Waiting => self.anyone_waits = true,
         }
     }
 

@@ -126,13 +126,14 @@ impl Client {
         true
     }
 
-    /// Sends the calls that waited for a stream.
-    fn send_waiting(&mut self, now: Duration) {
+    /// Sends the calls that waited for a stream, if there is one.
+    pub(super) fn send_waiting(&mut self, now: Duration) {
+        if !self.anyone_waits || !self.is_linked() {
+            return;
+        }
+        self.anyone_waits = false;
         for call in self.calls.at(Place::Waiting) {
-            let Some(place) = self.best_link() else {
-                return;
-            };
-            if let Some(pending) = self.calls.get_mut(call) {
+            if let (Some(place), Some(pending)) = (self.best_link(), self.calls.get_mut(call)) {
                 pending.place = place;
             }
             self.send(call, now);
@@ -175,30 +176,23 @@ impl Client {
                 self.fail(call, CallError::Closed, now, answers);
             }
         }
-        if !self.prospect.is_there() {
+        if self.anyone_waits && !self.prospect.is_there() {
+            self.anyone_waits = false;
             for call in self.calls.at(Place::Waiting) {
                 self.fail(call, CallError::Unreachable, now, answers);
             }
         }
     }
 
-    /// Sends a call once more, if it may be and there is a way. It has no third chance, so the bridge
-    /// whose stream closed is the last choice: its other streams may be about to.
+    /// Sends a call once more, if it may be. It has no third chance, so not to the bridge whose stream closed:
+    /// its other streams may be about to, and while their loss is told Envoy gives a new one the connection
+    /// that is being lost. With no other bridge it waits for the next tick, or for a stream.
     fn retry(&mut self, call: CallId, avoid: Option<&[u8]>, now: Duration) -> Option<()> {
-        let pending = self.calls.get(call)?;
+        let place = self.best_link_but(avoid).unwrap_or(Place::Waiting);
+        let pending = self.calls.get_mut(call)?;
         if pending.retried || pending.deadline <= now {
             return None;
         }
-        let place = match self.best_link_but(avoid) {
-            Some(link) => link,
-            None if self.fallback.take() => Place::Unary,
-            None => match self.best_link() {
-                Some(link) => link,
-                None if self.prospect.is_there() => Place::Waiting,
-                None => return None,
-            },
-        };
-        let pending = self.calls.get_mut(call)?;
         pending.retried = true;
         pending.place = place;
         self.counters.retried = self.counters.retried.saturating_add(1);

@@ -161,24 +161,31 @@ impl Model {
         let text = format!("call-{}", self.next).into_bytes();
         let op = Op::CacheInvalidate { urls: vec![&text] };
         let before = self.client.pending();
-        let (owner, accepted, timeout) = if background {
-            let sent = self.client.submit_background(self.next, &op, self.now);
-            (Owner::Background(self.next), sent, ms(5_000))
-        } else {
-            let result = self.client.submit(self.next, &[op], self.now);
-            (Owner::Context(self.next), result.is_ok(), ms(100))
-        };
-        assert_eq!(self.client.pending(), before + usize::from(accepted));
-        let call = Call {
+        let call = |owner, timeout| Call {
             owner,
-            text,
+            text: text.clone(),
             deadline: self.now + timeout,
             sent: Vec::new(),
         };
-        self.pump(accepted.then_some(call));
+        if background {
+            let call = call(Owner::Background(self.next), ms(5_000));
+            let sent = self.client.submit_background(self.next, &op, self.now);
+            assert_eq!(self.client.pending(), before + usize::from(sent));
+            self.pump(sent.then_some(call));
+            return;
+        }
+        let call = call(Owner::Context(self.next), ms(100));
+        let made = self.client.submit(self.next, &[op], self.now);
+        assert_eq!(self.client.pending(), before + usize::from(made.is_ok()));
+        // It may have to wait for a stream.
+        if let Ok(id) = made {
+            self.pending.push(id);
+            self.calls.insert(id, call);
+        }
+        self.pump(None);
     }
 
-    /// Does what the client wants. `new` is the call that was just made.
+    /// Does what the client wants. `new` is the background call that was just made.
     fn pump(&mut self, mut new: Option<Call>) {
         while let Some(transmit) = self.client.poll_transmit() {
             match transmit {
@@ -254,6 +261,11 @@ impl Model {
                 }
                 Err(CallError::Timeout) => assert!(call.deadline <= self.now),
                 Err(CallError::Closed | CallError::Malformed) => {}
+                // It waited for a stream, and none could be opened.
+                Err(CallError::Unreachable) => {
+                    let closed = |(_, to): &(_, Sent)| matches!(to, Sent::Stream(stream) if self.closed.contains(stream));
+                    assert!(call.sent.iter().all(closed) && call.sent.len() < 2);
+                }
                 Err(error) => panic!("a call that was made ended as {error}"),
             }
         }
@@ -350,6 +362,7 @@ impl Model {
         // X3: nothing outlives its deadline beyond a tick.
         for id in &self.pending {
             assert!(self.calls[id].deadline > self.now);
+            assert!(!self.client.is_linked() || !self.waits(*id), "for nothing");
         }
     }
 
@@ -357,12 +370,10 @@ impl Model {
         self.client.assert_consistent();
         assert_eq!(self.client.pending(), self.pending.len());
         assert!(self.pending.len() <= MOST);
-        // X1: what is pending waits on a stream that is there, or for a unary call.
         for id in &self.pending {
-            match self.place(*id) {
-                Some(Sent::Stream(stream)) => assert!(self.streams.contains(&Some(stream))),
-                Some(Sent::Post) => {}
-                None => panic!("pending and never sent"),
+            if self.waits(*id) {
+                let call = &self.calls[id];
+                assert!(matches!(call.owner, Owner::Context(_)) && call.sent.len() < 2);
             }
         }
         let counters = self.client.counters();
@@ -372,7 +383,16 @@ impl Model {
         assert_eq!(counters.sent, waiting + ended);
     }
 
-    /// Where a pending call waits.
+    /// X1: what is pending is with a stream that is there or a unary call, or waits for a stream.
+    fn waits(&self, id: CallId) -> bool {
+        match self.place(id) {
+            Some(Sent::Stream(stream)) => !self.streams.contains(&Some(stream)),
+            Some(Sent::Post) => false,
+            None => true,
+        }
+    }
+
+    /// Where a pending call is.
     fn place(&self, id: CallId) -> Option<Sent> {
         let pending = self.pending.contains(&id);
         pending.then(|| self.calls[&id].sent.last().map(|(_, to)| *to))?

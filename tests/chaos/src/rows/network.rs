@@ -87,7 +87,7 @@ pub(super) const ROWS: &[Row] = &[
     row(
         "D13",
         "streams between Envoy and bridge are reset fifteen times, five times a second",
-        Failures::AtMost(300),
+        Failures::AtMost(30),
         1_000,
         stream_resets,
     ),
