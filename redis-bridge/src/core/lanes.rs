@@ -91,12 +91,15 @@ struct Lane<T> {
     window: Window,
 }
 
+/// So many times the batches that may be out are, with those that were overtaken: they cost memory alone.
+const OVERTAKEN: usize = 16;
+
 /// What a lane may hand out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// Commands of one batch.
     pub(super) commands: usize,
-    /// Batches that are out.
+    /// Batches that are out and not overtaken. With those that are, [`OVERTAKEN`] times as many.
     pub(super) batches: usize,
     /// As many commands are out as Redis takes without queueing.
     pub(super) windowed: bool,
@@ -118,6 +121,15 @@ impl<T> Default for Lane<T> {
             queue: Queue::default(),
             window: Window::default(),
         }
+    }
+}
+
+impl<T> Lane<T> {
+    /// Whether no other batch may be out. One that a newer one has overtaken is with a connection that is late, for
+    /// seconds: it keeps nobody from asking on another one.
+    fn is_full(&self, bounds: Bounds) -> bool {
+        let all = bounds.batches.saturating_mul(OVERTAKEN);
+        self.window.ahead() >= bounds.batches || self.window.batches() >= all
     }
 }
 
@@ -160,7 +172,7 @@ impl<T> Lanes<T> {
                 true => lane.window.room(now).min(bounds.commands),
                 false => bounds.commands,
             };
-            if room == 0 || lane.window.batches() >= bounds.batches {
+            if room == 0 || lane.is_full(bounds) {
                 continue;
             }
             let batch = lane.queue.take(room, now, &mut live);

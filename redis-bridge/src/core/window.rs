@@ -90,9 +90,14 @@ impl Window {
         self.most.saturating_sub(used)
     }
 
-    /// Batches that are out.
+    /// Batches that are out, whoever they are with.
     pub(super) fn batches(&self) -> usize {
         self.out.len()
+    }
+
+    /// Those of them that Redis may not have seen yet.
+    pub(super) fn ahead(&self) -> usize {
+        self.in_front().count()
     }
 
     /// How often commands had queued.

@@ -100,3 +100,62 @@ fn a_shard_that_does_not_answer_is_given_no_more_and_the_others_are() {
     assert!(silent <= 55, "{silent}");
     assert_eq!(lanes.waiting(), 200 - silent);
 }
+
+/// Found by the chaos suite (D2): replies that were two seconds late, ten times a second, each with the batches that
+/// had been sent on its connection. Sixteen of those filled the lane, and for half of the time nobody was asked.
+#[test]
+fn d2_what_was_overtaken_keeps_nobody_from_being_asked() {
+    let mut lanes = Lanes::default();
+    let bounds = Bounds {
+        commands: 100,
+        batches: 16,
+        windowed: true,
+    };
+    let ms = Duration::from_millis;
+    let (mut late, mut most) = (Vec::new(), 0);
+    for at in 0..5_000 {
+        let now = ms(at);
+        lanes.push(at, command("foo"), false, now);
+        late.retain(|since: &Duration| {
+            let is_out = now < *since + ms(2_000);
+            if !is_out {
+                lanes.back(0, *since, 1, true, now);
+            }
+            is_out
+        });
+        let Some((lane, batch)) = lanes.next(bounds, now, |_| true) else {
+            panic!("{} are late, and nobody is asked after {at} ms", late.len());
+        };
+        match at % 100 {
+            0..4 => late.push(now),
+            _ => lanes.back(lane, now, batch.len(), true, now),
+        }
+        most = most.max(late.len());
+    }
+    assert_eq!((most, lanes.waiting()), (80, 0));
+}
+
+/// They cost memory, and so they are bounded all the same.
+#[test]
+fn x4_what_was_overtaken_is_bounded() {
+    let mut lanes = Lanes::default();
+    let bounds = Bounds {
+        commands: 100,
+        batches: 2,
+        windowed: true,
+    };
+    let mut out = 0;
+    for at in 0..1_000 {
+        let now = Duration::from_millis(at);
+        lanes.push(at, command("foo"), false, now);
+        // Of two one is answered, the newer one.
+        while let Some((lane, batch)) = lanes.next(bounds, now, |_| true) {
+            match at % 2 {
+                0 => out += 1,
+                _ => lanes.back(lane, now, batch.len(), true, now),
+            }
+        }
+    }
+    assert!(lanes.in_flight() <= 2 * OVERTAKEN, "{}", lanes.in_flight());
+    assert!(out >= OVERTAKEN, "{out}");
+}
