@@ -6,6 +6,11 @@
 pub(crate) enum Guard {
     /// What nobody waits for any more is dropped before Redis sees it.
     Deadline,
+    /// A connection is late when others have overtaken it for a while, not with their first answer; those that are
+    /// late are made anew one after the other.
+    Patience,
+    /// Scripts that Redis has are not sent again with each connection.
+    Scripts,
     /// No more is out with Redis than it does without queueing; of what waits, the newest is served.
     Window,
 }
@@ -24,6 +29,8 @@ pub(crate) fn on(guard: Guard) -> bool {
     let off = OFF.get_or_init(|| std::env::var("TIDEGATE_UNGUARDED").unwrap_or_default());
     let name = match guard {
         Guard::Deadline => "deadline",
+        Guard::Patience => "patience",
+        Guard::Scripts => "scripts",
         Guard::Window => "window",
     };
     !off.split(',').any(|other| other == name)

@@ -38,6 +38,8 @@ pub struct Metrics {
     pub pubsub_messages: Counter,
     /// Messages whose channel named nothing that can be evicted.
     pub pubsub_ignored: Counter,
+    /// Times that everything was invalidated, since too many invalidations waited.
+    pub pubsub_overflows: Counter,
     /// Times a Pub/Sub connection was lost.
     pub pubsub_reconnects: Counter,
     /// Objects removed by purges and by invalidations from outside.
@@ -89,6 +91,11 @@ impl Metrics {
             ),
             pubsub_messages: add(r, "pubsub_messages", "Messages on invalidation channels"),
             pubsub_ignored: add(r, "pubsub_ignored", "Of these, naming nothing to evict"),
+            pubsub_overflows: add(
+                r,
+                "pubsub_overflows",
+                "Times that everything was invalidated, since too many invalidations waited",
+            ),
             pubsub_reconnects: add(r, "pubsub_reconnects", "Pub/Sub connections lost"),
             purged: add(r, "purged", "Objects removed by purges and by Pub/Sub"),
             reconnects: add(r, "reconnects", "Redis connections lost"),

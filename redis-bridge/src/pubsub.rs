@@ -8,14 +8,17 @@
 //! object lives to the end of its TTL, or a worker remembers a denial to its end; two bridges are seldom gone together, and whoever needs a receipt
 //! purges through the admin API.
 
+mod published;
+
 use crate::backend::Redis;
 use crate::backend::backoff::Backoff;
 use crate::backend::connect;
 use crate::core::Keys;
 use crate::core::keys::unhex;
 use crate::handle::Handle;
-use crate::purge::{Purge, Purger};
+use crate::purge::Purge;
 use futures_util::StreamExt as _;
+pub use published::Published;
 use redis::{Msg, RedisResult};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +28,11 @@ use tidegate::cache::key::Target;
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// Time for the proof.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// Messages carried out at once.
-const CONCURRENT: usize = 64;
 
 /// Listens on one Redis.
 pub struct Subscriber {
     redis: Arc<Redis>,
-    purger: Purger,
+    published: Published,
     handle: Handle,
     channel: String,
     forget: Vec<u8>,
@@ -45,14 +46,14 @@ impl Subscriber {
     /// bridges tell each other by this Redis, the cache's, what workers have to forget.
     pub fn new(
         redis: Arc<Redis>,
-        purger: Purger,
+        published: Published,
         handle: Handle,
         namespace: &str,
         tells: bool,
     ) -> Self {
         Self {
             redis,
-            purger,
+            published,
             handle,
             channel: format!("{namespace}:cache:invalidate:"),
             forget: Keys::new(namespace).forget_channel(),
@@ -96,7 +97,8 @@ impl Subscriber {
             self.handle.subscribed().await;
         }
         tracing::info!(redis = %self.redis.target(), "invalidations: subscribed");
-        let work = messages.for_each_concurrent(CONCURRENT, |message| self.told(message));
+        // One after the other: none of them waits for anything that is heard here.
+        let work = messages.for_each(|message| self.told(message));
         let alive = async {
             loop {
                 tokio::time::sleep(PING_EVERY).await;
@@ -137,9 +139,7 @@ impl Subscriber {
             self.handle.metrics().pubsub_ignored.inc();
             return;
         };
-        if let Err(error) = self.purger.purge(what, false).await {
-            tracing::warn!(%error, "invalidation failed");
-        }
+        self.published.add(what);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::listener::{self, Access, AccessError, Address, Listener};
 use crate::metrics::Metrics;
 use crate::owner::Owner;
 use crate::policy::{Policy, PolicyError};
-use crate::pubsub::Subscriber;
+use crate::pubsub::{Published, Subscriber};
 use crate::purge::Purger;
 use crate::repeat::Repeater;
 use crate::secrets::Credential;
@@ -136,10 +136,11 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
         finished,
     );
     let purger = Purger::start(handle.clone(), backend.clone(), namespace.clone());
+    let published = Published::start(purger.clone(), handle.clone());
     for redis in backend.each() {
-        let (redis, purger) = (Arc::clone(redis), purger.clone());
+        let (redis, published) = (Arc::clone(redis), published.clone());
         let tells = Arc::ptr_eq(&redis, backend.role(Role::Cache));
-        let subscriber = Subscriber::new(redis, purger, handle.clone(), &namespace, tells);
+        let subscriber = Subscriber::new(redis, published, handle.clone(), &namespace, tells);
         tokio::spawn(subscriber.run());
     }
 

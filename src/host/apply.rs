@@ -1,6 +1,6 @@
 //! Carries out what the state machine decided.
 
-use super::calls;
+use super::{calls, panic};
 use crate::http::problem::{Problem, Reason, Rendered};
 use crate::stream::{Direction, LocalReply, Output, Refresh, Verdict};
 use proxy_wasm::types::Action;
@@ -30,11 +30,17 @@ pub(super) fn inline(output: Output) -> (Action, Late) {
 
 /// Refuses a request that there is no state machine for.
 pub(super) fn refuse() -> Action {
+    answer(&Problem::new(Reason::Internal));
+    Action::Pause
+}
+
+/// Answers the request of the effective context with that.
+pub(super) fn answer(problem: &Problem<'_>) {
     let Rendered {
         status,
         headers,
         body,
-    } = Problem::new(Reason::Internal).render();
+    } = problem.render();
     let headers = headers.into_iter();
     let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes()));
     calls::reply(LocalReply {
@@ -42,12 +48,14 @@ pub(super) fn refuse() -> Action {
         headers: headers.collect(),
         body,
     });
-    Action::Pause
 }
 
 /// Applies an output that came while the request was paused; its context is effective already.
-pub(super) fn resumed(output: Output) -> Late {
+pub(super) fn resumed(context: u32, output: Output) -> Late {
     edit(&output);
+    if !matches!(output.verdict, Verdict::Pause) {
+        panic::resumed(context);
+    }
     match output.verdict {
         Verdict::Continue => match output.resume {
             Some(Direction::Request) => calls::resume_request(),

@@ -51,8 +51,8 @@ impl HttpContext for Request {
         };
         let headers = calls::request_headers();
         #[cfg(feature = "trap")]
-        if headers.iter().any(|(name, _)| name == "x-trap") {
-            core::arch::wasm32::unreachable();
+        if let Some((_, how)) = headers.iter().find(|(name, _)| *name == "x-trap") {
+            super::panic::provoked(how);
         }
         self.input(Input::RequestHeaders(RequestHead {
             headers,

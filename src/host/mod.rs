@@ -11,6 +11,7 @@ mod apply;
 mod calls;
 mod clock;
 mod http;
+mod panic;
 mod root;
 mod shared;
 
@@ -18,6 +19,8 @@ use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;
 
 proxy_wasm::main! {{
+    // Before ours: with the level comes a hook that only logs.
     proxy_wasm::set_log_level(LogLevel::Info);
+    panic::answer_all_on_panic();
     proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });
 }}

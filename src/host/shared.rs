@@ -1,6 +1,6 @@
 //! What a root context and its requests share.
 
-use super::{apply, calls, clock};
+use super::{apply, calls, clock, panic};
 use crate::exchange::{Answer, CallId, LINKS, Owner, Transmit};
 use crate::stream::{Input, MAX_REFRESHES, Output, REFRESH_TIMEOUT, Refresh, Stream};
 use crate::vm::Vm;
@@ -101,7 +101,12 @@ impl Shared {
             // there is nothing to resume yet: the callback's own result says how it goes on.
             match self.pump(now, Some(context)) {
                 Some(next) => output = next,
-                None => return action,
+                None => {
+                    if action == Action::Pause {
+                        panic::paused(context);
+                    }
+                    return action;
+                }
             }
         }
     }
@@ -167,6 +172,7 @@ impl Shared {
         let Some(mut stream) = self.streams.remove(&context) else {
             return;
         };
+        panic::resumed(context);
         let now = clock::now();
         self.take_late(context);
         let _ = stream.handle(context, Input::Done, now, &mut self.vm);
@@ -314,7 +320,7 @@ impl Shared {
                         own = Some(output);
                     } else if calls::act_for(context) {
                         self.wish(&mut output);
-                        let late = apply::resumed(output);
+                        let late = apply::resumed(context, output);
                         self.keep(context, late);
                     }
                 }

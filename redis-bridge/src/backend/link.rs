@@ -1,5 +1,6 @@
 //! One connection that is replaced when it breaks.
 
+use crate::guard::{self, Guard};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -130,7 +131,7 @@ impl<C: Clone> Link<C> {
             }
             _ => {
                 current.passed = Some((number, now));
-                false
+                !guard::on(Guard::Patience) && self.give_up(&mut current)
             }
         }
     }

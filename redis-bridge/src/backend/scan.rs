@@ -6,12 +6,13 @@
 use super::server::Redis;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{ErrorKind, Pipeline, RedisResult, Value};
+use std::collections::HashMap;
 
 /// Keys looked at in one step: about a millisecond of Redis' time.
 const STEP: usize = 256;
 
 /// Which objects go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Matcher {
     /// Objects of this path and query, on every host.
     Path(Vec<u8>),
@@ -22,6 +23,13 @@ pub enum Matcher {
 }
 
 impl Matcher {
+    /// Bytes of what it names.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Path(text) | Self::Prefix(text) | Self::PathPrefix(text) => text.len(),
+        }
+    }
+
     /// Whether the object of `url` goes.
     pub fn matches(&self, url: &[u8]) -> bool {
         match self {
@@ -58,6 +66,41 @@ pub struct Found {
     pub hashes: Vec<Vec<u8>>,
 }
 
+/// What is looked for, so that thousands of paths cost an object no more than one.
+struct Index<'a> {
+    wanted: &'a [Wanted],
+    paths: HashMap<(&'a [u8], bool), usize>,
+    /// Those that are no paths.
+    others: Vec<usize>,
+}
+
+impl<'a> Index<'a> {
+    fn of(wanted: &'a [Wanted]) -> Self {
+        let (mut paths, mut others) = (HashMap::new(), Vec::new());
+        for (at, Wanted { matcher, soft }) in wanted.iter().enumerate() {
+            match matcher {
+                Matcher::Path(path) => drop(paths.entry((path.as_slice(), *soft)).or_insert(at)),
+                _ => others.push(at),
+            }
+        }
+        Self {
+            wanted,
+            paths,
+            others,
+        }
+    }
+
+    /// The first that names the object of `url`.
+    fn find(&self, url: &[u8], soft: bool) -> Option<usize> {
+        let path = path_of(url).and_then(|path| self.paths.get(&(path, soft)));
+        let is = |at: &&usize| {
+            let wanted = self.wanted.get(**at);
+            wanted.is_some_and(|wanted| wanted.soft == soft && wanted.matcher.matches(url))
+        };
+        path.or_else(|| self.others.iter().find(is)).copied()
+    }
+}
+
 /// Removes or finds what any of `wanted` names.
 ///
 /// # Errors
@@ -66,6 +109,7 @@ pub struct Found {
 /// removes the rest.
 pub async fn purge(redis: &Redis, namespace: &str, wanted: &[Wanted]) -> RedisResult<Vec<Found>> {
     let mut found = vec![Found::default(); wanted.len()];
+    let index = Index::of(wanted);
     for mut node in redis.directs().ok_or_else(not_connected)? {
         let pattern = format!("{namespace}:c:*");
         let mut cursor = 0_u64;
@@ -76,7 +120,7 @@ pub async fn purge(redis: &Redis, namespace: &str, wanted: &[Wanted]) -> RedisRe
             let answer = run(&mut node, scan).await?.into_iter().next();
             let (next, keys): (u64, Vec<Vec<u8>>) =
                 redis::from_redis_value(answer.unwrap_or_default().extract_error()?)?;
-            step(&mut node, &keys, wanted, &mut found).await?;
+            step(&mut node, &keys, &index, &mut found).await?;
             cursor = next;
             if cursor == 0 {
                 break;
@@ -90,7 +134,7 @@ pub async fn purge(redis: &Redis, namespace: &str, wanted: &[Wanted]) -> RedisRe
 async fn step(
     node: &mut MultiplexedConnection,
     keys: &[Vec<u8>],
-    wanted: &[Wanted],
+    index: &Index<'_>,
     found: &mut [Found],
 ) -> RedisResult<()> {
     if keys.is_empty() {
@@ -108,14 +152,10 @@ async fn step(
         let Value::BulkString(url) = url else {
             continue;
         };
-        let at = |soft: bool| {
-            let is = |wanted: &Wanted| wanted.soft == soft && wanted.matcher.matches(&url);
-            wanted.iter().position(is)
-        };
-        if let Some(at) = at(false) {
+        if let Some(at) = index.find(&url, false) {
             unlink.cmd("UNLINK").arg(key);
             by.push(at);
-        } else if let Some(found) = at(true).and_then(|at| found.get_mut(at)) {
+        } else if let Some(found) = (index.find(&url, true)).and_then(|at| found.get_mut(at)) {
             found.hashes.extend(hash_of(key).map(<[u8]>::to_vec));
         }
     }

@@ -12,6 +12,7 @@ use super::pipeline::{self, Ran};
 use super::sentinel;
 use super::target::{Node, Target, Url};
 use crate::core::{BackendError, Command, Replies, Shards};
+use crate::guard::{self, Guard};
 use crate::metrics::Metrics;
 use crate::script::Script;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -385,7 +386,9 @@ impl Redis {
             }
             if opened && link.was_stuck() {
                 // Redis is there, and nobody needs to wait but for his turn.
-                self.anew.turn().await;
+                if guard::on(Guard::Patience) {
+                    self.anew.turn().await;
+                }
                 continue;
             }
             if first {
@@ -419,7 +422,10 @@ impl Redis {
             .req_packed_commands(&setup, 0, setup.len())
             .await?;
         let info = answers.pop().unwrap_or(redis::Value::Nil);
-        let known = answers.pop().unwrap_or(redis::Value::Nil);
+        let known = answers
+            .pop()
+            .filter(|_| guard::on(Guard::Scripts))
+            .unwrap_or(redis::Value::Nil);
         // All of them are 100 KB: a Redis that is slow must not be slowed by each connection that is made anew.
         let mut loads = Pipeline::new();
         for script in pipeline::missing(&Script::ALL, &known) {

@@ -63,3 +63,35 @@ async fn subscribed(redis: &Redis) {
     })
     .await;
 }
+
+/// Found by the chaos suite (M12): each invalidation waited until workers had heard of it, by the very messages that
+/// were behind it. Two thousand a second were a backlog of minutes, in which pages were removed again and again, and
+/// nobody who waited for another one's fill heard of it.
+#[tokio::test]
+async fn m12_a_flood_of_messages_is_carried_out_at_once_and_holds_up_nothing_else() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::spawn(&Spec::new(&redis.url()));
+    bridge.ready().await;
+    subscribed(&redis).await;
+    let (url, other): (&[u8], &[u8]) = (b"http://shop/api/last", b"http://shop/api/other");
+    bridge.store(url, b"body", vec![]).await;
+    bridge.store(other, b"body", vec![]).await;
+    let begun = std::time::Instant::now();
+    for n in 0..3_000 {
+        let name = match n % 3 {
+            0 => format!("/elsewhere/{n}"),
+            1 => format!("http://shop/elsewhere/{n}"),
+            _ => format!("tag:elsewhere-{n}"),
+        };
+        let channel = format!("tg:cache:invalidate:{name}");
+        let _: i64 = redis.query(&["PUBLISH", &channel, ""]).await;
+    }
+    let _: i64 = redis
+        .query(&["PUBLISH", "tg:cache:invalidate:/api/last", ""])
+        .await;
+    eventually("evicted", async || !bridge.is_cached(url).await).await;
+    let took = begun.elapsed();
+    assert!(took < std::time::Duration::from_secs(8), "{took:?}");
+    assert!(bridge.is_cached(other).await);
+    assert_eq!(bridge.metric("pubsub_overflows_total").await, 0.0);
+}

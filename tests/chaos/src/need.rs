@@ -3,6 +3,7 @@
 
 use crate::group::Group;
 use std::process::{Command, Stdio};
+use tidegate_stack::spec;
 
 /// One thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,12 @@ pub enum Need {
     Pids,
     /// Those that bound the use of processors.
     Processor,
+    /// The filter that traps when it is told to, which only `make chaos` builds.
+    Trap,
 }
+
+/// The module that `tests/scripts/wasm.sh trap` builds.
+pub const TRAPS: &str = "target/trap/wasm32-wasip1/release/tidegate.wasm";
 
 impl Need {
     /// What is missing for it; `None` when it is there.
@@ -47,6 +53,10 @@ impl Need {
             Self::Memory => return Group::missing("memory"),
             Self::Pids => return Group::missing("pids"),
             Self::Processor => return Group::missing("cpu"),
+            Self::Trap => {
+                let is_there = spec::root().join(TRAPS).exists();
+                return (!is_there).then(|| format!("needs {TRAPS} (tests/scripts/wasm.sh trap)"));
+            }
         };
         let done = Command::new(program)
             .args(args)

@@ -20,7 +20,8 @@ const WARM: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_millis(1_300);
 
 /// What Envoy logs of a machine that executed `unreachable`: what a row does that asks for traps.
-const TRAP: [&str; 3] = [
+const TRAP: [&str; 4] = [
+    "panicked at src/host/panic.rs",
     "Uncaught RuntimeError: unreachable",
     "in-VM backtrace",
     "Function: proxy_on_request_headers failed",

@@ -1,13 +1,11 @@
 //! E, H: the machines in which the filter runs trap, are restarted hot, and are replaced by others and back.
 
+use crate::need::{Need, TRAPS};
 use crate::policy::POLICY;
 use crate::row::{Failures, Row};
 use crate::trial::Trial;
 use tidegate_e2e::{Client, Request, StackSpec};
 use tidegate_stack::{Filter, Result, files, spec};
-
-/// The module that `tests/scripts/wasm.sh trap` builds.
-const MODULE: &str = "target/trap/wasm32-wasip1/release/tidegate.wasm";
 
 pub(super) const ROWS: &[Row] = &[
     Row::new(
@@ -19,6 +17,7 @@ pub(super) const ROWS: &[Row] = &[
         traps_once,
     )
     .with(can_trap)
+    .needing(&[Need::Trap])
     .trapping()
     .times(5),
     Row::new(
@@ -29,6 +28,7 @@ pub(super) const ROWS: &[Row] = &[
         traps_often,
     )
     .with(can_trap)
+    .needing(&[Need::Trap])
     .trapping(),
     Row::new(
         "E5",
@@ -66,14 +66,14 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn can_trap(spec: &mut StackSpec) {
-    spec.filter = Filter::Module(spec::root().join(MODULE));
+    spec.filter = Filter::Module(spec::root().join(TRAPS));
 }
 
 /// True when the request was not served: its machine is gone, or had been before it came.
 fn trap(trial: &Trial) -> bool {
     let request = Request::get("/wide")
         .field("host", "chaos.example")
-        .field("x-trap", "1");
+        .field("x-trap", "panic");
     let address = format!("127.0.0.1:{}", trial.lab.spec().proxy_port(0));
     let answer = Client::new(&address).send(&request);
     answer.is_ok_and(|answer| answer.status == 503)

@@ -1,6 +1,7 @@
 //! The scenarios, by what is overloaded.
 
 mod bridge;
+mod flood;
 mod origin;
 mod redis;
 
@@ -13,7 +14,13 @@ use tidegate_stack::fault::{Direction, Faults};
 
 /// All of them, in the order of their ids.
 pub fn all() -> Vec<Scenario> {
-    let mut all: Vec<Scenario> = [bridge::SCENARIOS, origin::SCENARIOS, redis::SCENARIOS].concat();
+    let mut all: Vec<Scenario> = [
+        bridge::SCENARIOS,
+        flood::SCENARIOS,
+        origin::SCENARIOS,
+        redis::SCENARIOS,
+    ]
+    .concat();
     all.sort_by_key(|scenario| scenario.id[1..].parse::<u32>().unwrap_or(u32::MAX));
     all
 }
@@ -62,10 +69,13 @@ bridge: { timeout: 100ms }
 limits:
   wide: { algorithm: fixed_window, limit: 1000000, window: 366d, key: ['header:x-key'], on_error: deny }
   tight: { algorithm: fixed_window, limit: 1000, window: 366d, key: ['header:x-key'], on_error: deny }
+  once: { algorithm: fixed_window, limit: 1, window: 366d, key: ['header:x-key'], on_error: deny }
 policies:
   limited: { limits: [wide] }
+  once: { limits: [once] }
   hot: { limits: [tight] }
 routes:
   - { match: { path: /limited }, policy: limited }
   - { match: { path: /hot }, policy: hot }
+  - { match: { path: /once }, policy: once }
 ";

@@ -52,7 +52,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 /// pages that all are missing at once take it 1.2 s of the other half. Without the guard 450 of 500 ask it until
 /// each page is stored; what waits longer than a second has gone when it is answered, and a request that has
 /// gone stores nothing.
-fn cold(guarded: bool) -> Arrangement {
+pub(super) fn cold(guarded: bool) -> Arrangement {
     let collapse = if guarded { "2s" } else { "0s" };
     Arrangement {
         policy: CACHED.replace("COLLAPSE", collapse),
