@@ -58,6 +58,8 @@ pub struct StackSpec {
     pub tls: Option<PathBuf>,
     /// Envoys can be restarted hot.
     pub hot: bool,
+    /// Envoys end each stream to a bridge after so many milliseconds (`max_stream_duration`).
+    pub stream_ms: Option<u32>,
     /// What is the stack's and not the machine's.
     pub own: Own,
     /// Guards that are off in the filter and the bridges: these are the ones in `target/unguarded` then, which
@@ -82,6 +84,7 @@ impl StackSpec {
             clocks: Vec::new(),
             tls: None,
             hot: false,
+            stream_ms: None,
             own: Own::default(),
             unguarded: Vec::new(),
         }

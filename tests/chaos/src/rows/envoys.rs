@@ -16,6 +16,14 @@ pub(super) const ROWS: &[Row] = &[
         dies,
     ),
     Row::new(
+        "E7",
+        "Envoys end each stream to a bridge after a second, for 5 s",
+        Failures::None,
+        0,
+        short_streams,
+    )
+    .with(streams_end),
+    Row::new(
         "F1",
         "the clocks of all Envoys step by hours, for 4 s",
         Failures::None,
@@ -71,6 +79,22 @@ fn dies(trial: &mut Trial) -> Result<()> {
     trial.lab.kill(&victim)?;
     trial.last(1_000);
     trial.lab.revive(&victim)
+}
+
+fn streams_end(spec: &mut StackSpec) {
+    spec.stream_ms = Some(1_000);
+}
+
+/// All along, and judged while it lasts: streams end whether anybody looks or not.
+fn short_streams(trial: &mut Trial) -> Result<()> {
+    let lost = |trial: &Trial| trial.lab.stat("tidegate.exchange.stream_lost");
+    let before = lost(trial)?;
+    trial.last(5_000);
+    let ended = lost(trial)?.saturating_sub(before);
+    trial.measured("streams ended", ended);
+    let text = format!("{ended} streams ended in 5 s");
+    trial.verdict.check("L6", (ended < 20).then_some(text));
+    Ok(())
 }
 
 fn envoys_have_clocks(spec: &mut StackSpec) {

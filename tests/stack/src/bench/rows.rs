@@ -31,6 +31,9 @@ pub enum Row {
     Denied,
     /// 401: the token's MAC is wrong.
     Forged,
+    /// 503: no bridge can be reached. It must not cost more than what is served, or the failure keeps itself alive
+    /// (faults.md, M11).
+    Unavailable,
     /// An answer in the memory of the filter's worker.
     Remembered,
     /// One of these with a larger body.
@@ -81,7 +84,7 @@ pub(super) struct Expect {
 
 impl Row {
     /// All, in the order they are measured and printed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoFilter,
         Self::Noop,
         Self::Bare,
@@ -93,6 +96,7 @@ impl Row {
         Self::Constant,
         Self::Denied,
         Self::Forged,
+        Self::Unavailable,
         Self::Remembered,
     ];
 
@@ -150,6 +154,7 @@ impl Row {
             Self::Constant => "constant",
             Self::Denied => "denied",
             Self::Forged => "forged",
+            Self::Unavailable => "unavailable",
             Self::Remembered => "l1",
             Self::Body(What::Passes, Size::Small) => "passes-1k",
             Self::Body(What::Passes, Size::Large) => "passes-64k",
@@ -178,6 +183,7 @@ impl Row {
             Self::Constant => "constant from Wasm",
             Self::Denied => "denied (429)",
             Self::Forged => "forged token (401)",
+            Self::Unavailable => "no bridge (503)",
             Self::Remembered => "remembered hit (L1)",
             row @ Self::Body(..) => row.name(),
         }
@@ -188,6 +194,7 @@ impl Row {
         match self {
             Self::Denied => 429,
             Self::Forged => 401,
+            Self::Unavailable => 503,
             _ => 200,
         }
     }
@@ -220,6 +227,7 @@ impl Row {
             | Self::Cached
             | Self::Denied
             | Self::Forged
+            | Self::Unavailable
             | Self::Remembered
             | Self::Body(..) => {
                 let mut value = policy.value.clone();
@@ -228,6 +236,9 @@ impl Row {
                     got: "not a mapping".into(),
                 })?;
                 whole.insert("default_policy".into(), json!(self.policy()));
+                if self == Self::Unavailable {
+                    whole.insert("bridge".into(), json!({ "cluster": "nowhere" }));
+                }
                 envoy::ecds::make(&value, module).map(Some)
             }
         }
@@ -248,8 +259,11 @@ impl Row {
         );
         let mut all = vec![
             expect(true, &["http.edge.downstream_rq_total"]),
-            expect(false, &["http.edge.downstream_rq_5xx"]),
-            expect(self.status() >= 400, &["http.edge.downstream_rq_4xx"]),
+            expect(self.status() >= 500, &["http.edge.downstream_rq_5xx"]),
+            expect(
+                (400..500).contains(&self.status()),
+                &["http.edge.downstream_rq_4xx"],
+            ),
         ];
         all.push(match self {
             // Within a millisecond it may be a hit.
@@ -304,6 +318,10 @@ impl Row {
                     "tidegate.limit.tiny.denied_local",
                 ],
             )),
+            Self::Unavailable => all.extend([
+                expect(true, &["tidegate.limit.shut.error"]),
+                expect(false, &["tidegate.exchange.ok"]),
+            ]),
             Self::Forged => all.extend([
                 expect(true, &["tidegate.session.web.rejected"]),
                 expect(false, &["tidegate.exchange.sent"]),

@@ -51,6 +51,9 @@ fn filter(config: &mut Value, spec: &StackSpec, files: &Files) -> Result<()> {
     Ok(())
 }
 
+const HTTP_OPTIONS: &str =
+    "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
 fn bridges(config: &mut Value, spec: &StackSpec, files: &Files) -> Result<()> {
     if let Some(dir) = &spec.tls {
         return bridges_over_tls(config, spec, dir);
@@ -65,6 +68,11 @@ fn bridges(config: &mut Value, spec: &StackSpec, files: &Files) -> Result<()> {
     });
     let cluster = cluster(config, "redis-bridge")?;
     *at(cluster, "/load_assignment/endpoints/0/lb_endpoints")? = sockets.collect();
+    if let Some(ms) = spec.stream_ms {
+        let longest = format!("{}.{:03}s", ms / 1_000, ms % 1_000);
+        at(cluster, HTTP_OPTIONS)?["common_http_protocol_options"] =
+            json!({ "max_stream_duration": longest });
+    }
     Ok(())
 }
 

@@ -47,6 +47,7 @@ fn every_variable_is_read() {
         tls: None,
         hot: false,
         own: Own::default(),
+        stream_ms: None,
         unguarded: Vec::new(),
     };
     assert_eq!(spec, expected);

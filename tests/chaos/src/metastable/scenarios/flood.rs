@@ -4,7 +4,8 @@
 
 use super::super::{Arrangement, Bed, Scenario};
 use super::origin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tidegate_e2e::wait;
 use tidegate_stack::Result;
 
 /// What is published in ten milliseconds: 2,000 invalidations a second.
@@ -31,7 +32,7 @@ fn memories(guarded: bool) -> Arrangement {
 
 fn flooded(bed: &mut Bed) -> Result<()> {
     let redis = bed.lab.redis_cache();
-    let (begun, mut number) = (Instant::now(), 0);
+    let (begun, mut number) = (wait::now(), 0);
     for burst in 0..500 {
         for _ in 0..BURST {
             number += 1;
