@@ -76,7 +76,7 @@ async fn m12_a_flood_of_messages_is_carried_out_at_once_and_holds_up_nothing_els
     let (url, other): (&[u8], &[u8]) = (b"http://shop/api/last", b"http://shop/api/other");
     bridge.store(url, b"body", vec![]).await;
     bridge.store(other, b"body", vec![]).await;
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     for n in 0..3_000 {
         let name = match n % 3 {
             0 => format!("/elsewhere/{n}"),
