@@ -61,7 +61,7 @@ impl Published {
     }
 
     async fn carry_out(self, purger: Purger) {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut failing) = (Backoff::default(), false);
         loop {
             let purges = self.lock().take();
             if purges.is_empty() {
@@ -71,9 +71,13 @@ impl Published {
             let (failed, error) = purger.purge_together(purges).await;
             let Some(error) = error else {
                 backoff.reset();
+                failing = false;
                 continue;
             };
-            tracing::warn!(%error, count = failed.len(), "invalidations failed, they are tried again");
+            // Once, not several times a second for as long as Redis is away.
+            if !std::mem::replace(&mut failing, true) {
+                tracing::warn!(%error, count = failed.len(), "invalidations failed, they are tried again");
+            }
             for purge in failed {
                 self.add(purge);
             }
