@@ -1,13 +1,16 @@
 //! Whatever comes in whatever order.
 
 use super::rig::*;
-use crate::core::{BackendError, Batch, ConnId, CoreConfig, RequestId, Transmit};
+use crate::core::{BackendError, Batch, ConnId, CoreConfig, RequestId, Role, Transmit};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate::wire::op::{Give, LimitReturn, Take};
 use tidegate::wire::{Op, PROTOCOL, TraceParent, frame};
+
+/// Batches of one Redis that may be out.
+const BATCHES: usize = 2;
 
 #[derive(Debug, Clone)]
 enum Input {
@@ -126,6 +129,30 @@ impl Ledger {
     }
 }
 
+/// What is out, and of each Redis when the newest batch was sent that it has answered.
+#[derive(Default)]
+struct Out {
+    batches: Vec<(Duration, Batch)>,
+    answered: BTreeMap<Role, Duration>,
+}
+
+impl Out {
+    fn answered(&mut self, role: Role, since: Duration) {
+        let newest = self.answered.entry(role).or_default();
+        *newest = since.max(*newest);
+    }
+
+    /// X4. The bound is on what nobody has overtaken (D2); with what is overtaken it is 16 times that.
+    fn is_bounded(&self) -> bool {
+        [Role::State, Role::Cache].iter().all(|role| {
+            let of = || self.batches.iter().filter(|(_, batch)| batch.role == *role);
+            let answered = self.answered.get(role).copied().unwrap_or_default();
+            let ahead = of().filter(|(since, _)| *since >= answered).count();
+            ahead <= BATCHES && of().count() <= 16 * BATCHES
+        })
+    }
+}
+
 /// How many traced exchanges are over; none of them before it began.
 fn traces(rig: &mut Rig) -> u64 {
     let mut count = 0;
@@ -148,7 +175,7 @@ fn config(cluster: bool, shared: bool) -> CoreConfig {
     config.bounds.pending_items = 12;
     config.bounds.pending_bytes = 4000;
     config.bounds.commands_per_batch = 5;
-    config.bounds.batches_in_flight = 2;
+    config.bounds.batches_in_flight = BATCHES;
     config
 }
 
@@ -164,7 +191,7 @@ proptest! {
         let mut rig = Rig::with(config(cluster, shared));
         let mut ledger = Ledger::default();
         let mut open: BTreeMap<u64, bool> = BTreeMap::new();
-        let mut out: Vec<Batch> = Vec::new();
+        let mut out = Out::default();
         let mut next = 0;
         let mut draining = false;
         let (mut traced, mut told) = (0, 0);
@@ -212,9 +239,15 @@ proptest! {
                     rig.core.handle_timeout(rig.now);
                     prop_assert!(rig.core.poll_timeout().is_none_or(|due| due > rig.now));
                 }
-                Input::Poll => out.extend(rig.core.poll_batch(rig.now)),
-                Input::Answer(at, ok) if !out.is_empty() => {
-                    let batch = out.swap_remove(at % out.len());
+                Input::Poll => {
+                    let batch = rig.core.poll_batch(rig.now);
+                    out.batches.extend(batch.map(|batch| (rig.now, batch)));
+                }
+                Input::Answer(at, ok) if !out.batches.is_empty() => {
+                    let (since, batch) = out.batches.swap_remove(at % out.batches.len());
+                    if ok {
+                        out.answered(batch.role, since);
+                    }
                     let replies = rig.execute(&batch);
                     let replies = if ok { Ok(replies) } else { Err(BackendError::Down) };
                     rig.core.handle_replies(batch.id, replies, rig.now);
@@ -235,10 +268,10 @@ proptest! {
             told += traces(&mut rig);
             let (items, bytes) = rig.core.pending();
             prop_assert!(items <= 12 && bytes <= 4000);
-            prop_assert!(out.len() <= 4);
-            prop_assert!(out.iter().all(|batch| batch.commands.len() <= 5));
+            prop_assert!(out.is_bounded());
+            prop_assert!(out.batches.iter().all(|(_, batch)| batch.commands.len() <= 5));
         }
-        for batch in out {
+        for (_, batch) in out.batches {
             let replies = rig.execute(&batch);
             rig.core.handle_replies(batch.id, Ok(replies), rig.now);
         }
