@@ -39,6 +39,12 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
         "c11_no_request_fails_when_a_bridge_or_redis_goes_while_they_wait",
     ),
     (
+        "E9",
+        "exchanges after the upstream's answer, and no bridge",
+        "tests/e2e/tests/e2e/response_phase.rs",
+        "e9_an_answer_is_unharmed_when_what_follows_it_finds_no_bridge",
+    ),
+    (
         "E10",
         "ten thousand silent connections",
         "redis-bridge/tests/bridge/overload.rs",

@@ -64,6 +64,8 @@ mod recorder;
 mod redis_faults;
 #[path = "e2e/redis_liar.rs"]
 mod redis_liar;
+#[path = "e2e/response_phase.rs"]
+mod response_phase;
 #[path = "e2e/secrets.rs"]
 mod secrets;
 #[path = "e2e/session_bridge.rs"]
