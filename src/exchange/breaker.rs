@@ -14,6 +14,8 @@ pub(super) const FAILURES: u32 = 5;
 pub(super) const SUCCESSES: u32 = 3;
 /// Least time between two probes.
 pub(super) const PROBE_EVERY: Duration = Duration::from_millis(250);
+/// A probe that is due is left to a request for so long: what it does not get is refused.
+const ALONE: Duration = Duration::from_millis(50);
 
 /// One worker's breaker.
 #[derive(Debug)]
@@ -94,6 +96,14 @@ impl Breaker {
                 }
                 false
             }
+        }
+    }
+
+    /// Whether a probe is due that no request was there for.
+    pub(super) fn is_left_alone(&self, now: Duration) -> bool {
+        match self.state {
+            State::Closed { .. } => false,
+            State::Open { probe_at, .. } => now >= probe_at.saturating_add(ALONE),
         }
     }
 

@@ -34,6 +34,13 @@ pub(super) struct Pending {
     pub(super) retried: bool,
 }
 
+impl Pending {
+    /// Whether its end says how the bridges are: background work waits for longer, and breaks nothing.
+    pub(super) fn is_evidence(&self) -> bool {
+        !matches!(self.owner, Owner::Background(_))
+    }
+}
+
 /// Which carrier a call travels by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

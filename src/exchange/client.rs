@@ -1,6 +1,7 @@
 //! The client: see the module's documentation for its contract.
 
 mod memory;
+mod probe;
 mod prospect;
 mod streams;
 
@@ -36,7 +37,7 @@ pub struct Client {
     config: ClientConfig,
     links: [Link; LINKS],
     calls: Calls,
-    breaker: Breaker,
+    pub(super) breaker: Breaker,
     rng: SplitMix64,
     out: VecDeque<Transmit>,
     counters: Counters,
@@ -189,9 +190,8 @@ impl Client {
         }
         let patience = patience.unwrap_or(BACKGROUND_TIMEOUT);
         let ops = core::slice::from_ref(op);
-        let sent = self
-            .place(Owner::Background(tag), ops, patience, None, now)
-            .is_ok();
+        let owner = Owner::Background(tag);
+        let sent = self.place(owner, ops, patience, None, now).is_ok();
         self.counters.background = self.counters.background.saturating_add(u64::from(sent));
         sent
     }
@@ -333,18 +333,17 @@ impl Client {
         let stalled = since > PING_EVERY;
         while let Some((call, pending)) = self.calls.pop_expired(now) {
             self.left(&pending);
-            // A background call is not a request's exchange: it neither counts nor breaks.
+            if pending.is_evidence() && !stalled && !self.suspects(&pending, now) {
+                self.failed(now);
+            }
+            // A background call is not a request's exchange, and not counted as one.
             if let Owner::Context(_) = pending.owner {
                 self.counters.timeout = self.counters.timeout.saturating_add(1);
-                if !stalled && !self.suspects(&pending, now) {
-                    self.failed(now);
-                }
             }
-            let result = Err(CallError::Timeout);
             answers.push(Answer {
                 owner: pending.owner,
                 call,
-                result,
+                result: Err(CallError::Timeout),
             });
         }
         for index in 0..LINKS {
@@ -376,6 +375,7 @@ impl Client {
             }
         }
         self.send_waiting(now);
+        self.probe(now);
         self.ask_for_sync(now);
         answers
     }
@@ -436,7 +436,7 @@ impl Client {
         }
         let most = match owner {
             Owner::Background(_) => MAX_SETTLEMENT,
-            Owner::Context(_) => MAX_DECISION,
+            Owner::Client | Owner::Context(_) => MAX_DECISION,
         };
         if self.is_full(encoded.len(), most) {
             return Err(CallError::Busy);
@@ -456,7 +456,8 @@ impl Client {
             place,
             trace,
             patient: timeout != self.config.timeout || matches!(owner, Owner::Background(_)),
-            retried: false,
+            // Nobody is hurt when one of its own is lost.
+            retried: owner == Owner::Client,
         });
         self.send(call, now);
         Ok(call)
@@ -530,8 +531,10 @@ impl Client {
             return;
         };
         self.left(&pending);
-        if let Owner::Context(_) = pending.owner {
+        if pending.is_evidence() {
             self.breaker.succeeded();
+        }
+        if let Owner::Context(_) = pending.owner {
             self.counters.ok = self.counters.ok.saturating_add(1);
         }
         answers.push(Answer {
@@ -552,9 +555,11 @@ impl Client {
             return;
         };
         self.left(&pending);
+        if pending.is_evidence() {
+            self.failed(now);
+        }
         if let Owner::Context(_) = pending.owner {
             self.counters.error = self.counters.error.saturating_add(1);
-            self.failed(now);
         }
         answers.push(Answer {
             owner: pending.owner,

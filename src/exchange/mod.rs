@@ -142,6 +142,8 @@ pub struct Answer<'m> {
 pub enum Owner {
     /// Work no request waits for, with a tag of the caller's.
     Background(u32),
+    /// The client itself, which wanted to know whether bridges answer; nothing is to be done.
+    Client,
     /// The request in this context, which waits.
     Context(u32),
 }

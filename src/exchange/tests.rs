@@ -5,5 +5,6 @@ mod failover;
 mod handshake;
 mod harness;
 mod properties;
+mod recovery;
 mod resets;
 mod silence;

@@ -307,6 +307,7 @@ impl Shared {
         for answer in answers {
             match answer.owner {
                 Owner::Background(tag) => self.vm.background(tag, answer.result),
+                Owner::Client => {}
                 Owner::Context(context) => {
                     let Some(stream) = self.streams.get_mut(&context) else {
                         continue;

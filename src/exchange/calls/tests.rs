@@ -8,7 +8,7 @@ const SLOW: Duration = Duration::from_secs(5);
 fn pending(owner: Owner, now: Duration, bytes: usize) -> Pending {
     let timeout = match owner {
         Owner::Background(_) => SLOW,
-        Owner::Context(_) => TIMEOUT,
+        Owner::Client | Owner::Context(_) => TIMEOUT,
     };
     Pending {
         owner,

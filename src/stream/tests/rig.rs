@@ -321,6 +321,7 @@ impl Rig {
                 self.vm.background(tag, result);
                 None
             }
+            Owner::Client => None,
             Owner::Context(id) => {
                 let output = self.feed(id, Input::Answer { call, result });
                 Some((id, output))

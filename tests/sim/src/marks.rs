@@ -43,6 +43,7 @@ pub const REQUIRED: &[&str] = &[
     "logged_out",
     "logout_repeated",
     "paced",
+    "probe_of_its_own",
     "redis_command_failed",
     "redis_crashed",
     "redis_paused",

@@ -126,6 +126,7 @@ impl World {
                     }
                     slot.vm.background(tag, answer.result);
                 }
+                Owner::Client => self.marks.hit("probe_of_its_own"),
                 Owner::Context(context) => {
                     let no = usize::try_from(context).unwrap_or(usize::MAX);
                     let slot = self.vms.get(&vm);
