@@ -291,12 +291,13 @@ impl Owner {
         }
     }
 
-    /// The stream that takes most of what all have for what waits to be read; `None` when none takes any.
+    /// Of the streams whose readers have stopped, before all others, the one that takes most of what all have for what
+    /// waits to be read; `None` when none takes any.
     fn slowest(&self) -> Option<ConnId> {
         let streams = self.streams.iter();
         let streams = streams.map(|(conn, outbox)| (outbox.over(), *conn));
-        let slowest = streams.max_by_key(|(over, _)| *over);
-        slowest.filter(|(over, _)| *over > 0).map(|(_, conn)| conn)
+        let some = streams.filter(|((_, bytes), _)| *bytes > 0);
+        some.max_by_key(|(over, _)| *over).map(|(_, conn)| conn)
     }
 
     fn give_up(&mut self, conn: ConnId) {

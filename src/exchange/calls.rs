@@ -32,6 +32,8 @@ pub(super) struct Pending {
     pub(super) patient: bool,
     /// It was sent a second time.
     pub(super) retried: bool,
+    /// A bridge may hold its answer until another request has filled what it looks for.
+    pub(super) waits: bool,
 }
 
 impl Pending {
@@ -66,6 +68,18 @@ pub(super) struct Share {
     pub(super) bytes: usize,
 }
 
+impl Share {
+    fn add(&mut self, bytes: usize) {
+        self.calls = self.calls.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    fn remove(&mut self, bytes: usize) {
+        self.calls = self.calls.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
 /// Pending calls by id, and their deadlines in order.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -76,6 +90,7 @@ pub(super) struct Calls {
     slow: BinaryHeap<Reverse<(Duration, u64)>>,
     bytes: usize,
     background: Share,
+    waiters: Share,
     next: u64,
 }
 
@@ -93,12 +108,19 @@ impl Calls {
         self.background
     }
 
+    /// What of it may be held until another request has filled what it looks for.
+    pub(super) fn waiters(&self) -> Share {
+        self.waiters
+    }
+
     pub(super) fn insert(&mut self, pending: Pending) -> CallId {
         self.next = self.next.wrapping_add(1);
         let id = self.next;
         if let Owner::Background(_) = pending.owner {
-            self.background.calls = self.background.calls.saturating_add(1);
-            self.background.bytes = self.background.bytes.saturating_add(pending.bytes);
+            self.background.add(pending.bytes);
+        }
+        if pending.waits {
+            self.waiters.add(pending.bytes);
         }
         // Calls that ended leave their deadline behind. Swept when they are the larger part, so a
         // queue is bounded by what is pending (X4) and sweeping costs each call a constant.
@@ -134,8 +156,10 @@ impl Calls {
         let pending = self.table.remove(&id.0)?;
         self.bytes = self.bytes.saturating_sub(pending.bytes);
         if let Owner::Background(_) = pending.owner {
-            self.background.calls = self.background.calls.saturating_sub(1);
-            self.background.bytes = self.background.bytes.saturating_sub(pending.bytes);
+            self.background.remove(pending.bytes);
+        }
+        if pending.waits {
+            self.waiters.remove(pending.bytes);
         }
         Some(pending)
     }

@@ -1,5 +1,6 @@
 //! The client: see the module's documentation for its contract.
 
+mod background;
 mod memory;
 mod probe;
 mod prospect;
@@ -10,26 +11,21 @@ use super::calls::{Calls, Pending, Place};
 use super::link::{Link, PING_EVERY, Wish};
 use super::sync::Sync;
 use super::{
-    Answer, BULK, Breaker, CallError, CallId, ClientConfig, Counters, Invalid, LINKS, Owner,
-    SplitMix64, Terms, Transmit,
+    Answer, Breaker, CallError, CallId, ClientConfig, Counters, Invalid, LINKS, Owner, SplitMix64,
+    Terms, Transmit,
 };
 use crate::wire::frame::{self, Hello};
-use crate::wire::op::{MAX_HOLD_MS, MAX_URL};
-use crate::wire::{FromBridge, MAX_MESSAGE, Op, PROTOCOL, ToBridge, TraceParent, resp};
+use crate::wire::op::MAX_HOLD_MS;
+use crate::wire::{FromBridge, Op, PROTOCOL, ToBridge, resp};
+use background::MAX_SETTLEMENT;
 use core::time::Duration;
 use prospect::Prospect;
 use std::collections::VecDeque;
 
-/// How long a store may take; nobody waits for it.
-const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest exchange of a request, bytes of operations: a full cookie of limits and a long URL.
 const MAX_DECISION: usize = 64 << 10;
-/// Largest operation that settles something, bytes: one limit and what it is told, or a URL.
-const MAX_SETTLEMENT: usize = MAX_URL + (1 << 10);
 /// Longest time a bridge may hold an answer back.
 const MAX_HOLD: Duration = Duration::from_millis(MAX_HOLD_MS);
-/// Largest background operation, bytes: with its frame it still is one message.
-const MAX_BULK: usize = MAX_MESSAGE - 64;
 
 /// The filter's side of all exchanges of one VM.
 #[derive(Debug)]
@@ -116,7 +112,7 @@ impl Client {
             return Err(CallError::Broken);
         }
         let timeout = self.config.timeout.saturating_add(terms.hold);
-        let result = self.place(Owner::Context(owner), ops, timeout, terms.trace, now);
+        let result = self.place(Owner::Context(owner), ops, timeout, terms, now);
         match result {
             Ok(_) => self.counters.sent = self.counters.sent.saturating_add(1),
             Err(error) => {
@@ -127,73 +123,6 @@ impl Client {
             }
         }
         result
-    }
-
-    /// Sends an operation nobody waits for, on the bulk link. Returns whether it was sent; its answer
-    /// carries `tag`. What is not sent is lost: a store that cannot be made is only a later miss.
-    pub fn submit_background(&mut self, tag: u32, op: &Op<'_>, now: Duration) -> bool {
-        let Some(link) = self.links.get(BULK).filter(|link| link.usable()) else {
-            return false;
-        };
-        let place = Place::Link {
-            link: BULK,
-            generation: link.generation(),
-        };
-        let mut ops = Vec::new();
-        op.encode(&mut ops);
-        // At most half of what may be pending: a bridge that does not take stores leaves room for
-        // decisions.
-        let share = self.calls.background();
-        if self.is_full(ops.len(), MAX_BULK)
-            || share.calls >= self.config.max_pending / 2
-            || share.bytes.saturating_add(ops.len()) > self.config.max_pending_bytes / 2
-        {
-            return false;
-        }
-        self.counters.background = self.counters.background.saturating_add(1);
-        let (bytes, deadline) = (ops.len(), now.saturating_add(BACKGROUND_TIMEOUT));
-        let owner = Owner::Background(tag);
-        let call = self.calls.insert(Pending {
-            owner,
-            ops,
-            bytes,
-            count: 1,
-            deadline,
-            place,
-            trace: None,
-            patient: true,
-            retried: true,
-        });
-        self.send(call, now);
-        if let Some(pending) = self.calls.get_mut(call) {
-            pending.ops = Vec::new();
-        }
-        true
-    }
-
-    /// Sends an operation nobody waits for and that must not be lost lightly: by the way decisions take,
-    /// once more if its stream closes, not counted as an exchange. Returns whether it was sent; its
-    /// answer carries `tag`. `patience`: how long it may take; without one as long as a store.
-    pub fn submit_settlement(
-        &mut self,
-        tag: u32,
-        op: &Op<'_>,
-        patience: Option<Duration>,
-        now: Duration,
-    ) -> bool {
-        // Decisions find room even when nothing that is settled is answered.
-        let share = self.calls.background();
-        if share.calls >= self.config.max_pending / 2
-            || share.bytes.saturating_add(MAX_SETTLEMENT) > self.config.max_pending_bytes / 2
-        {
-            return false;
-        }
-        let patience = patience.unwrap_or(BACKGROUND_TIMEOUT);
-        let ops = core::slice::from_ref(op);
-        let owner = Owner::Background(tag);
-        let sent = self.place(owner, ops, patience, None, now).is_ok();
-        self.counters.background = self.counters.background.saturating_add(u64::from(sent));
-        sent
     }
 
     /// The stream asked for by [`Transmit::Open`] exists.
@@ -417,6 +346,13 @@ impl Client {
         self.calls.len()
     }
 
+    /// Whether a call may wait for what another request fills. Waiters leave half of the room to decisions, which would
+    /// be refused for as long as a slow origin takes.
+    pub fn has_room_to_wait(&self) -> bool {
+        let share = self.calls.waiters();
+        share.calls < self.config.max_pending / 2 && share.bytes < self.config.max_pending_bytes / 2
+    }
+
     /// Whether new calls travel by a stream.
     pub fn is_linked(&self) -> bool {
         self.best_link().is_some()
@@ -427,7 +363,7 @@ impl Client {
         owner: Owner,
         ops: &[Op<'_>],
         timeout: Duration,
-        trace: Option<TraceParent>,
+        terms: Terms,
         now: Duration,
     ) -> Result<CallId, CallError> {
         let mut encoded = Vec::with_capacity(256);
@@ -454,10 +390,11 @@ impl Client {
             count: ops.len(),
             deadline: now.saturating_add(timeout),
             place,
-            trace,
+            trace: terms.trace,
             patient: timeout != self.config.timeout || matches!(owner, Owner::Background(_)),
             // Nobody is hurt when one of its own is lost.
             retried: owner == Owner::Client,
+            waits: terms.waits,
         });
         self.send(call, now);
         Ok(call)

@@ -24,6 +24,7 @@
 //!   fails none, L8) and of one whose streams were reset (D13); when none can be opened, they end at once.
 
 mod allowance;
+mod backlog;
 mod breaker;
 mod calls;
 mod client;
@@ -35,6 +36,7 @@ use crate::wire::{TraceParent, Value};
 use core::fmt;
 use core::time::Duration;
 
+pub use backlog::{AT_ONCE, Backlog, Later};
 pub use breaker::Breaker;
 pub use client::Client;
 pub use rng::SplitMix64;
@@ -81,6 +83,9 @@ pub struct Terms {
     pub hold: Duration,
     /// The trace it is part of, which the bridge is told.
     pub trace: Option<TraceParent>,
+    /// An operation of it waits until another request has filled what it looks for, if that is so long.
+    /// Ask [`Client::has_room_to_wait`] first.
+    pub waits: bool,
 }
 
 /// What is in memory and no longer true.

@@ -1,6 +1,6 @@
 //! The root context: configuration, ticks, streams.
 
-use super::shared::Shared;
+use super::shared::{Shared, TICK};
 use super::{calls, http};
 use crate::config;
 use crate::session::Keys;
@@ -10,9 +10,6 @@ use core::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType};
 use std::rc::{Rc, Weak};
-
-/// Deadlines are late by at most this much, and it costs an idle worker next to nothing.
-const TICK: Duration = Duration::from_millis(10);
 
 type Plugin = RefCell<Option<Shared>>;
 

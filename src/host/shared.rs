@@ -1,7 +1,7 @@
 //! What a root context and its requests share.
 
 use super::{apply, calls, clock, panic};
-use crate::exchange::{Answer, CallId, LINKS, Owner, Transmit};
+use crate::exchange::{AT_ONCE, Answer, Backlog, CallId, LINKS, Later, Owner, Transmit};
 use crate::stream::{Input, MAX_REFRESHES, Output, REFRESH_TIMEOUT, Refresh, Stream};
 use crate::vm::Vm;
 use core::time::Duration;
@@ -10,6 +10,11 @@ use proxy_wasm::types::Action;
 
 /// Counts are written at most this often while requests come in; the tick writes the rest.
 const FLUSH_EVERY: Duration = Duration::from_millis(2);
+
+/// How often time passes: deadlines are late by at most this much, and it costs an idle worker next to nothing.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+/// The same while answers are put off.
+const SOON: Duration = Duration::from_millis(1);
 
 /// How long the end of a plugin waits for what it gives back to arrive.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -34,6 +39,10 @@ pub(super) struct Shared {
     /// Refreshes to be sent: from the tick, because the SDK hands the answer of a callout to the context
     /// whose callback sent it, and this one outlives its stream.
     wishes: Vec<apply::Wish>,
+    /// Answers for which there was no room in the callback that brought them.
+    backlog: Backlog,
+    /// Requests that were told something in this callback.
+    told: usize,
     /// Refreshes under way by token, and until when they are remembered.
     refreshes: Vec<(u32, Box<Refresh>, Duration)>,
     counters: Vec<Option<u32>>,
@@ -59,6 +68,8 @@ impl Shared {
             posts: Vec::new(),
             late: Vec::new(),
             wishes: Vec::new(),
+            backlog: Backlog::default(),
+            told: 0,
             refreshes: Vec::new(),
             counters,
             flushed: Duration::ZERO,
@@ -90,6 +101,7 @@ impl Shared {
     /// Feeds an input of the request in `context`, which the host is calling back for.
     pub(super) fn input(&mut self, context: u32, input: Input<'_>) -> Action {
         let now = clock::now();
+        self.told = 0;
         self.fetch_entropy();
         let stream = self.streams.entry(context).or_default();
         let mut output = stream.handle(context, input, now, &mut self.vm);
@@ -188,6 +200,8 @@ impl Shared {
         self.posts.retain(|(_, _, until)| *until > now);
         self.refreshes.retain(|(_, _, until)| *until > now);
         self.send_wishes(now);
+        self.told = 0;
+        self.hand_on(now);
         let answers = self.vm.client.handle_tick(now);
         self.deliver(answers, now, None);
         self.vm.tick(now);
@@ -196,7 +210,8 @@ impl Shared {
             log::error!("a bridge refused the stream: {reason}");
         }
         self.flush(now);
-        let over = |until| now >= until || self.vm.client.pending() == 0;
+        let quiet = self.vm.client.pending() == 0 && self.backlog.is_empty();
+        let over = |until| now >= until || quiet;
         if self.ending.is_some_and(over) {
             self.ending = None;
             calls::done();
@@ -233,6 +248,7 @@ impl Shared {
     /// A message arrived on a stream.
     pub(super) fn message(&mut self, token: u32, message: &[u8]) {
         let now = clock::now();
+        self.told = 0;
         let Some(link) = self.link_of(token) else {
             return;
         };
@@ -244,6 +260,7 @@ impl Shared {
     /// A stream closed.
     pub(super) fn closed(&mut self, token: u32) {
         let now = clock::now();
+        self.told = 0;
         let Some(link) = self.link_of(token) else {
             return;
         };
@@ -256,6 +273,7 @@ impl Shared {
     /// A unary exchange ended.
     pub(super) fn posted(&mut self, token: u32, body: Option<&[u8]>) {
         let now = clock::now();
+        self.told = 0;
         let Some(at) = self.posts.iter().position(|(sent, ..)| *sent == token) else {
             return;
         };
@@ -294,9 +312,8 @@ impl Shared {
         }
     }
 
-    /// Hands answers to the requests that wait. A request that is gone is not spoken for: no host
-    /// call is made with its context (invariant X9). What the one whose callback we are `inside` shall
-    /// do is returned instead.
+    /// Hands answers to the requests that wait, as many as there is room for in one callback. What the one whose
+    /// callback we are `inside` shall do is returned instead.
     fn deliver(
         &mut self,
         answers: Vec<Answer<'_>>,
@@ -308,26 +325,60 @@ impl Shared {
             match answer.owner {
                 Owner::Background(tag) => self.vm.background(tag, answer.result),
                 Owner::Client => {}
-                Owner::Context(context) => {
-                    let Some(stream) = self.streams.get_mut(&context) else {
-                        continue;
-                    };
-                    let input = Input::Answer {
-                        call: answer.call,
-                        result: answer.result,
-                    };
-                    let mut output = stream.handle(context, input, now, &mut self.vm);
-                    if inside == Some(context) {
-                        own = Some(output);
-                    } else if calls::act_for(context) {
-                        self.wish(&mut output);
-                        let late = apply::resumed(context, output);
-                        self.keep(context, late);
+                Owner::Context(context) if inside == Some(context) => {
+                    let (call, result) = (answer.call, answer.result);
+                    own = self.told(context, Input::Answer { call, result }, now);
+                }
+                Owner::Context(_) if self.told >= AT_ONCE => {
+                    if self.backlog.is_empty() {
+                        calls::tick_every(SOON);
                     }
+                    self.backlog.push(answer);
+                }
+                Owner::Context(context) => {
+                    let (call, result) = (answer.call, answer.result);
+                    self.tell(context, Input::Answer { call, result }, now);
                 }
             }
         }
         own
+    }
+
+    /// What a request that waits shall do now; `None`: it is gone.
+    fn told(&mut self, context: u32, answer: Input<'_>, now: Duration) -> Option<Output> {
+        let stream = self.streams.get_mut(&context)?;
+        Some(stream.handle(context, answer, now, &mut self.vm))
+    }
+
+    /// Hands an answer to a request that waits. One that is gone is not spoken for: no host call is made with its
+    /// context (invariant X9).
+    fn tell(&mut self, context: u32, answer: Input<'_>, now: Duration) {
+        let Some(mut output) = self.told(context, answer, now) else {
+            return;
+        };
+        if calls::act_for(context) {
+            self.told = self.told.saturating_add(1);
+            self.wish(&mut output);
+            let late = apply::resumed(context, output);
+            self.keep(context, late);
+        }
+    }
+
+    /// Hands on what is left of callbacks before this one. More than one of them fills comes back in a millisecond.
+    fn hand_on(&mut self, now: Duration) {
+        if self.backlog.is_empty() {
+            return;
+        }
+        while self.told < AT_ONCE
+            && let Some(later) = self.backlog.pop()
+        {
+            let Later { context, call, .. } = later;
+            let result = later.result();
+            self.tell(context, Input::Answer { call, result }, now);
+        }
+        if self.backlog.is_empty() {
+            calls::tick_every(TICK);
+        }
     }
 
     /// Does what the exchange client wants done. Streams belong to the root context; afterwards the one

@@ -1,5 +1,6 @@
 //! First phase: which policy, what can be refused at once, what has to be asked.
 
+use super::cache_phase::Question;
 use super::request::{self, Asked, Cached, Request, Session};
 use super::{Ctx, Output, Property, RequestHead, State, Verdict};
 use super::{cache_phase, decide, limit_phase, session_phase};
@@ -124,6 +125,7 @@ pub(super) fn ask(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut Out
     let terms = Terms {
         hold: limit_phase::hold(&request, &config),
         trace: request.trace,
+        waits: question.as_ref().is_some_and(Question::waits),
     };
     let client = &mut ctx.vm.client;
     let submitted = client.submit_with(ctx.context, &ops, terms, ctx.now);

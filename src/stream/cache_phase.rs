@@ -122,6 +122,13 @@ pub(super) struct Question {
     wait_ms: u64,
 }
 
+impl Question {
+    /// Whether the answer may be held until another request has filled the object.
+    pub(super) fn waits(&self) -> bool {
+        self.wait_ms > 0
+    }
+}
+
 /// Prepares the look-up's variable parts; `None`: there is none, or nobody needs to be asked.
 pub(super) fn question(
     request: &mut Request,
@@ -143,7 +150,7 @@ pub(super) fn question(
     }
     Some(Question {
         vary: lookup.vary.to_wire(),
-        wait_ms: fill::wait_ms(request, config, ctx.now),
+        wait_ms: fill::patience_ms(request, config, ctx),
     })
 }
 

@@ -37,9 +37,18 @@ struct Turn {
     until: Duration,
 }
 
+/// How long the look-up is held now, milliseconds: not at all while too many others are. It goes to the origin then, and
+/// what is decided for other requests is still decided.
+pub(super) fn patience_ms(request: &Request, config: &Config, ctx: &Ctx<'_>) -> u64 {
+    match ctx.vm.client.has_room_to_wait() {
+        true => wait_ms(request, config, ctx.now),
+        false => 0,
+    }
+}
+
 /// How long the look-up may be held, milliseconds. Whoever shows who it is gets an answer that others seldom
 /// may have: it neither waits for one nor lets others wait for its own.
-pub(super) fn wait_ms(request: &Request, config: &Config, now: Duration) -> u64 {
+fn wait_ms(request: &Request, config: &Config, now: Duration) -> u64 {
     let Cached::Lookup(lookup) = &request.cache else {
         return 0;
     };

@@ -203,8 +203,8 @@ impl Request {
     /// How it asks where nothing is held back.
     pub(super) fn terms(&self) -> Terms {
         Terms {
-            hold: core::time::Duration::ZERO,
             trace: self.trace,
+            ..Terms::default()
         }
     }
 

@@ -1,14 +1,15 @@
-// Runs the suite against a proxy: `node run.mjs PACKAGE BASE RECORDED KEY RESULTS`.
+// Runs the suite against a proxy: `node run.mjs PACKAGE BASE RECORDED UNREACHED KEY RESULTS`.
 //
 // Prints passes by kind and by group, writes every test's result to RESULTS, and fails when a kind has fewer
-// passes than RECORDED says under KEY.
+// passes than RECORDED says under KEY. UNREACHED says of required and optimal tests why they cannot pass or are not
+// meant to; others that fail are named, as are those that pass all the same.
 import fs from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
-const [root, base, recordedFile, key, resultsFile] = process.argv.slice(2)
+const [root, base, recordedFile, unreachedFile, key, resultsFile] = process.argv.slice(2)
 const file = name => path.join(root, name)
 const load = name => import(pathToFileURL(file(name)))
 const fetch = createRequire(file('cli.mjs'))('node-fetch')
@@ -58,6 +59,14 @@ for (const [id, test] of tests) {
   if (is !== 'untested' && is !== 'pass') details[id] = [kindOf(test), is, results[id]?.[1] ?? '']
 }
 fs.writeFileSync(resultsFile, JSON.stringify({ total, details }, null, 2) + '\n')
+
+const unreached = JSON.parse(fs.readFileSync(unreachedFile))
+const meant = [...tests.keys()].filter(id => kindOf(tests.get(id)) !== 'check' && outcome(results, id) !== 'untested')
+for (const id of meant) {
+  const passed = outcome(results, id) === 'pass'
+  if (!passed && !(id in unreached)) console.log(`${key}: ${id}: ${details[id].join(': ')}`)
+  if (passed && id in unreached) console.log(`${key}: ${id} passes, and ${unreachedFile} says why it does not`)
+}
 
 const recorded = JSON.parse(fs.readFileSync(recordedFile))[key]
 let failed = 0

@@ -28,8 +28,8 @@ run() { # workers, first port
     kill "$server"
     return 1
   }
-  node tests/http-cache/run.mjs "$package" "http://127.0.0.1:$first" tests/http-cache/scores.json "$key" \
-    "$home/results-$workers.json" || status=$?
+  node tests/http-cache/run.mjs "$package" "http://127.0.0.1:$first" tests/http-cache/scores.json \
+    tests/http-cache/unreached.json "$key" "$home/results-$workers.json" || status=$?
   STACK="$stack" PORT="$first" "$programs/stack" down 2>/dev/null || true
   kill "$server" 2>/dev/null || true
   return "$status"

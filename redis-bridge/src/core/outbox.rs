@@ -2,13 +2,28 @@
 
 use super::types::{ConnId, RequestId, Transmit};
 use std::collections::{BTreeMap, VecDeque};
+use tidegate::exchange::AT_ONCE;
 use tidegate::wire::MAX_MESSAGE;
 
 /// Queue of transmits, in the order they became ready.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     ready: VecDeque<Ready>,
-    messages: BTreeMap<ConnId, VecDeque<Vec<u8>>>,
+    messages: BTreeMap<ConnId, VecDeque<Message>>,
+}
+
+/// Frames for one stream.
+#[derive(Debug)]
+struct Message {
+    frames: usize,
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    /// A worker is called back for each message, and tells no more requests than that in one callback.
+    fn has_room(&self, frame: &[u8]) -> bool {
+        self.frames < AT_ONCE && self.bytes.len() + frame.len() <= MAX_MESSAGE
+    }
 }
 
 #[derive(Debug)]
@@ -25,9 +40,15 @@ impl Outbox {
         let mut frame = Vec::new();
         encode(&mut frame);
         match messages.back_mut() {
-            Some(open) if open.len() + frame.len() <= MAX_MESSAGE => open.extend(frame),
+            Some(open) if open.has_room(&frame) => {
+                open.frames += 1;
+                open.bytes.extend(frame);
+            }
             _ => {
-                messages.push_back(frame);
+                messages.push_back(Message {
+                    frames: 1,
+                    bytes: frame,
+                });
                 self.ready.push_back(Ready::Message(conn));
             }
         }
@@ -72,7 +93,8 @@ impl Outbox {
                     if messages.is_empty() {
                         self.messages.remove(&conn);
                     }
-                    if let Some(message) = message {
+                    if let Some(Message { bytes, .. }) = message {
+                        let message = bytes;
                         return Some(Transmit::Stream { conn, message });
                     }
                 }

@@ -10,10 +10,15 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// Bytes that may wait for one reader. Beyond them the stream is given up: the filter then asks another
-/// bridge, while a buffer without bound would take this one down for all (invariant X4).
+/// Bytes that may wait for a reader that has stopped. Beyond them the stream is given up: the filter then asks another
+/// bridge, while a buffer without bound would take this one down for all (invariant X4). Whoever reads may have more, at
+/// the expense of the budget of all: a page that five hundred requests waited for is five hundred answers in one moment.
 pub const MAX_QUEUED: usize = 4 << 20;
+/// A reader that has taken nothing of what waits for so long has stopped.
+const STOPPED: Duration = Duration::from_millis(500);
 /// Bytes that may wait for a reader beside the budget of all: who reads in time never needs more for long, so
 /// slow readers do not take what it is answered with.
 const FREE: usize = 16 << 10;
@@ -38,6 +43,8 @@ struct Queue {
     handed: usize,
     /// Bytes in `messages` that were not.
     bytes: usize,
+    /// When the reader took something last, or something began to wait.
+    moved: Instant,
     /// Of these, what is more than [`FREE`].
     held: Held,
     /// How the stream ends once `messages` are sent.
@@ -53,6 +60,7 @@ pub fn channel(unread: &Budget) -> (Outbox, StreamBody) {
         messages: VecDeque::new(),
         handed: 0,
         bytes: 0,
+        moved: Instant::now(),
         held: unread.hold(),
         end: None,
         done: false,
@@ -66,7 +74,7 @@ pub fn channel(unread: &Budget) -> (Outbox, StreamBody) {
 pub enum SendError {
     /// More waits for all readers together than the budget allows: the slowest has to go.
     Crowded,
-    /// More than [`MAX_QUEUED`] bytes would wait.
+    /// More than [`MAX_QUEUED`] bytes would wait, and nobody reads.
     Full,
     /// Nobody reads any more.
     Gone,
@@ -84,7 +92,10 @@ impl Outbox {
         if queue.done {
             return Err(SendError::Gone);
         }
-        if bytes > MAX_QUEUED {
+        if queue.bytes == 0 {
+            queue.moved = Instant::now();
+        }
+        if bytes > MAX_QUEUED && queue.has_stopped() {
             return Err(SendError::Full);
         }
         let over = bytes.saturating_sub(FREE);
@@ -96,9 +107,10 @@ impl Outbox {
         Ok(())
     }
 
-    /// Bytes of the budget of all that wait here.
-    pub fn over(&self) -> usize {
-        lock(&self.0).bytes.saturating_sub(FREE)
+    /// Whether the reader has stopped, and the bytes of the budget of all that wait for it.
+    pub fn over(&self) -> (bool, usize) {
+        let queue = lock(&self.0);
+        (queue.has_stopped(), queue.bytes.saturating_sub(FREE))
     }
 
     /// Ends the stream once what waits is sent.
@@ -128,6 +140,10 @@ impl Drop for Outbox {
 }
 
 impl Queue {
+    fn has_stopped(&self) -> bool {
+        self.bytes > 0 && self.moved.elapsed() > STOPPED
+    }
+
     fn wake(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -148,6 +164,9 @@ impl Queue {
                 self.messages.pop_front();
                 self.handed = 0;
             }
+        }
+        if !chunk.is_empty() {
+            self.moved = Instant::now();
         }
         self.bytes -= chunk.len();
         // Less than before always fits.

@@ -4,7 +4,7 @@
 //! are back, and of the burst that ends its rest all but three, a quarter of a second apart, were refused (found by
 //! the chaos suite, A2: an Envoy gives one worker everything when there is little to do).
 
-use super::super::Owner;
+use super::super::{Owner, Terms};
 use super::Client;
 use crate::wire::Op;
 use crate::wire::op::{SessionGet, Touch};
@@ -43,7 +43,13 @@ impl Client {
             return;
         }
         let ops = core::slice::from_ref(&nobody);
-        match self.place(Owner::Client, ops, self.config.timeout, None, now) {
+        match self.place(
+            Owner::Client,
+            ops,
+            self.config.timeout,
+            Terms::default(),
+            now,
+        ) {
             Ok(_) => self.counters.background = self.counters.background.saturating_add(1),
             Err(_) => self.failed(now),
         }

@@ -1,7 +1,7 @@
 //! X4: what may be pending.
 
 use super::harness::{Harness, config, ms};
-use crate::exchange::{CallError, ClientConfig};
+use crate::exchange::{CallError, ClientConfig, Terms};
 use crate::wire::{MAX_MESSAGE, Op};
 
 #[test]
@@ -106,4 +106,29 @@ fn x4_a_bulk_message_is_never_over_the_largest() {
         h.sent.clear();
     }
     assert!(sent > 50 && refused > 50, "{sent} {refused}");
+}
+
+/// Found by reading: requests that wait for what a slow origin fills used up all that may be pending, and decisions were
+/// refused for as long.
+#[test]
+fn x4_who_waits_for_a_fill_leaves_half_for_decisions() {
+    let terms = Terms {
+        waits: true,
+        ..Terms::default()
+    };
+    for (text, most) in [(b"u".to_vec(), 1_000), (vec![b'u'; 10_000], 53)] {
+        let mut h = Harness::linked(1);
+        h.bridges[0].holds = true;
+        let mut waiting = 0;
+        while h.client.has_room_to_wait() {
+            let op = Op::CacheInvalidate { urls: vec![&text] };
+            let call = h.client.submit_with(waiting, &[op], terms, h.now);
+            assert!(call.is_ok(), "{call:?}");
+            waiting += 1;
+        }
+        assert_eq!(waiting, most);
+        assert!(h.submit(1).is_ok());
+        h.release(0);
+        assert!(h.client.has_room_to_wait());
+    }
 }

@@ -322,7 +322,7 @@ fn x3_a_held_call_ends_late_and_those_after_it_in_time() {
     let (from, now) = (h.now, h.now);
     let terms = Terms {
         hold: ms(900),
-        trace: None,
+        ..Terms::default()
     };
     let held = h.client.submit_with(1, &[op], terms, now).unwrap();
     h.settle();

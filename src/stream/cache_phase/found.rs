@@ -58,7 +58,7 @@ pub(in crate::stream) fn answered(
         return Found::Nothing;
     };
     let session = carries_session(&request.session);
-    let waits = fill::wait_ms(request, &config, ctx.now) > 0;
+    let waits = fill::patience_ms(request, &config, ctx) > 0;
     // A token that names a user whose session does not live names nobody.
     let nobody =
         cache.by_user() && !matches!(request.session, Session::Valid { .. } | Session::Unused);

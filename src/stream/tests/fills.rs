@@ -212,3 +212,19 @@ fn what_was_waited_for_is_a_hit_and_counted() {
     assert_eq!(lines(&headers, "cache-status"), ["tidegate; hit; ttl=29"]);
     assert_eq!(rig.counted()["tidegate.cache.catalog.collapsed"], 1);
 }
+
+/// Found by reading: everybody who came for a page whose origin is slow was held, until nothing could be asked.
+#[test]
+fn x4_while_many_are_held_a_look_up_is_not() {
+    let mut rig = Rig::new(POLICY);
+    for _ in 0..4_200 {
+        let id = rig.stream();
+        rig.headers(id, get("/plain-cached/a").head());
+    }
+    let waits = rig.all_ops().filter_map(|op| match op {
+        Asked::Get { wait_ms, .. } => Some(*wait_ms),
+        _ => None,
+    });
+    let (held, not): (Vec<u64>, Vec<u64>) = waits.partition(|wait| *wait > 0);
+    assert_eq!((held.len(), not.len()), (4_096, 104), "half of 8,192");
+}

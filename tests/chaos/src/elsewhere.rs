@@ -51,6 +51,12 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
         "ten_thousand_silent_connections_cost_bounded_memory",
     ),
     (
+        "E11",
+        "a worker that holds all it may",
+        "tests/e2e/tests/e2e/vm_memory.rs",
+        "e11_a_worker_that_holds_all_it_may_decides_and_lives",
+    ),
+    (
         "F5",
         "days of zones with summer time",
         "tests/e2e/tests/e2e/limits_calendar.rs",

@@ -1,5 +1,7 @@
 //! End to end, on real processes. One module for each area.
 
+#[path = "e2e/at_once.rs"]
+mod at_once;
 #[path = "e2e/bridge_faults.rs"]
 mod bridge_faults;
 #[path = "e2e/bridge_tls.rs"]
@@ -110,5 +112,7 @@ mod swaps;
 mod tracing;
 #[path = "e2e/ttl.rs"]
 mod ttl;
+#[path = "e2e/vm_memory.rs"]
+mod vm_memory;
 #[path = "e2e/webdriver.rs"]
 mod webdriver;

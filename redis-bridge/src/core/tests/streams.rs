@@ -1,5 +1,6 @@
 use super::rig::*;
 use crate::core::{ConnId, Transmit};
+use tidegate::exchange::AT_ONCE;
 use tidegate::wire::{FromBridge, MAX_MESSAGE, OLDEST_PROTOCOL, PROTOCOL, ToBridge};
 
 fn ping(seq: u64) -> Vec<u8> {
@@ -41,6 +42,19 @@ fn a_hello_is_welcomed_and_listed() {
     );
     rig.core.handle_close(ConnId(1));
     assert_eq!(rig.core.streams().count(), 0);
+}
+
+/// A worker's stack holds only so many requests that are told something in one callback: see
+/// `tidegate::exchange::AT_ONCE`.
+#[test]
+fn p1_one_message_holds_no_more_than_a_worker_tells_in_one_callback() {
+    let mut rig = Rig::new();
+    let conn = rig.open(1);
+    let many: Vec<u8> = (0..100).flat_map(ping).collect();
+    rig.message(conn, &many);
+    let sent = rig.collect();
+    let counts: Vec<usize> = sent.iter().map(|message| frames(message).len()).collect();
+    assert_eq!(counts, [AT_ONCE, AT_ONCE, AT_ONCE, 100 - 3 * AT_ONCE]);
 }
 
 #[test]
