@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 export STACK ENVOYS WORKERS BRIDGES REDIS POLICY FAULTS UPSTREAM PORT FILTER BACKEND
-.PHONY: help setup browser wasm unguarded programs run up down test e2e conformance bench soak chaos lint fmt fuzz check openapi
+.PHONY: help setup browser wasm unguarded programs run up down test e2e conformance bench soak chaos lint fmt fuzz props check openapi
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ openapi: setup ## Check the description of the admin API against a running bridg
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (10)
 	@tests/scripts/fuzz.sh
+
+props: ## Property tests with PROPTEST_CASES (20000) random cases each, where CI draws the same few each time
+	@PROPTEST_CASES="$${PROPTEST_CASES:-20000}" cargo test --workspace --lib
 
 check: ## Check POLICY (default: the sample policy) as Envoy would
 	@cargo run --quiet -p redis-bridge -- check "$${POLICY:-envoy/policy.yaml}"

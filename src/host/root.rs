@@ -6,7 +6,6 @@ use crate::config;
 use crate::session::Keys;
 use crate::vm::{Vm, VmSeed};
 use core::cell::RefCell;
-use core::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType};
 use std::rc::{Rc, Weak};

@@ -73,8 +73,11 @@ fn target(i: usize) -> String {
     }
 }
 
+/// Status, fields, body.
+type Content = (u16, BTreeSet<(String, Vec<u8>)>, Vec<u8>);
+
 /// What a client has of an answer, but for what the proxy says of itself and when.
-fn content(answer: &Response) -> (u16, BTreeSet<(String, Vec<u8>)>, Vec<u8>) {
+fn content(answer: &Response) -> Content {
     let own = |name: &str| {
         matches!(
             name,
