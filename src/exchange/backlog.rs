@@ -5,7 +5,7 @@
 //! replies (proxy-wasm-cpp-host, `doAfterVmCallActions`). Four hundred used up the stack of a machine on Envoy 1.40,
 //! which is its end: "Maximum call stack size exceeded". A bridge that freezes ends as many in one moment.
 
-use super::{Answer, CallError, CallId, Owner};
+use super::{CallError, CallId};
 use crate::wire::{Value, resp};
 use std::collections::VecDeque;
 
@@ -34,11 +34,8 @@ impl Backlog {
         self.0.is_empty()
     }
 
-    /// Puts an answer off. One that is no request's is returned: nothing is deferred by it.
-    pub fn push<'m>(&mut self, answer: Answer<'m>) -> Option<Answer<'m>> {
-        let Owner::Context(context) = answer.owner else {
-            return Some(answer);
-        };
+    /// Puts the answer to a request's call off.
+    pub fn push(&mut self, context: u32, call: CallId, result: Result<Vec<Value<'_>>, CallError>) {
         let encoded = |values: Vec<Value<'_>>| {
             let mut bytes = Vec::new();
             values.iter().for_each(|value| value.encode(&mut bytes));
@@ -46,10 +43,9 @@ impl Backlog {
         };
         self.0.push_back(Later {
             context,
-            call: answer.call,
-            result: answer.result.map(encoded),
+            call,
+            result: result.map(encoded),
         });
-        None
     }
 
     /// The one that was put off first.
@@ -74,15 +70,6 @@ impl Later {
 mod tests {
     use super::*;
 
-    fn answer(owner: Owner, result: Result<Vec<Value<'_>>, CallError>) -> Answer<'_> {
-        let call = CallId(7);
-        Answer {
-            owner,
-            call,
-            result,
-        }
-    }
-
     #[test]
     fn what_is_put_off_is_said_later_as_it_was_and_in_order() {
         let mut backlog = Backlog::default();
@@ -92,23 +79,12 @@ mod tests {
             Value::Error(b"SHAPE no"),
         ];
         for result in [Ok(values.clone()), Err(CallError::Timeout), Ok(Vec::new())] {
-            let put_off = backlog.push(answer(Owner::Context(3), result));
-            assert_eq!(put_off, None);
+            backlog.push(3, CallId(7), result);
         }
         let later: Vec<Later> = core::iter::from_fn(|| backlog.pop()).collect();
         let told: Vec<_> = later.iter().map(Later::result).collect();
         assert_eq!(told, [Ok(values), Err(CallError::Timeout), Ok(Vec::new())]);
         assert!(later.iter().all(|l| (l.context, l.call) == (3, CallId(7))));
-        assert!(backlog.is_empty());
-    }
-
-    #[test]
-    fn what_is_no_requests_is_not_put_off() {
-        let mut backlog = Backlog::default();
-        for owner in [Owner::Background(1), Owner::Client] {
-            let back = backlog.push(answer(owner, Err(CallError::Closed)));
-            assert_eq!(back.map(|answer| answer.owner), Some(owner));
-        }
         assert!(backlog.is_empty());
     }
 }

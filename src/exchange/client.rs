@@ -33,7 +33,7 @@ pub struct Client {
     config: ClientConfig,
     links: [Link; LINKS],
     calls: Calls,
-    pub(super) breaker: Breaker,
+    breaker: Breaker,
     rng: SplitMix64,
     out: VecDeque<Transmit>,
     counters: Counters,

@@ -321,23 +321,26 @@ impl Shared {
         inside: Option<u32>,
     ) -> Option<Output> {
         let mut own = None;
-        for answer in answers {
-            match answer.owner {
-                Owner::Background(tag) => self.vm.background(tag, answer.result),
+        for Answer {
+            owner,
+            call,
+            result,
+        } in answers
+        {
+            match owner {
+                Owner::Background(tag) => self.vm.background(tag, result),
                 Owner::Client => {}
                 Owner::Context(context) if inside == Some(context) => {
-                    let (call, result) = (answer.call, answer.result);
-                    own = self.told(context, Input::Answer { call, result }, now);
+                    own = self.heard(context, Input::Answer { call, result }, now);
                 }
-                Owner::Context(_) if self.told >= AT_ONCE => {
+                Owner::Context(context) if self.told < AT_ONCE => {
+                    self.tell(context, Input::Answer { call, result }, now);
+                }
+                Owner::Context(context) => {
                     if self.backlog.is_empty() {
                         calls::tick_every(SOON);
                     }
-                    self.backlog.push(answer);
-                }
-                Owner::Context(context) => {
-                    let (call, result) = (answer.call, answer.result);
-                    self.tell(context, Input::Answer { call, result }, now);
+                    self.backlog.push(context, call, result);
                 }
             }
         }
@@ -345,7 +348,7 @@ impl Shared {
     }
 
     /// What a request that waits shall do now; `None`: it is gone.
-    fn told(&mut self, context: u32, answer: Input<'_>, now: Duration) -> Option<Output> {
+    fn heard(&mut self, context: u32, answer: Input<'_>, now: Duration) -> Option<Output> {
         let stream = self.streams.get_mut(&context)?;
         Some(stream.handle(context, answer, now, &mut self.vm))
     }
@@ -353,7 +356,7 @@ impl Shared {
     /// Hands an answer to a request that waits. One that is gone is not spoken for: no host call is made with its
     /// context (invariant X9).
     fn tell(&mut self, context: u32, answer: Input<'_>, now: Duration) {
-        let Some(mut output) = self.told(context, answer, now) else {
+        let Some(mut output) = self.heard(context, answer, now) else {
             return;
         };
         if calls::act_for(context) {

@@ -44,7 +44,7 @@ impl Harness {
         h.kill(0);
         h.kill(1);
         h.load(gone);
-        assert!(h.client.breaker.is_open());
+        assert_eq!(h.client.counters().opened, 1);
         h
     }
 
@@ -100,7 +100,7 @@ fn l5_with_requests_and_without_there_is_one_probe_in_a_quarter_of_a_second() {
             let _call = h.submit(owner);
         }
         h.run(ms(200));
-        assert!(h.client.breaker.is_open());
+        assert_eq!(h.client.counters().opened, 1);
         let from = h.now;
         for _ in 0..300 {
             let asked = asks.then(|| h.submit(1));
