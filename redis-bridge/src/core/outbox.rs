@@ -93,8 +93,7 @@ impl Outbox {
                     if messages.is_empty() {
                         self.messages.remove(&conn);
                     }
-                    if let Some(Message { bytes, .. }) = message {
-                        let message = bytes;
+                    if let Some(Message { bytes: message, .. }) = message {
                         return Some(Transmit::Stream { conn, message });
                     }
                 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -121,4 +123,20 @@ pub(crate) fn early_in_the_window(redis: &Server, window: i64) {
         }
     })
     .unwrap();
+}
+
+/// Asks the first Envoy for `target` on a connection of its own, and does not wait for what comes.
+pub(crate) fn asked(lab: &Lab, target: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", lab.spec().proxy_port(0))).unwrap();
+    let head = format!("GET {target} HTTP/1.1\r\nhost: asked.example\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+/// The status of what comes, once all of it is there.
+pub(crate) fn status_of(stream: &mut TcpStream, limit: Duration) -> String {
+    let mut answer = Vec::new();
+    stream.set_read_timeout(Some(limit)).unwrap();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(answer.get(9..12).unwrap_or_default()).into_owned()
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use tidegate_e2e::wait;
 
 /// What is done with a request.
 #[derive(Debug, Clone)]
@@ -85,6 +86,14 @@ impl Drop for Origin {
             let _ended = thread.join();
         }
     }
+}
+
+/// Waits in a script until a test lets it answer. Without leave it answers all the same, and the test says what is wrong.
+pub(crate) fn wait_for_leave(may: &AtomicBool, limit: Duration) {
+    let _late = wait::until("leave to answer", limit, || {
+        let given = may.load(Ordering::Relaxed);
+        given.then_some(()).ok_or_else(|| "held".to_owned())
+    });
 }
 
 /// A whole answer.

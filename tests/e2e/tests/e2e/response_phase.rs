@@ -4,12 +4,12 @@
 //! (the shape of CVE-2026-26330). The answer is the upstream's all the same, byte for byte (C11).
 
 use crate::kit::{SOON, eventually};
-use crate::origin::{Act, Origin, text};
+use crate::origin::{Act, Origin, text, wait_for_leave};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tidegate_e2e::{Lab, Request, Response, crowd, wait};
+use tidegate_e2e::{Lab, Request, Response, crowd};
 use tidegate_stack::http::Client;
 
 /// What is charged, given back and stored afterwards; and the same answer with nothing of that.
@@ -46,12 +46,7 @@ fn start() -> Rig {
     let (origin, answering) = (Origin::start(), Arc::new(AtomicBool::new(true)));
     let may = Arc::clone(&answering);
     origin.does(move |_| {
-        let given = || may.load(Ordering::Relaxed);
-        // Without it the answer comes all the same, and the test says what is wrong.
-        let _late = wait::until("leave to answer", SOON, || match given() {
-            true => Ok(()),
-            false => Err("held".into()),
-        });
+        wait_for_leave(&may, SOON);
         let whole = text(200, &["x-tokens: 5"], "the page");
         let (begin, end) = whole.split_at(whole.len() - 3);
         Act::SayInTwo(begin.into(), Duration::from_millis(50), end.into())

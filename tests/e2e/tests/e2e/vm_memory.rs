@@ -1,14 +1,12 @@
 //! E11: a worker that holds all it may: its share of cached answers, a thousand policies, and calls that nobody answers.
 
-use crate::kit::eventually;
-use crate::origin::{Origin, answer};
+use crate::kit::{asked, eventually, status_of};
+use crate::origin::{Origin, answer, wait_for_leave};
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tidegate_e2e::{Lab, Request, wait};
+use tidegate_e2e::{Lab, Request};
 
 const POLICIES: usize = 1_000;
 /// Together more than the 32 MiB of the cache.
@@ -53,34 +51,12 @@ fn origin() -> (Origin, Arc<AtomicBool>) {
     let page = "p".repeat(PAGE_BYTES);
     origin.does(move |head| {
         if head.contains("/long") {
-            // Without leave it answers all the same, and the test says what is wrong.
-            let _late = wait::until("leave to answer", PATIENCE, || {
-                let given = may.load(Ordering::Relaxed);
-                given.then_some(()).ok_or_else(|| "held".to_owned())
-            });
+            wait_for_leave(&may, PATIENCE);
             return answer(200, &["cache-control: max-age=60"], "long");
         }
         answer(200, &["cache-control: max-age=60"], &page)
     });
     (origin, answering)
-}
-
-/// Asks for a page whose URL is long, and does not wait for what comes.
-fn ask(lab: &Lab) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", lab.spec().proxy_port(0))).unwrap();
-    let filler = "x".repeat(URL_BYTES);
-    let head = format!(
-        "GET /pages/long?{filler} HTTP/1.1\r\nhost: e11.example\r\nconnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream
-}
-
-fn status(stream: &mut TcpStream) -> String {
-    let mut answer = Vec::new();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(answer.get(9..12).unwrap_or_default()).into_owned()
 }
 
 #[test]
@@ -113,9 +89,10 @@ fn e11_a_worker_that_holds_all_it_may_decides_and_lives() {
     );
 
     origin.take();
+    let long = format!("/pages/long?{}", "x".repeat(URL_BYTES));
     let mut waiting = Vec::new();
     for n in 0..CLIENTS {
-        waiting.push(ask(&lab));
+        waiting.push(asked(&lab, &long));
         // Not all in one moment: that would be another fault.
         if n % 20 == 0 {
             let answer = client.get("/mine").unwrap();
@@ -131,7 +108,7 @@ fn e11_a_worker_that_holds_all_it_may_decides_and_lives() {
     assert_eq!(client.get("/mine").unwrap().status, 200);
     answering.store(true, Ordering::Relaxed);
     for stream in &mut waiting {
-        assert_eq!(status(stream), "200");
+        assert_eq!(status_of(stream, PATIENCE), "200");
     }
     with_origin += origin.take().len();
     assert!(
