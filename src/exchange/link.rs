@@ -16,6 +16,10 @@ const BACKOFF_MAX_MS: u64 = 600;
 const SERVED: Duration = Duration::from_secs(1);
 /// Two links on one bridge are dialled again this often, to find another bridge.
 const REDIAL: Duration = Duration::from_secs(10);
+/// Streams that began within this time of each other are put apart: what is between us and the bridges may end each at
+/// an age (Envoy's `max_stream_duration`), and a call that moved from one to the other may not move again (X8, E7).
+/// More than a decision's usual timeout.
+const APART: Duration = Duration::from_millis(200);
 /// Stalls of our own thread in a row, without a message between them, that excuse a link's silence.
 /// After each the thread reads what is queued, so more of them mean that nothing was.
 const STALLS: u8 = 3;
@@ -51,6 +55,9 @@ struct Ready {
     since: Duration,
     leaving: bool,
     redial_at: Option<Duration>,
+    apart_at: Option<Duration>,
+    /// We ended it ourselves, for a better one.
+    replaced: bool,
     suspect: bool,
     /// A call was answered on it.
     answered: bool,
@@ -132,9 +139,24 @@ impl Link {
             since: now,
             leaving: false,
             redial_at: shared.then(|| now.saturating_add(REDIAL)),
+            apart_at: None,
+            replaced: false,
             suspect: false,
             answered: false,
         });
+    }
+
+    /// Whether its stream was welcomed so lately that one that is welcomed now would end with it.
+    pub(super) fn is_of_now(&self, now: Duration) -> bool {
+        matches!(&self.state, State::Ready(ready) if now.saturating_sub(ready.since) < APART)
+    }
+
+    /// The stream is replaced before long, so that it does not end together with another one.
+    pub(super) fn keep_apart(&mut self, now: Duration, rng: &mut SplitMix64) {
+        if let State::Ready(ready) = &mut self.state {
+            let jitter = Duration::from_millis(rng.below(200));
+            ready.apart_at = Some(now.saturating_add(APART).saturating_add(jitter));
+        }
     }
 
     /// Whether a stream that reached a bridge another link is on shall be given up for another try.
@@ -202,7 +224,9 @@ impl Link {
     pub(super) fn closed(&mut self, now: Duration, rng: &mut SplitMix64) {
         let wait = match &self.state {
             // One that served is replaced at once; a storm is prevented by the jitter.
-            State::Ready(ready) if ready.answered || now.saturating_sub(ready.since) > SERVED => {
+            State::Ready(ready)
+                if ready.answered || ready.replaced || now.saturating_sub(ready.since) > SERVED =>
+            {
                 self.backoff_ms = BACKOFF_MIN_MS;
                 rng.below(BACKOFF_MIN_MS)
             }
@@ -231,6 +255,14 @@ impl Link {
             // Under load it would never be idle by itself: calls go to the twin until it is.
             ready.redial_at = None;
             ready.leaving |= twin;
+        }
+        if let State::Ready(ready) = &mut self.state
+            && spare
+            && ready.apart_at.is_some_and(|at| now >= at)
+        {
+            ready.apart_at = None;
+            ready.replaced = true;
+            ready.leaving = true;
         }
         match &mut self.state {
             State::Idle { from } if now >= *from => Wish::Dial,

@@ -4,6 +4,7 @@ mod bounds;
 mod failover;
 mod handshake;
 mod harness;
+mod lifetimes;
 mod properties;
 mod recovery;
 mod resets;

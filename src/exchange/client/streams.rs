@@ -107,6 +107,10 @@ impl Client {
             && self
                 .decision_links()
                 .any(|(other, link)| other != index && link.bridge() == Some(bridge));
+        let together = index != BULK
+            && self
+                .decision_links()
+                .any(|(other, link)| other != index && link.is_of_now(now));
         let Some(link) = self.links.get_mut(index) else {
             return false;
         };
@@ -119,6 +123,9 @@ impl Client {
             link.reached_another_bridge();
         }
         link.welcomed(bridge, shared, now);
+        if together {
+            link.keep_apart(now, &mut self.rng);
+        }
         if index != BULK {
             self.prospect.welcomed();
             self.send_waiting(now);
