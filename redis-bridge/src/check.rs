@@ -3,8 +3,10 @@
 //! Takes a policy file, and every file that embeds one: a file for Envoy's ECDS, a static Envoy
 //! configuration, an Istio `WasmPlugin` or `EnvoyFilter`, an Envoy Gateway `EnvoyExtensionPolicy`.
 //! `envoy --mode validate` does not look inside those. The policy itself is read by
-//! [`tidegate::config::parse`], the same code that runs in the filter.
+//! [`tidegate::config::parse`], the same code that runs in the filter. Where Envoy's cluster of the bridges is
+//! described, in that file or in another, it is looked at too.
 
+mod cluster;
 mod find;
 mod report;
 mod yaml;
@@ -13,12 +15,16 @@ pub use report::{Errors, Problem};
 pub use tidegate::config::Draft;
 
 use find::Candidate;
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 use tidegate::policy::Config;
 
 /// Largest file that is read, bytes.
 pub const MAX_FILE: usize = tidegate::config::MAX_INPUT;
+
+/// Largest configuration of an Envoy that is read, bytes: a dump of a mesh's gateway has megabytes.
+pub const MAX_DUMP: usize = 64 << 20;
 
 /// A file whose every policy is right.
 #[derive(Debug)]
@@ -77,6 +83,7 @@ pub fn read(text: &str, name: &str) -> Result<Checked, Errors> {
             }
         }
     }
+    problems.extend(clusters(&documents, &found));
     let name = name.to_owned();
     match problems.is_empty() {
         true => Ok(Checked { name, found }),
@@ -84,10 +91,61 @@ pub fn read(text: &str, name: &str) -> Result<Checked, Errors> {
     }
 }
 
-/// `redis-bridge check FILE`.
-pub fn check_command(path: &Path) -> Outcome {
+/// Looks at the clusters that policies name in `text`, Envoy's configuration or what `/config_dump` answered.
+///
+/// # Errors
+/// That there is none of such a name, and everything that makes one unfit for bridges.
+pub fn read_envoy(text: &str, name: &str, checked: &Checked) -> Result<(), Errors> {
+    // A dump is JSON, and larger than a YAML file may be.
+    let documents = match text.trim_start().starts_with('{') {
+        true => serde_json::from_str(text)
+            .map(|document| vec![document])
+            .map_err(|error| format!("not JSON: {error}")),
+        false => yaml::documents(text),
+    };
+    let documents = documents.map_err(|reason| Errors::of_file(name, reason))?;
+    let problems: Vec<_> = names(&checked.found)
+        .into_iter()
+        .flat_map(|cluster| cluster::findings(&documents, cluster, true))
+        .map(Problem::around)
+        .collect();
+    let name = name.to_owned();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Errors { name, problems }),
+    }
+}
+
+/// What is wrong with clusters in the policies' own file.
+fn clusters(documents: &[serde_json::Value], found: &[Found]) -> Vec<Problem> {
+    let complete = documents.iter().any(cluster::are_complete);
+    names(found)
+        .into_iter()
+        .flat_map(|cluster| cluster::findings(documents, cluster, complete))
+        .map(Problem::around)
+        .collect()
+}
+
+/// The clusters that policies name, each once.
+fn names(found: &[Found]) -> BTreeSet<&str> {
+    found
+        .iter()
+        .map(|found| found.config.bridge.cluster.as_str())
+        .collect()
+}
+
+/// `redis-bridge check FILE [--envoy CONFIG]`.
+pub fn check_command(path: &Path, envoy: Option<&Path>) -> Outcome {
     let name = path.display().to_string();
-    let checked = read_file(path, &name).and_then(|text| read(&text, &name));
+    let checked = read_file(path, &name, MAX_FILE).and_then(|text| {
+        let checked = read(&text, &name)?;
+        if let Some(envoy) = envoy {
+            let name = envoy.display().to_string();
+            let text = read_file(envoy, &name, MAX_DUMP)?;
+            read_envoy(&text, &name, &checked)?;
+        }
+        Ok(checked)
+    });
     match checked {
         Ok(checked) => Outcome {
             status: 0,
@@ -107,12 +165,15 @@ pub fn schema(draft: Draft) -> String {
     format!("{:#}", tidegate::config::json_schema(draft))
 }
 
-fn read_file(path: &Path, name: &str) -> Result<String, Errors> {
+fn read_file(path: &Path, name: &str, most: usize) -> Result<String, Errors> {
     let failed = |error: std::io::Error| Errors::of_file(name, error.to_string());
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut text = String::new();
     // One byte more than allowed tells a file that is too long from one that just fits.
-    let mut bounded = file.take(MAX_FILE as u64 + 1);
+    let mut bounded = file.take(most as u64 + 1);
     bounded.read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
+    match text.len() > most {
+        true => Err(Errors::of_file(name, format!("longer than {most} bytes"))),
+        false => Ok(text),
+    }
 }

@@ -38,6 +38,9 @@ pub enum Command {
     Check {
         /// The file.
         file: PathBuf,
+        /// Envoy's configuration, or what its `/config_dump` answers: its cluster of the bridges is checked too.
+        #[arg(long, value_name = "CONFIG")]
+        envoy: Option<PathBuf>,
     },
     /// Look at the Redis of both roles and say what must be mended before production.
     Doctor(Box<Doctor>),

@@ -19,8 +19,8 @@ const KEPT: Duration = Duration::from_secs(100 * 365 * 86_400);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Command::Check { file } => {
-            let outcome = check::check_command(&file);
+        Command::Check { file, envoy } => {
+            let outcome = check::check_command(&file, envoy.as_deref());
             let out = lines(&mut std::io::stdout(), &outcome.out);
             let err = lines(&mut std::io::stderr(), &outcome.err);
             if out && err {

@@ -296,7 +296,7 @@ fn schema_and_parser_know_the_same_fields() {
 #[test]
 fn the_command_prints_file_place_and_reason() {
     let path = root().join("tests/data/policies/bad/ecds-bad-policy.yaml");
-    let outcome = check::check_command(&path);
+    let outcome = check::check_command(&path, None);
     assert_eq!((outcome.status, outcome.out.len()), (1, 0));
     assert_eq!(
         outcome.err,
@@ -311,7 +311,7 @@ fn the_command_prints_file_place_and_reason() {
 #[test]
 fn the_command_prints_digest_and_counts() {
     let path = root().join("tests/data/policies/ok/spine.yaml");
-    let outcome = check::check_command(&path);
+    let outcome = check::check_command(&path, None);
     assert_eq!(outcome.status, 0);
     let name = path.display();
     let digest = "sha256 ";
@@ -339,7 +339,7 @@ fn files_that_cannot_be_read_are_named() {
         (latin, "UTF-8"),
         (bomb, "not YAML: "),
     ] {
-        let outcome = check::check_command(&path);
+        let outcome = check::check_command(&path, None);
         assert_eq!((outcome.status, outcome.err.len()), (1, 1));
         let line = &outcome.err[0];
         assert!(
@@ -348,6 +348,51 @@ fn files_that_cannot_be_read_are_named() {
         );
     }
     fs::remove_dir_all(&directory).unwrap();
+}
+
+/// faults.md, E12: the cluster is looked at in the policy's own file and in Envoy's.
+#[test]
+fn e12_the_cluster_of_the_bridges_is_checked_wherever_it_stands() {
+    let policy = root().join("envoy/ecds/tidegate.yaml");
+    let shipped = root().join("envoy/envoy.yaml");
+    let outcome = check::check_command(&policy, Some(&shipped));
+    assert_eq!((outcome.status, outcome.err), (0, Vec::new()));
+
+    let text = fs::read_to_string(&shipped).unwrap();
+    let (before, after) = text
+        .split_once("      # The defaults of 1024")
+        .expect("the cluster's circuit breakers");
+    let (_, after) = after.split_once("      # A dead bridge").unwrap();
+    let defaults = format!("{before}      # A dead bridge{after}");
+    let checked = check::read(&fs::read_to_string(&policy).unwrap(), "p").unwrap();
+    let errors = check::read_envoy(&defaults, "e", &checked).unwrap_err();
+    assert_eq!(errors.problems.len(), 3, "{errors}");
+    assert!(
+        errors.to_string().starts_with(
+            "e: static_resources.clusters[0].circuit_breakers.thresholds: `max_connections` must be more than 1024"
+        ),
+        "{errors}"
+    );
+
+    let other = text.replace("name: redis-bridge\n", "name: bridges\n");
+    let errors = check::read_envoy(&other, "e", &checked).unwrap_err();
+    let why =
+        "e: has no cluster `redis-bridge`, which `bridge.cluster` names; it has: bridges, app";
+    assert_eq!(errors.to_string(), why);
+
+    // A file with both: the same, without being told.
+    let embedded = fs::read_to_string(&policy)
+        .unwrap()
+        .replace("resources:", "filters:");
+    let clusters = defaults.split_once("  clusters:\n").unwrap().1;
+    let whole = format!("{embedded}\nstatic_resources:\n  clusters:\n{clusters}");
+    let errors = check::read(&whole, "w").unwrap_err();
+    assert_eq!(errors.problems.len(), 3, "{errors}");
+    assert!(
+        errors.problems[0]
+            .place
+            .starts_with("static_resources.clusters[0]")
+    );
 }
 
 /// Wasm filters of others may stand beside ours, with any configuration.

@@ -201,7 +201,7 @@ fn mentions_us(value: Option<&Value>) -> bool {
     value.is_some_and(|value| value.to_string().contains("tidegate"))
 }
 
-fn join(place: &str, name: &str) -> String {
+pub(super) fn join(place: &str, name: &str) -> String {
     let separator = match place {
         "" => "",
         place if place.ends_with(' ') => "",

@@ -36,6 +36,17 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// A mistake of what stands around the policies.
+    pub(super) fn around((place, reason): (String, String)) -> Self {
+        Self {
+            place,
+            path: String::new(),
+            reason,
+        }
+    }
+}
+
 impl Errors {
     /// Something wrong with the file as a whole.
     pub(super) fn of_file(name: &str, reason: String) -> Self {

@@ -3,7 +3,9 @@
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidegate_stack::{envoy, spec};
+use std::process::Command;
+use tidegate_e2e::{Client, Lab};
+use tidegate_stack::{bridge, envoy, spec};
 
 fn read(path: &str) -> Value {
     let path = spec::root().join(path);
@@ -137,4 +139,30 @@ fn the_two_roles_of_redis_are_what_the_design_says() {
     assert_eq!(setting("cache.conf", "appendonly").as_deref(), Some("no"));
     assert_eq!(setting("cache.conf", "save").as_deref(), Some("\"\""));
     assert!(setting("cache.conf", "maxmemory").is_some());
+}
+
+/// faults.md, E12: what a running Envoy says of its clusters can be checked.
+#[test]
+fn e12_the_dump_of_a_running_envoy_is_checked() {
+    let policy = fs::read_to_string(spec::root().join("envoy/policy.yaml")).unwrap();
+    let lab = Lab::with(&policy, |spec| spec.envoys = 1);
+    let admin = &lab.endpoints().unwrap().envoy_admin[0];
+    let dump = Client::new(admin).get("/config_dump").unwrap();
+    let dump = String::from_utf8(dump.body).unwrap();
+    let file = lab.files().dir().join("dump.json");
+    let check = |dump: &str| {
+        fs::write(&file, dump).unwrap();
+        let mut command = Command::new(bridge::program().unwrap());
+        command.arg("check").arg(spec::root().join("envoy/policy.yaml"));
+        let output = command.arg("--envoy").arg(&file).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.success(), said)
+    };
+    assert_eq!(check(&dump), (true, String::new()));
+    let low = dump.replace("\"max_requests\": 65536", "\"max_requests\": 1024");
+    assert_ne!(low, dump);
+    let (good, said) = check(&low);
+    assert!(!good && said.contains("`max_requests` must be more than 1024"), "{said}");
+    let (good, said) = check(&dump[..dump.len() / 2]);
+    assert!(!good && said.contains("not JSON"), "{said}");
 }
