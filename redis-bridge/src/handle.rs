@@ -47,6 +47,9 @@ pub enum Event {
     Told(Vec<u8>),
     /// Who is connected?
     Streams(oneshot::Sender<Vec<StreamInfo>>),
+    /// A test wants a panic.
+    #[cfg(debug_assertions)]
+    Trap,
 }
 
 /// Why a unary exchange has no answer.
@@ -73,6 +76,12 @@ impl Handle {
     /// The metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Makes the owner of the core panic, for a test.
+    #[cfg(debug_assertions)]
+    pub async fn trap(&self) {
+        let _ = self.events.send(Event::Trap).await;
     }
 
     /// A stream was opened; `None` when the owner is gone.

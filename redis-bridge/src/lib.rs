@@ -4,6 +4,7 @@ pub mod admin;
 pub mod backend;
 pub mod check;
 pub mod cli;
+pub mod contain;
 pub mod core;
 pub mod doctor;
 pub mod files;

@@ -3,7 +3,7 @@
 use clap::Parser as _;
 use redis_bridge::cli::{self, Cli, Command, Doctor, Format, Serve};
 use redis_bridge::log::Log;
-use redis_bridge::{VERSION, check, doctor, serve, shutdown};
+use redis_bridge::{VERSION, check, contain, doctor, serve, shutdown};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -85,6 +85,7 @@ fn start(args: Serve, log: Option<&str>) -> ExitCode {
         .with_writer(Log::default)
         .with_ansi(false)
         .init();
+    contain::install();
     let options = match args.into_options() {
         Ok(options) => options,
         Err(error) => return fail(USAGE, &error.to_string()),

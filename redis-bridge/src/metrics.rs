@@ -139,6 +139,7 @@ impl Metrics {
         }
         registry.register_collector(Box::new(metrics.core.clone()));
         registry.register_collector(Box::new(metrics.redis.clone()));
+        registry.register_collector(Box::new(crate::contain::Panics));
         registry.register_collector(Box::new(crate::log::Lost));
         Self {
             registry: Arc::new(registry),

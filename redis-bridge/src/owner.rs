@@ -256,6 +256,9 @@ impl Owner {
                 // The caller hung up.
                 let _ = answer.send(self.core.streams().cloned().collect());
             }
+            #[cfg(debug_assertions)]
+            #[expect(clippy::panic, reason = "a test asked for it")]
+            Event::Trap => panic!("asked to"),
         }
     }
 

@@ -24,6 +24,8 @@ pub enum Code {
     ResourceExhausted = 8,
     /// Compressed messages.
     Unimplemented = 12,
+    /// The bridge failed at it.
+    Internal = 13,
     /// The bridge is leaving.
     Unavailable = 14,
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Code {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
             Self::Unimplemented => "UNIMPLEMENTED",
+            Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
         })
     }

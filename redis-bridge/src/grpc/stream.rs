@@ -1,6 +1,7 @@
 //! One decision stream: its request body to the owner, message by message.
 
 use super::{Code, Decoder, Outbox, Status};
+use crate::contain;
 use crate::core::ConnId;
 use crate::handle::Handle;
 use crate::listener::budget::Held;
@@ -14,7 +15,8 @@ pub async fn run(handle: Handle, body: Incoming, outbox: Outbox, held: Held) {
     let Some(conn) = handle.open(outbox).await else {
         return;
     };
-    let status = read(&handle, conn, body, held).await;
+    let read = contain::alone(read(&handle, conn, body, held)).await;
+    let status = read.unwrap_or_else(|| Some((Code::Internal, "failed".to_owned())));
     if let Some((code, reason)) = &status {
         tracing::debug!(conn = conn.0, %code, %reason, "stream refused");
     }

@@ -78,6 +78,8 @@ impl Data {
         if request.method() != Method::POST {
             return Err(Problem::method("POST"));
         }
+        #[cfg(debug_assertions)]
+        self.trap(headers).await;
         if let Some(namespace) = headers.get("x-tidegate-namespace")
             && namespace.as_bytes() != self.namespace.as_bytes()
         {
@@ -136,6 +138,17 @@ impl Data {
 }
 
 impl Data {
+    /// What tests make panic (faults.md, A7): this request, or what owns the core. Not in a build that ships.
+    #[cfg(debug_assertions)]
+    #[expect(clippy::panic, reason = "what it is for")]
+    async fn trap(&self, headers: &HeaderMap) {
+        match headers.get("x-trap").map(HeaderValue::as_bytes) {
+            Some(b"request") => panic!("asked to"),
+            Some(b"core") => self.handle.trap().await,
+            _ => {}
+        }
+    }
+
     /// An answer that counts against its budget until it is read.
     fn answered(&self, answer: Bytes) -> Result<Response, Problem> {
         let unread = match answer.len() <= SMALL {

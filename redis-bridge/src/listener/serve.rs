@@ -4,10 +4,11 @@ use super::address::{Address, bind_unix};
 use super::first_byte::FirstByte;
 use super::tls::Tls;
 use super::{ReplyBody, Response};
+use crate::contain::{self, Parts};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::io;
@@ -127,7 +128,7 @@ pub async fn serve<S: Service>(
         match accepted {
             Ok(io) => {
                 let (service, stop) = (Arc::clone(&service), stop.clone());
-                tokio::spawn(accepted_one(io, service, stop, slot));
+                tokio::spawn(contain::alone(accepted_one(io, service, stop, slot)));
             }
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
@@ -214,8 +215,8 @@ async fn connection<S: Service>(
     drop(slot);
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder() -> auto::Builder<Parts> {
+    let mut builder = auto::Builder::new(Parts);
     builder
         .http1()
         .timer(TokioTimer::new())

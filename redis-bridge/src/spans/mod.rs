@@ -11,6 +11,7 @@ pub mod settings;
 pub use make::{Place, Places};
 pub use settings::{Settings, SettingsError};
 
+use crate::contain;
 use crate::core::Traced;
 use crate::metrics::Metrics;
 use export::{Exporting, Item};
@@ -63,7 +64,8 @@ pub fn start(
         .build()
         .map_err(SettingsError::Thread)?;
     let run = move || {
-        runtime.block_on(exporting.run());
+        // Without it spans are dropped, and counted.
+        contain::alone_on_this_thread(|| runtime.block_on(exporting.run()));
         // Nobody waits for the end when the process does not end.
         let _ = over.send(());
     };

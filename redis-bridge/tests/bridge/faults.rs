@@ -2,7 +2,9 @@
 
 use crate::fake_redis::{Answer, FakeRedis};
 use crate::harness::*;
-use tidegate::wire::{Value, resp};
+use tidegate::wire::{ToBridge, Value, resp};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
 /// B1, L2: an error while it is down, its own recovery after, no restart.
 #[tokio::test]
@@ -171,4 +173,56 @@ async fn a_primary_that_takes_no_writes_says_of_no_session_that_it_lives() {
     assert!(text.starts_with("-REDIS NOREPLICAS"), "{text}");
     set("0").await;
     assert!(bridge.look_up("web", token).await.contains("+valid"));
+}
+
+/// faults.md, A7: a request that panics errors by itself; what others are doing goes on, and it is counted.
+#[tokio::test]
+async fn a7_a_panic_in_a_request_ends_that_request() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let mut lives = bridge.stream().await;
+    lives.greet().await;
+    for n in 1..=3 {
+        assert_eq!(bridge.trap("request").await, "", "no answer");
+        assert!((bridge.metric("panics_total").await - f64::from(n)).abs() < 0.1);
+    }
+    lives.send(&[ToBridge::Ping { seq: 1 }]);
+    assert!(lives.receive().await.is_some(), "the stream of another one");
+    let answer = bridge.exchange(&[take(b"subject-faults-7", 1)]).await;
+    assert!(answer.starts_with(b"*3\r\n:1"));
+    let log = bridge.log();
+    assert_eq!(log.matches("a connection panicked").count(), 3, "{log}");
+    assert!(
+        log.contains("listener/data.rs:") && log.contains("asked to"),
+        "{log}"
+    );
+}
+
+/// And where the core is gone, so is the process: a supervisor starts it again, and workers have another bridge.
+#[tokio::test]
+async fn a7_a_panic_of_the_core_ends_the_process() {
+    let redis = Redis::start(&[]).await;
+    let mut bridge = Bridge::start(&redis).await;
+    assert_eq!(bridge.trap("core").await, "", "no answer");
+    assert_eq!(bridge.exit().await, Some(101));
+    assert!(
+        bridge.log().contains("panicked: the bridge ends"),
+        "{}",
+        bridge.log()
+    );
+}
+
+impl Bridge {
+    /// Makes a request panic, or what owns the core; what was answered.
+    async fn trap(&self, what: &str) -> String {
+        let mut io = UnixStream::connect(self.socket()).await.unwrap();
+        let head = format!(
+            "POST /v1/exchange HTTP/1.1\r\nhost: b\r\ncontent-length: 0\r\nconnection: close\r\nx-trap: {what}\r\n\r\n"
+        );
+        io.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // The other side may be gone without having read everything.
+        let _ = io.read_to_string(&mut answer).await;
+        answer
+    }
 }

@@ -9,6 +9,18 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
         "a_stream_that_breaks_the_protocol_is_closed_and_the_bridge_lives",
     ),
     (
+        "A7",
+        "a panic in a request",
+        "redis-bridge/tests/bridge/faults.rs",
+        "a7_a_panic_in_a_request_ends_that_request",
+    ),
+    (
+        "A7",
+        "a panic of the core",
+        "redis-bridge/tests/bridge/faults.rs",
+        "a7_a_panic_of_the_core_ends_the_process",
+    ),
+    (
         "B5",
         "Redis that is not ready yet",
         "redis-bridge/tests/bridge/faults.rs",
@@ -57,6 +69,12 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
         "e11_a_worker_that_holds_all_it_may_decides_and_lives",
     ),
     (
+        "E12",
+        "Envoy's default circuit breakers",
+        "tests/e2e/tests/e2e/deployment.rs",
+        "e12_the_dump_of_a_running_envoy_is_checked",
+    ),
+    (
         "F5",
         "days of zones with summer time",
         "tests/e2e/tests/e2e/limits_calendar.rs",
@@ -85,6 +103,12 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
         "a cluster that does not exist",
         "tests/e2e/tests/e2e/swaps.rs",
         "a_cluster_that_does_not_exist_is_on_error_and_not_a_hang",
+    ),
+    (
+        "I1",
+        "certificates that expire, are of another CA or name, or are replaced",
+        "redis-bridge/tests/bridge/data_tls.rs",
+        "certificates_are_replaced_while_the_bridge_runs",
     ),
     (
         "I2",

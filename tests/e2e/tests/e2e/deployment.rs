@@ -153,7 +153,9 @@ fn e12_the_dump_of_a_running_envoy_is_checked() {
     let check = |dump: &str| {
         fs::write(&file, dump).unwrap();
         let mut command = Command::new(bridge::program().unwrap());
-        command.arg("check").arg(spec::root().join("envoy/policy.yaml"));
+        command
+            .arg("check")
+            .arg(spec::root().join("envoy/policy.yaml"));
         let output = command.arg("--envoy").arg(&file).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         (output.status.success(), said)
@@ -162,7 +164,10 @@ fn e12_the_dump_of_a_running_envoy_is_checked() {
     let low = dump.replace("\"max_requests\": 65536", "\"max_requests\": 1024");
     assert_ne!(low, dump);
     let (good, said) = check(&low);
-    assert!(!good && said.contains("`max_requests` must be more than 1024"), "{said}");
+    assert!(
+        !good && said.contains("`max_requests` must be more than 1024"),
+        "{said}"
+    );
     let (good, said) = check(&dump[..dump.len() / 2]);
     assert!(!good && said.contains("not JSON"), "{said}");
 }
