@@ -1,5 +1,6 @@
 //! What all requests of one worker's VM share.
 
+mod complaints;
 mod entropy;
 mod work;
 
@@ -34,6 +35,8 @@ const SPREAD_S: u64 = 3;
 /// it on all workers.
 const EXACT: Duration = Duration::from_secs(5);
 
+pub(crate) use complaints::Complaint;
+use complaints::Complaints;
 pub use entropy::Entropy;
 pub(crate) use work::{MAX_NUMBER, Work};
 
@@ -55,6 +58,7 @@ pub struct Vm {
     pub(crate) calendars: Rc<[Option<String>]>,
     pub(crate) vary: VaryMemo,
     pub(crate) kept: KeptBytes,
+    pub(crate) complaints: Complaints,
     pub(crate) l1: L1,
     /// Requests of our own can reach upstreams; the host says when they cannot.
     pub refreshes: bool,
@@ -117,6 +121,7 @@ impl Vm {
                 .collect(),
             vary: VaryMemo::new(),
             kept: KeptBytes::default(),
+            complaints: Complaints::default(),
             l1,
             refreshes: true,
             rng,

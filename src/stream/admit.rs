@@ -10,6 +10,7 @@ use crate::http::problem::{Problem, Reason};
 use crate::metrics::{Metric, RequestEvent};
 use crate::policy::Target;
 use crate::session::{is_reserved, path};
+use crate::vm::Complaint;
 use crate::wire::{Op, TraceParent};
 use std::rc::Rc;
 
@@ -47,10 +48,12 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
                 ctx.vm
                     .metrics
                     .count(Metric::Request(RequestEvent::UnknownPolicy));
-                log::error!(
-                    "route metadata names the policy {:?}, which does not exist",
-                    String::from_utf8_lossy(&name)
-                );
+                if let Some(more) = ctx.vm.complaints.tell(Complaint::UnknownPolicy, ctx.now) {
+                    log::error!(
+                        "route metadata names the policy {:?}, which does not exist{more}",
+                        String::from_utf8_lossy(&name)
+                    );
+                }
                 request::refuse(&Problem::new(Reason::UnknownPolicy), &[], output);
                 return State::Answered;
             }

@@ -11,6 +11,7 @@ use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Config, Credential, Policy};
 use crate::session::is_reserved;
+use crate::vm::Complaint;
 use crate::wire::{Op, Value, reply};
 use std::rc::Rc;
 
@@ -162,9 +163,9 @@ pub(super) fn purged(
         CacheEvent::Error
     };
     ctx.vm.metrics.count(Metric::Cache(cache, event));
-    if !done {
+    if !done && let Some(more) = (ctx.vm.complaints).tell(Complaint::InvalidationLost, ctx.now) {
         log::error!(
-            "an invalidation did not reach Redis: answers may be served until their TTL ends"
+            "an invalidation did not reach Redis: answers may be served until their TTL ends{more}"
         );
     }
     output.response = headers;
@@ -192,7 +193,9 @@ fn invalidate(
     match (ctx.vm.client).submit_with(ctx.context, &ops, terms, ctx.now) {
         Ok(call) => Some(call),
         Err(error) => {
-            log::error!("an invalidation could not be sent: {error}");
+            if let Some(more) = (ctx.vm.complaints).tell(Complaint::InvalidationUnsent, ctx.now) {
+                log::error!("an invalidation could not be sent: {error}{more}");
+            }
             ctx.vm
                 .metrics
                 .count(Metric::Cache(cache, CacheEvent::Error));

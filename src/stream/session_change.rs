@@ -12,6 +12,7 @@ use crate::policy::{Credential, Realm, SessionUse};
 use crate::session::contract::{Allowed, Wish, wish};
 use crate::session::token::{self, mint};
 use crate::session::{RealmTag, Token, is_reserved};
+use crate::vm::Complaint;
 use crate::wire::op::{Change, Scope, SessionCreate, SessionEnd, SessionRotate, SessionUpdate};
 use crate::wire::reply::SessionWritten;
 use crate::wire::{Op, Value};
@@ -101,7 +102,9 @@ pub(super) fn begin(
         Ok(None) => return respond::finish(request, answer, Fields::default(), ctx, output),
         Err(why) => {
             count(used, SessionEvent::Unheeded, ctx);
-            log::warn!("{why} (realm {})", realm.name);
+            if let Some(more) = ctx.vm.complaints.tell(Complaint::BadWish, ctx.now) {
+                log::warn!("{why} (realm {}){more}", realm.name);
+            }
             return respond::finish(request, answer, Fields::default(), ctx, output);
         }
     };

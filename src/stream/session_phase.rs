@@ -9,6 +9,7 @@ use crate::policy::{Config, Credential, Csrf, Realm, SessionUse};
 use crate::session::credential::{find, strip};
 use crate::session::token::verify;
 use crate::session::{Found, Identity, Rejected, Told, csrf};
+use crate::vm::Complaint;
 use crate::wire::op::SessionGet;
 use crate::wire::reply::{ReplyError, SessionReply};
 use crate::wire::{Op, Value};
@@ -122,7 +123,9 @@ pub(super) fn present(
                 ctx.vm
                     .metrics
                     .count(Metric::Session(used.realm, SessionEvent::CrossSite));
-                log::warn!("a request that another site may have caused (csrf: report)");
+                if let Some(more) = ctx.vm.complaints.tell(Complaint::CrossSite, ctx.now) {
+                    log::warn!("a request that another site may have caused (csrf: report){more}");
+                }
             }
             request.session = Session::Presented(token);
             request.token = Some(token);
@@ -202,7 +205,9 @@ pub(super) fn answered(
                 Ok(())
             }
             Err(bad) => {
-                log::warn!("{bad}");
+                if let Some(more) = ctx.vm.complaints.tell(Complaint::BadReply, ctx.now) {
+                    log::warn!("{bad}{more}");
+                }
                 unknown(used, realm, request, ctx, output)
             }
         },

@@ -164,6 +164,12 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
         "tests/e2e/tests/e2e/l1.rs",
         "c1_a_purge_waits_for_workers_that_hear_nothing",
     ),
+    (
+        "M11",
+        "an outage under which each request gives cause to log",
+        "tests/e2e/tests/e2e/response_phase.rs",
+        "m11_what_fails_for_each_request_is_logged_once_a_second",
+    ),
 ];
 
 #[cfg(test)]

@@ -6,10 +6,11 @@
 use crate::kit::{SOON, eventually};
 use crate::origin::{Act, Origin, text, wait_for_leave};
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tidegate_e2e::{Lab, Request, Response, crowd};
+use tidegate_e2e::{Lab, Request, Response, crowd, wait};
 use tidegate_stack::http::Client;
 
 /// What is charged, given back and stored afterwards; and the same answer with nothing of that.
@@ -151,4 +152,35 @@ fn e9_an_answer_is_unharmed_when_what_follows_it_finds_no_bridge() {
         let answer = rig.lab.client(0).get("/pages/again").unwrap();
         answer.get("cache-status").unwrap().contains("; hit")
     });
+}
+
+/// faults.md, M11: an outage makes a line of the log a second, not one for each request that fails.
+#[test]
+fn m11_what_fails_for_each_request_is_logged_once_a_second() {
+    let mut lab = Lab::with(POLICY, |spec| spec.envoys = 1);
+    for bridge in ["bridge-0", "bridge-1"] {
+        lab.kill(bridge).unwrap();
+    }
+    let began = wait::now();
+    let mut client = lab.client(0);
+    let requests = 300;
+    for n in 0..requests {
+        let change = Request::new("DELETE", format!("/pages/{n}"));
+        assert_eq!(client.send(&change).unwrap().status, 200);
+    }
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
+    let failed = lab.stat("tidegate.cache.pages.error").unwrap();
+    assert!(failed >= requests, "{failed} of {requests} counted");
+    let log = fs::read_to_string(lab.files().log("envoy-0")).unwrap();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("an invalidation "))
+        .collect();
+    let workers = usize::from(lab.spec().workers);
+    let most = 2 * workers * (seconds + 1);
+    assert!(
+        (1..=most).contains(&lines.len()),
+        "{} lines in {seconds} s: {lines:?}",
+        lines.len()
+    );
 }
