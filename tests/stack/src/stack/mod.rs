@@ -321,6 +321,15 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// The same with another limit for each answer.
+    #[must_use]
+    pub fn timeout(self, limit: Duration) -> Self {
+        Self {
+            client: self.client.timeout(limit),
+            ..self
+        }
+    }
+
     /// `GET target`.
     ///
     /// # Errors
