@@ -96,7 +96,6 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    #[expect(clippy::panic, reason = "what it is about")]
     async fn a7_a_part_that_panics_is_over_and_nothing_else() {
         let part = async { panic!("here") };
         assert_eq!(alone(part).await, None::<()>);
