@@ -32,8 +32,6 @@ pub struct Slot {
     pub links: [Option<ConnId>; LINKS],
     /// Calls it has made, as seen on the wire.
     pub calls: BTreeMap<CallId, Call>,
-    /// It has had a stream it could use; until then its calls may end without having been sent.
-    pub linked: bool,
     /// It takes no new requests.
     pub retired: bool,
 }
@@ -93,7 +91,6 @@ impl World {
             streams: BTreeMap::new(),
             links: [None; LINKS],
             calls: BTreeMap::new(),
-            linked: false,
             retired: false,
         };
         self.vms.insert(id, slot);

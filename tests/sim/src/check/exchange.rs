@@ -164,8 +164,9 @@ impl World {
         let Some(slot) = self.vms.get_mut(&vm) else {
             return;
         };
-        if !slot.calls.contains_key(&answer.call) && !slot.linked && answer.result.is_err() {
-            // It has waited for its VM's first stream, in vain.
+        let unlinked = !slot.vm.client.is_linked();
+        if !slot.calls.contains_key(&answer.call) && unlinked && answer.result.is_err() {
+            // It has waited for a stream, its VM's first or the next one (faults.md, D13), and there is none yet.
             self.marks.hit("ended_unsent");
             let unsent = Call::new(Carrier::Post, self.now, self.now, &[]);
             slot.calls.insert(answer.call, unsent);

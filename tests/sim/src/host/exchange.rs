@@ -37,7 +37,6 @@ impl World {
         }
         let late = slot.vm.client.counters().late;
         let answers = slot.vm.client.handle_message(link, message, now);
-        slot.linked |= slot.vm.client.is_linked();
         let counters = slot.vm.client.counters();
         self.marks.add("late_reply_dropped", counters.late - late);
         if counters.malformed > 0 {

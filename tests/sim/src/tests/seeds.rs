@@ -2,7 +2,7 @@ use super::{number, story};
 use crate::{Marks, Options, run};
 
 /// Seeds tried when nobody says how many.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 200;
 
 #[test]
 fn no_seed_breaks_an_invariant_and_all_marks_are_met() {
