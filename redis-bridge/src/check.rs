@@ -83,7 +83,8 @@ pub fn read(text: &str, name: &str) -> Result<Checked, Errors> {
             }
         }
     }
-    problems.extend(clusters(&documents, &found));
+    let complete = documents.iter().any(cluster::are_complete);
+    problems.extend(clusters(&documents, &found, complete));
     let name = name.to_owned();
     match problems.is_empty() {
         true => Ok(Checked { name, found }),
@@ -96,6 +97,12 @@ pub fn read(text: &str, name: &str) -> Result<Checked, Errors> {
 /// # Errors
 /// That there is none of such a name, and everything that makes one unfit for bridges.
 pub fn read_envoy(text: &str, name: &str, checked: &Checked) -> Result<(), Errors> {
+    if text.len() > MAX_DUMP {
+        return Err(Errors::of_file(
+            name,
+            format!("longer than {MAX_DUMP} bytes"),
+        ));
+    }
     // A dump is JSON, and larger than a YAML file may be.
     let documents = match text.trim_start().starts_with('{') {
         true => serde_json::from_str(text)
@@ -104,11 +111,7 @@ pub fn read_envoy(text: &str, name: &str, checked: &Checked) -> Result<(), Error
         false => yaml::documents(text),
     };
     let documents = documents.map_err(|reason| Errors::of_file(name, reason))?;
-    let problems: Vec<_> = names(&checked.found)
-        .into_iter()
-        .flat_map(|cluster| cluster::findings(&documents, cluster, true))
-        .map(Problem::around)
-        .collect();
+    let problems = clusters(&documents, &checked.found, true);
     let name = name.to_owned();
     match problems.is_empty() {
         true => Ok(()),
@@ -116,21 +119,16 @@ pub fn read_envoy(text: &str, name: &str, checked: &Checked) -> Result<(), Error
     }
 }
 
-/// What is wrong with clusters in the policies' own file.
-fn clusters(documents: &[serde_json::Value], found: &[Found]) -> Vec<Problem> {
-    let complete = documents.iter().any(cluster::are_complete);
-    names(found)
-        .into_iter()
-        .flat_map(|cluster| cluster::findings(documents, cluster, complete))
-        .map(Problem::around)
-        .collect()
-}
-
-/// The clusters that policies name, each once.
-fn names(found: &[Found]) -> BTreeSet<&str> {
-    found
+/// What is wrong with the clusters that policies name, each looked at once.
+fn clusters(documents: &[serde_json::Value], found: &[Found], complete: bool) -> Vec<Problem> {
+    let names: BTreeSet<_> = found
         .iter()
         .map(|found| found.config.bridge.cluster.as_str())
+        .collect();
+    names
+        .into_iter()
+        .flat_map(|name| cluster::findings(documents, name, complete))
+        .map(Problem::around)
         .collect()
 }
 
@@ -172,8 +170,5 @@ fn read_file(path: &Path, name: &str, most: usize) -> Result<String, Errors> {
     // One byte more than allowed tells a file that is too long from one that just fits.
     let mut bounded = file.take(most as u64 + 1);
     bounded.read_to_string(&mut text).map_err(failed)?;
-    match text.len() > most {
-        true => Err(Errors::of_file(name, format!("longer than {most} bytes"))),
-        false => Ok(text),
-    }
+    Ok(text)
 }

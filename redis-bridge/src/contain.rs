@@ -4,12 +4,9 @@
 //! a dead one: it accepts connections, passes for ready, and answers nothing. Dead it is replaced at once by the other
 //! bridge (A1) and started again by whoever supervises it.
 
+use crate::metrics::process::ProcessCounter;
 use futures_util::FutureExt as _;
 use hyper::rt::Executor;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use std::fmt;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -78,16 +75,11 @@ where
 }
 
 /// The count, for a scrape.
-#[derive(Debug)]
-pub(crate) struct Panics;
-
-impl Collector for Panics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Panics that ended a connection";
-        let contained = CONTAINED.load(Ordering::Relaxed);
-        encoder
-            .encode_descriptor("panics", help, None, MetricType::Counter)?
-            .encode_counter::<NoLabelSet, _, u64>(&contained, None)
+pub(crate) fn panics() -> ProcessCounter {
+    ProcessCounter {
+        name: "panics",
+        help: "Panics that ended a connection",
+        count: &CONTAINED,
     }
 }
 

@@ -1,10 +1,7 @@
 //! Where the log goes: standard error, whose disk may be full. What cannot be written is lost and counted; nothing
 //! that is served waits or fails for it.
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use std::fmt;
+use crate::metrics::process::ProcessCounter;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,15 +27,10 @@ impl Write for Log {
 }
 
 /// The count, for a scrape.
-#[derive(Debug)]
-pub(crate) struct Lost;
-
-impl Collector for Lost {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Events of the log that could not be written";
-        let lost = LOST.load(Ordering::Relaxed);
-        encoder
-            .encode_descriptor("log_lost", help, None, MetricType::Counter)?
-            .encode_counter::<NoLabelSet, _, u64>(&lost, None)
+pub(crate) fn lost() -> ProcessCounter {
+    ProcessCounter {
+        name: "log_lost",
+        help: "Events of the log that could not be written",
+        count: &LOST,
     }
 }

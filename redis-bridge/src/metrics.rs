@@ -4,6 +4,7 @@
 //! label is made of what a caller sent.
 
 mod core;
+pub(crate) mod process;
 pub mod redis;
 pub mod tls;
 
@@ -139,8 +140,8 @@ impl Metrics {
         }
         registry.register_collector(Box::new(metrics.core.clone()));
         registry.register_collector(Box::new(metrics.redis.clone()));
-        registry.register_collector(Box::new(crate::contain::Panics));
-        registry.register_collector(Box::new(crate::log::Lost));
+        registry.register_collector(Box::new(crate::contain::panics()));
+        registry.register_collector(Box::new(crate::log::lost()));
         Self {
             registry: Arc::new(registry),
             ..metrics

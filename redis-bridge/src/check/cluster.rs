@@ -3,6 +3,7 @@
 //! What is wrong here stops nothing at first: Envoy takes the configuration, and the filter sees only that calls fail.
 //! Read are an Envoy configuration, what its `/config_dump` answers, and an Istio `EnvoyFilter`.
 
+use super::find::{join, places};
 use serde_json::{Map, Value};
 
 /// What Envoy allows of each unless told otherwise (config.cluster.v3.CircuitBreakers.Thresholds).
@@ -39,11 +40,7 @@ pub(super) fn are_complete(document: &Value) -> bool {
 /// Everything that is wrong with the clusters of that name. `complete`: without one nothing works.
 pub(super) fn findings(documents: &[Value], name: &str, complete: bool) -> Vec<Finding> {
     let mut clusters = Vec::new();
-    for (index, document) in documents.iter().enumerate() {
-        let place = match documents.len() {
-            1 => String::new(),
-            _ => format!("document {}: ", index + 1),
-        };
+    for (place, document) in places(documents) {
         search(document, &place, &mut clusters);
     }
     let (ours, others): (Vec<_>, Vec<_>) = clusters
@@ -81,7 +78,7 @@ fn search<'a>(value: &'a Value, place: &str, found: &mut Vec<Cluster<'a>>) {
                 return;
             }
             for (key, value) in fields {
-                search(value, &super::find::join(place, key), found);
+                search(value, &join(place, key), found);
             }
         }
         Value::Array(items) => {
@@ -110,7 +107,7 @@ fn protocol(cluster: &Cluster<'_>) -> Option<Finding> {
              bridges are gRPC"
         );
         (
-            super::find::join(&cluster.place, "typed_extension_protocol_options"),
+            join(&cluster.place, "typed_extension_protocol_options"),
             reason,
         )
     })
@@ -128,7 +125,7 @@ fn breakers(cluster: &Cluster<'_>) -> Vec<Finding> {
     };
     let entry = thresholds.and_then(|all| all.iter().find(normal));
     let entry = entry.and_then(Value::as_object);
-    let place = super::find::join(&cluster.place, "circuit_breakers.thresholds");
+    let place = join(&cluster.place, "circuit_breakers.thresholds");
     let wrong = |key: &&str| {
         let said = entry.and_then(|entry| field(entry, key));
         let has = match said.map(number) {

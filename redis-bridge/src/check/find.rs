@@ -42,11 +42,7 @@ pub(super) fn candidates(documents: &[Value]) -> Result<Vec<Candidate>, String> 
         return Ok(plain(document));
     }
     let mut slots = Vec::new();
-    for (index, document) in documents.iter().enumerate() {
-        let place = match documents.len() {
-            1 => String::new(),
-            _ => format!("document {}: ", index + 1),
-        };
+    for (place, document) in places(documents) {
         search(document, &place, &mut slots);
     }
     if slots.iter().any(|slot| slot.ours) {
@@ -61,6 +57,17 @@ pub(super) fn candidates(documents: &[Value]) -> Result<Vec<Candidate>, String> 
         [document] if !is_foreign(document) => Ok(plain(document)),
         _ => Err(NOTHING.to_owned()),
     }
+}
+
+/// Each document of a file with its place, which is empty when there is one.
+pub(super) fn places(documents: &[Value]) -> impl Iterator<Item = (String, &Value)> {
+    let only = documents.len() == 1;
+    let place = move |index: usize| match only {
+        true => String::new(),
+        false => format!("document {}: ", index + 1),
+    };
+    let numbered = documents.iter().enumerate();
+    numbered.map(move |(index, document)| (place(index), document))
 }
 
 fn plain(document: &Value) -> Vec<Candidate> {

@@ -34,9 +34,7 @@ impl Problem {
             reason: error.reason,
         }
     }
-}
 
-impl Problem {
     /// A mistake of what stands around the policies.
     pub(super) fn around((place, reason): (String, String)) -> Self {
         Self {
