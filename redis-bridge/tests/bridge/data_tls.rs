@@ -126,7 +126,7 @@ async fn fails_for(bridge: &Bridge, reason: &str, ca: &Ca, leaf: Option<&Leaf>) 
 async fn a_certificate_of_the_ca_is_the_credential_and_nothing_else_is_let_in() {
     let (redis, pki) = (Redis::start(&[]).await, Pki::new());
     let bridge = pki.bridge(&redis).await;
-    let before = redis.data_calls().await;
+    let before = redis.calls_of_a_start().await;
     let other = Ca::new("other");
     // Of the same name, and so told from ours by its signature alone.
     let namesake = Ca::new("ca");

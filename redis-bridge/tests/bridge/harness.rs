@@ -96,6 +96,13 @@ impl Redis {
         command.query_async(&mut connection).await.unwrap()
     }
 
+    /// [`Redis::data_calls`] of a bridge that nobody has asked anything: what it tells other bridges once it listens. It
+    /// is ready before that, and on a busy machine long before.
+    pub(crate) async fn calls_of_a_start(&self) -> Vec<String> {
+        eventually("its own beat", async || !self.data_calls().await.is_empty()).await;
+        self.data_calls().await
+    }
+
     /// Calls of commands that touch data, by `INFO commandstats`.
     pub(crate) async fn data_calls(&self) -> Vec<String> {
         let info: String = self.query(&["INFO", "commandstats"]).await;

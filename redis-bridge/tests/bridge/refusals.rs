@@ -6,7 +6,7 @@ use crate::harness::*;
 async fn browsers_other_methods_and_admin_verbs_are_refused_on_the_data_listener() {
     let redis = Redis::start(&[]).await;
     let bridge = Bridge::start(&redis).await;
-    let before = redis.data_calls().await;
+    let before = redis.calls_of_a_start().await;
     let body = encode(&[take(b"subject-refuse-1", 1)]);
     for (method, path, headers, status) in [
         (
@@ -65,7 +65,7 @@ async fn over_tcp_only_the_whole_credential_is_served() {
         ..Spec::new(&url)
     });
     bridge.ready().await;
-    let before = redis.data_calls().await;
+    let before = redis.calls_of_a_start().await;
     let body = encode(&[take(b"subject-refuse-2", 1)]);
     let prefix = format!("Bearer {}", &BRIDGE_TOKEN[..BRIDGE_TOKEN.len() - 1]);
     let longer = format!("Bearer {BRIDGE_TOKEN}x");

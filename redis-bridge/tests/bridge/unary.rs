@@ -33,7 +33,7 @@ async fn operations_are_answered_in_order_errors_by_themselves() {
 async fn what_is_no_exchange_is_refused_and_nothing_reaches_redis() {
     let redis = Redis::start(&[]).await;
     let bridge = Bridge::start(&redis).await;
-    let before = redis.data_calls().await;
+    let before = redis.calls_of_a_start().await;
     let ok = encode(&[]);
     for (headers, body, status) in [
         (&[][..], &b"*1\r\n$4\r\nPI"[..], 400),
