@@ -4,6 +4,7 @@
 mod capture;
 mod found;
 mod kept;
+mod lease;
 mod memory;
 mod origin;
 mod refresh;
@@ -21,6 +22,7 @@ pub(super) use capture::Capture;
 pub(super) use found::{Found, answered};
 pub(super) use kept::Kept;
 pub use kept::KeptBytes;
+pub(super) use lease::Lease;
 pub(super) use origin::{Judged, judge};
 pub(crate) use refresh::refreshed;
 pub use refresh::{MAX_REFRESHES, REFRESH_TIMEOUT, Refresh};

@@ -73,7 +73,7 @@ fn wait_ms(request: &Request, config: &Config, now: Duration) -> u64 {
 pub(super) fn heard(value: Option<&Value<'_>>, request: &Request, ctx: &mut Ctx<'_>) {
     let (
         Some(Ok(
-            CacheReply::Fill { lease }
+            CacheReply::Fill { lease, .. }
             | CacheReply::Stale {
                 lease,
                 claimed: true,

@@ -1,6 +1,6 @@
 //! What is known of a request between its phases.
 
-use super::cache_phase::Kept;
+use super::cache_phase::{Kept, Lease};
 use super::{LocalReply, Output, Property, Verdict};
 use crate::cache::control::RequestControl;
 use crate::cache::l1::Remembered;
@@ -170,7 +170,7 @@ pub(super) struct Lookup {
     /// Proposed as the fill's lease.
     pub(super) proposed: [u8; 16],
     /// Granted; without one nothing is stored.
-    pub(super) lease: Option<[u8; 16]>,
+    pub(super) lease: Option<Lease>,
     /// The request's fields, as the origin sees them but for our own conditions: Vary selects by these.
     pub(super) selecting: Option<Headers>,
     /// What is stored and not fresh enough.

@@ -53,7 +53,7 @@ pub fn fuzz_op(data: &[u8]) {
 pub fn fuzz_reply(data: &[u8]) {
     for value in resp::decode_all(data).unwrap_or_default() {
         if let Ok(reply) = CacheReply::parse(&value) {
-            let out = encoded(|out| reply.encode(1, out));
+            let out = encoded(|out| reply.encode(out));
             assert_eq!(CacheReply::parse(&decoded(&out)), Ok(reply));
         }
         if let Ok(reply) = SessionReply::parse(&value) {

@@ -26,10 +26,10 @@ pub use trace::TraceParent;
 
 /// Version of frames and verbs that a filter speaks; a HELLO with one that the bridge does not know is
 /// refused.
-pub const PROTOCOL: i64 = 4;
+pub const PROTOCOL: i64 = 5;
 /// The oldest version a bridge still serves. Of it and of all since, a filter of this version speaks a
 /// superset, and a bridge says nothing that they do not know: so bridges are replaced before filters, and
-/// both versions of filters are served meanwhile. 4 added the trace of an exchange.
+/// both versions of filters are served meanwhile. 4 added the trace of an exchange, 5 the time of a store.
 pub const OLDEST_PROTOCOL: i64 = 3;
 
 /// Largest message on a stream, bytes. A cache's `max_body` stays well below it.

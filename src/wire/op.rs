@@ -60,7 +60,7 @@ pub enum Op<'a> {
         /// 1 to 256 bytes.
         tag: &'a [u8],
     },
-    /// `CACHE.PUT`
+    /// `CACHE.STORE`, or `CACHE.PUT`
     CachePut(CachePut<'a>),
     /// `LIMIT.RETURN id n (mark take)*n`: gives back what takes have charged, once.
     /// Reply: one integer per take, the units that were really given back.
@@ -128,8 +128,8 @@ pub struct CachePass<'a> {
     pub ttl_ms: u64,
 }
 
-/// `CACHE.PUT url field vary lease asked age_ms fresh_ms ttl_ms record tag*`: stores while the lease lives.
-/// Reply: `+stored` or `+refused`.
+/// `CACHE.STORE url field vary lease asked at_us age_ms fresh_ms ttl_ms record tag*`: stores while the lease lives.
+/// Reply: `+stored` or `+refused`. Filters of protocol 4 and before say `CACHE.PUT`, without `at_us`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachePut<'a> {
     /// As in [`CacheGet`].
@@ -142,6 +142,10 @@ pub struct CachePut<'a> {
     pub lease: &'a [u8; 16],
     /// The field that was looked up: the lease is that one's.
     pub asked: &'a [u8; 16],
+    /// When the three times below were so, by the clock of the Redis that granted the lease, microseconds since the
+    /// epoch, > 0: a store may be on its way for as long as a bridge is frozen, and what it stores ages meanwhile
+    /// (invariant C8). `None`: when it reaches Redis.
+    pub at_us: Option<u64>,
     /// Corrected initial age (RFC 9111, 4.2.3) plus the time since, milliseconds.
     pub age_ms: u64,
     /// How long it is fresh yet, milliseconds; 0: it is kept to be validated.
@@ -262,7 +266,8 @@ impl<'a> Op<'a> {
             b"CACHE.INVALIDATE" => cache_invalidate(args),
             b"CACHE.PASS" => cache_pass(args),
             b"CACHE.PURGE" => cache_purge(args),
-            b"CACHE.PUT" => cache_put(args),
+            b"CACHE.PUT" => cache_put(args, None),
+            b"CACHE.STORE" => cache_store(args),
             b"LIMIT.RETURN" => limit_return(args),
             b"LIMIT.TAKE" => limit_take(args),
             b"SESSION.CREATE" => session::create(args),
@@ -281,7 +286,8 @@ impl<'a> Op<'a> {
             Self::CacheInvalidate { .. } => "CACHE.INVALIDATE",
             Self::CachePass(_) => "CACHE.PASS",
             Self::CachePurge { .. } => "CACHE.PURGE",
-            Self::CachePut(_) => "CACHE.PUT",
+            Self::CachePut(CachePut { at_us: None, .. }) => "CACHE.PUT",
+            Self::CachePut(_) => "CACHE.STORE",
             Self::LimitReturn(_) => "LIMIT.RETURN",
             Self::LimitTake(_) => "LIMIT.TAKE",
             Self::SessionCreate(_) => "SESSION.CREATE",
@@ -328,13 +334,17 @@ impl<'a> Op<'a> {
                 resp::bulk(out, tag);
             }
             Self::CachePut(op) => {
-                resp::array(out, op.tags.len().saturating_add(10));
+                let timed = usize::from(op.at_us.is_some());
+                resp::array(out, op.tags.len().saturating_add(10).saturating_add(timed));
                 resp::bulk(out, verb);
                 resp::bulk(out, op.url);
                 resp::bulk(out, op.field);
                 resp::bulk(out, op.vary);
                 resp::bulk(out, op.lease);
                 resp::bulk(out, op.asked);
+                if let Some(at_us) = op.at_us {
+                    resp::bulk_int(out, at_us);
+                }
                 resp::bulk_int(out, op.age_ms);
                 resp::bulk_int(out, op.fresh_ms);
                 resp::bulk_int(out, op.ttl_ms);
@@ -442,7 +452,16 @@ fn cache_purge<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
     Ok(Op::CachePurge { tag })
 }
 
-fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+fn cache_store<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let [url, field, vary, lease, asked, at_us, rest @ ..] = args else {
+        return Err(OpError::Arity);
+    };
+    let at_us = number(at_us, 1, MAX_EXACT, "at_us")?;
+    let args = [&[*url, *field, *vary, *lease, *asked], rest].concat();
+    cache_put(&args, Some(at_us))
+}
+
+fn cache_put<'a>(args: &[&'a [u8]], at_us: Option<u64>) -> Result<Op<'a>, OpError> {
     let [
         url,
         field,
@@ -470,6 +489,7 @@ fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
         vary: checked_vary(vary)?,
         lease: fixed(lease, "lease")?,
         asked: fixed(asked, "asked")?,
+        at_us,
         age_ms: number(age_ms, 0, MAX_EXACT / 1000, "age_ms")?,
         fresh_ms: number(fresh_ms, 0, MAX_TTL_MS, "fresh_ms")?,
         ttl_ms: ttl(ttl_ms)?,

@@ -53,11 +53,15 @@ pub enum CacheReply<'a> {
     },
     /// `[+fill now_us lease]`: others are held until this one has stored, or says that it will not.
     Fill {
+        /// Redis' clock now.
+        now_us: u64,
         /// The lease a store must show.
         lease: [u8; 16],
     },
     /// `[+miss now_us lease|null]`: nobody waits for anybody.
     Miss {
+        /// Redis' clock now.
+        now_us: u64,
         /// The lease a store must show; none when the URL may not be filled now.
         lease: Option<[u8; 16]>,
     },
@@ -140,20 +144,18 @@ impl<'a> CacheReply<'a> {
                 now_us: unsigned(now)?,
                 record,
             }),
-            [Value::Simple(b"fill"), now, Value::Bulk(lease)] => {
-                unsigned(now)?;
-                let lease = (*lease).try_into().map_err(|_| ReplyError::Shape)?;
-                Ok(Self::Fill { lease })
-            }
-            [Value::Simple(b"miss"), now, Value::Null] => {
-                unsigned(now)?;
-                Ok(Self::Miss { lease: None })
-            }
-            [Value::Simple(b"miss"), now, Value::Bulk(lease)] => {
-                unsigned(now)?;
-                let lease = (*lease).try_into().map_err(|_| ReplyError::Shape)?;
-                Ok(Self::Miss { lease: Some(lease) })
-            }
+            [Value::Simple(b"fill"), now, Value::Bulk(lease)] => Ok(Self::Fill {
+                now_us: unsigned(now)?,
+                lease: (*lease).try_into().map_err(|_| ReplyError::Shape)?,
+            }),
+            [Value::Simple(b"miss"), now, Value::Null] => Ok(Self::Miss {
+                now_us: unsigned(now)?,
+                lease: None,
+            }),
+            [Value::Simple(b"miss"), now, Value::Bulk(lease)] => Ok(Self::Miss {
+                now_us: unsigned(now)?,
+                lease: Some((*lease).try_into().map_err(|_| ReplyError::Shape)?),
+            }),
             [
                 Value::Simple(b"stale"),
                 born,
@@ -174,7 +176,7 @@ impl<'a> CacheReply<'a> {
     }
 
     /// Appends the value.
-    pub fn encode(&self, now_us: u64, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Hit {
                 born_us,
@@ -198,16 +200,16 @@ impl<'a> CacheReply<'a> {
                 int(out, *now_us);
                 resp::bulk(out, record);
             }
-            Self::Fill { lease } => {
+            Self::Fill { now_us, lease } => {
                 resp::array(out, 3);
                 resp::simple(out, b"fill");
-                int(out, now_us);
+                int(out, *now_us);
                 resp::bulk(out, lease);
             }
-            Self::Miss { lease } => {
+            Self::Miss { now_us, lease } => {
                 resp::array(out, 3);
                 resp::simple(out, b"miss");
-                int(out, now_us);
+                int(out, *now_us);
                 match lease {
                     Some(lease) => resp::bulk(out, lease),
                     None => resp::null(out),

@@ -1,21 +1,25 @@
 -- cache_put: stores an object while its lease is alive.
 --
 -- KEYS   objects of a URL (see cache_get).
--- ARGV   url, field (hex), vary, lease (hex), age (ms), fresh (ms: how long it is fresh yet), ttl (ms, > 0: how
---        long it is kept), variants (at most, > 0), purged (us: when a tag of the object was last purged, or 0), record, field that was looked up (hex),
+-- ARGV   url, field (hex), vary, lease (hex), at (us: when the next three were so, by this clock; 0: now), age (ms),
+--        fresh (ms: how long it is fresh yet), ttl (ms, > 0: how long it is kept), variants (at most, > 0), purged (us: when a tag of the object was last purged, or 0), record, field that was looked up (hex),
 --        channel on which those who are held are told.
 -- Answer +stored or +refused. Refused: no lease, another one, one that ran out, or one granted at or
---        before a purge of one of its tags; that one ends, so the next miss gets a fresh one.
+--        before a purge of one of its tags, or it came when it was of no use any more; the lease ends, so the next
+--        miss gets a fresh one.
 -- Writes the object and the Vary list; the key's TTL covers it and is never shortened. Under another
 --        Vary list than before, the other variants can no longer be found: they are removed. Over the
 --        bound on variants the expired ones go, then the one that expires first. The lease ends, and the
 --        mark that nobody may store it.
 -- Again  refused: it was stored.
 local key, url, field, vary, lease = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local age, fresh_ms, ttl_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local bound, purged, record = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10]
-local asked, channel = ARGV[11], ARGV[12]
+local at, age_us = tonumber(ARGV[5]), tonumber(ARGV[6]) * 1000
+local fresh_us, ttl_us = tonumber(ARGV[7]) * 1000, tonumber(ARGV[8]) * 1000
+local bound, purged, record = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
+local asked, channel = ARGV[12], ARGV[13]
 local now = clock()
+-- It aged on its way. A time yet to come is of a clock that was set back.
+local since = at > 0 and math.min(at, now) or now
 local refused = { ok = 'refused' }
 local h = call('HMGET', key, 'u', 'v', 'l:' .. asked)
 local held = lease_of(h[3])
@@ -24,7 +28,7 @@ if h[1] ~= url or not held or held.id ~= lease or now >= held.ends then
 end
 call('HDEL', key, 'l:' .. asked)
 wake(channel, held)
-if held.granted <= purged then
+if held.granted <= purged or since + ttl_us <= now then
   return refused
 end
 
@@ -62,9 +66,9 @@ if h[2] == vary and #variants >= bound then
   end
 end
 
-local born = math.max(now - age * 1000, 0)
-local meta = text(born) .. ' ' .. text(now + fresh_ms * 1000) .. ' ' .. text(now + ttl_ms * 1000)
+local born, expires = math.max(since - age_us, 0), since + ttl_us
+local meta = text(born) .. ' ' .. text(since + fresh_us) .. ' ' .. text(expires)
 call('HSET', key, 'v', vary, 'm:' .. field, meta, 'o:' .. field, record)
 call('HDEL', key, 'p:' .. asked)
-extend(key, ttl_ms)
+extend(key, math.ceil((expires - now) / 1000))
 return { ok = 'stored' }

@@ -121,8 +121,8 @@ impl Core {
 
     /// Answers a look-up with what it knows: nothing.
     fn go_upstream(&mut self, task: u64, now: Duration) {
-        let now_us = self.redis_time.at(self.seen.max(now));
-        let Some(outcome) = self.tasks.look_up(task).map(|get| get.over(now_us)) else {
+        let now = self.seen.max(now);
+        let Some(outcome) = self.tasks.look_up(task).map(|get| get.over(now)) else {
             return;
         };
         if !self.fills.looks(task) {

@@ -1,4 +1,4 @@
-//! Redis' clock as the bridge knows it: told now and then, carried on by the monotonic clock.
+//! A Redis' clock as the bridge knows it: told now and then, carried on by the monotonic clock.
 
 use std::time::Duration;
 

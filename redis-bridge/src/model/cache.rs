@@ -151,9 +151,10 @@ pub(super) fn pass(call: &mut Call<'_>) -> Result<Value, Stop> {
 pub(super) fn put(call: &mut Call<'_>) -> Result<Value, Stop> {
     let (key, now) = (call.key(0)?, call.now_us);
     let (url, field, vary) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
-    let (offered, age) = (call.arg(3)?, call.number(4)?);
-    let (fresh_ms, ttl_ms) = (call.number(5)?, call.number(6)?);
-    let (bound, purged, asked) = (call.number(7)?, call.number(8)?, call.arg(10)?);
+    let (offered, at, age_us) = (call.arg(3)?, call.number(4)?, call.number(5)? * 1000);
+    let (fresh_us, ttl_us) = (call.number(6)? * 1000, call.number(7)? * 1000);
+    let (bound, purged, asked) = (call.number(8)?, call.number(9)?, call.arg(11)?);
+    let since = if at > 0 { at.min(now) } else { now };
     let refused = Ok(Value::simple("refused"));
     let stored = call.store.hash(key)?;
     let lease = stored.get(&lease::of(asked)).and_then(|l| Lease::parse(l));
@@ -164,7 +165,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Result<Value, Stop> {
         return refused;
     }
     call.store.hdel(key, &lease::of(asked))?;
-    if lease.since() <= purged {
+    if lease.since() <= purged || since + ttl_us <= now {
         return refused;
     }
 
@@ -204,14 +205,14 @@ pub(super) fn put(call: &mut Call<'_>) -> Result<Value, Stop> {
     }
 
     let (meta, object) = fields(field);
-    let born = now.saturating_sub(age * 1000);
-    let (fresh, expires) = (now + fresh_ms * 1000, now + ttl_ms * 1000);
+    let born = since.saturating_sub(age_us);
+    let (fresh, expires) = (since + fresh_us, since + ttl_us);
     let times = format!("{born} {fresh} {expires}");
     call.store.hset(key, b"v", vary.to_vec())?;
     call.store.hset(key, &meta, times.into_bytes())?;
-    call.store.hset(key, &object, call.arg(9)?.to_vec())?;
+    call.store.hset(key, &object, call.arg(10)?.to_vec())?;
     call.store.hdel(key, &lease::mark_of(asked))?;
-    call.store.extend(key, ttl_ms);
+    call.store.extend(key, (expires - now).div_ceil(1000));
     Ok(Value::simple("stored"))
 }
 

@@ -11,7 +11,7 @@ const GOLDEN: [(Script, &str); Script::ALL.len()] = [
         Script::CachePass,
         "159420523939e9a9792f12b82857d22925bc5830",
     ),
-    (Script::CachePut, "5a58cc4d11c8237c46f47788722bb63a25de0f4e"),
+    (Script::CachePut, "84197833bdda6c1cc39ed30e4a956a83829810db"),
     (
         Script::CacheSoften,
         "1b6b0dbf163cc3da95e3a1636d60c42a464d6f97",

@@ -136,20 +136,25 @@ fn the_cache_agrees() {
         4 => Just(0_u64),
         1 => (0..10_000_000_u64).prop_map(|us| crate::both::T0 + us),
     ];
+    let at = prop_oneof![
+        1 => Just(0_u64),
+        1 => (0..10_000_000_u64).prop_map(|us| crate::both::T0 + us),
+    ];
     let fresh = select(vec![0_u64, 400, 10_000, 50_000]).prop_map(text);
     let put = (
         url(),
         field(),
         vary(),
         leases(),
-        (ms(), fresh, ms(), purged, field()),
+        (at, ms(), fresh, ms(), purged, field()),
     )
-        .prop_map(move |(u, f, v, l, (age, fresh, ttl, purged, asked))| {
+        .prop_map(move |(u, f, v, l, (at, age, fresh, ttl, purged, asked))| {
             let args = vec![
                 u,
                 f,
                 v,
                 l,
+                text(at),
                 age,
                 fresh,
                 ttl,

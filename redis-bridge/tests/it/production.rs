@@ -198,7 +198,7 @@ fn no_key_of_any_script_is_without_ttl() {
         &["url", "00", "", &lease, "9000", "0", "fill"],
     );
     let put = [
-        "url", "00", "", &lease, "0", "9000", "9000", "64", "0", "record", "00", "channel",
+        "url", "00", "", &lease, "0", "0", "9000", "9000", "64", "0", "record", "00", "channel",
     ];
     assert_eq!(
         call(&mut client, Script::CachePut, &["c"], &put),

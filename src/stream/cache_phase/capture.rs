@@ -1,6 +1,7 @@
 //! An answer that is being copied for the store while it passes.
 
 use super::super::{Ctx, State, fill};
+use super::Lease;
 use crate::cache::NotStored;
 use crate::cache::Storing;
 use crate::metrics::{CacheEvent, Metric};
@@ -14,7 +15,7 @@ use core::time::Duration;
 pub(in crate::stream) struct Capture {
     pub(super) cache: usize,
     pub(super) storing: Storing,
-    pub(super) lease: [u8; 16],
+    pub(super) lease: Lease,
     /// The variant that was looked up: the lease is that one's.
     pub(super) asked: [u8; 16],
     pub(super) arrived: Duration,
@@ -75,8 +76,9 @@ impl Capture {
             url: &self.storing.url,
             field: &self.storing.field,
             vary: vary.as_bytes(),
-            lease: &self.lease,
+            lease: &self.lease.id,
             asked: &self.asked,
+            at_us: Some(self.lease.now_us(now).max(1)),
             age_ms: times.age_ms,
             fresh_ms: times.fresh_ms,
             ttl_ms: times.ttl_ms,

@@ -3,7 +3,7 @@
 use super::super::request::{Cached, Lookup, Request, Session, Why};
 use super::super::{Ctx, LocalReply, fill};
 use super::refresh::{self, Refresh};
-use super::{carries_session, memory, meta, remove, reply};
+use super::{Lease, carries_session, memory, meta, remove, reply};
 use crate::cache::record::RecordError;
 use crate::cache::reuse::{self, Age, Reuse};
 use crate::cache::status::{Forwarded, Status};
@@ -115,7 +115,7 @@ pub(in crate::stream) fn answered(
             lease,
             claimed,
         })) => {
-            lookup.lease = Some(lease);
+            lookup.lease = Some(Lease::told(lease, now_us, ctx.now));
             Stored {
                 born_us,
                 now_us,
@@ -124,12 +124,14 @@ pub(in crate::stream) fn answered(
                 event: CacheEvent::HitL2,
             }
         }
-        Some(Ok(CacheReply::Fill { lease })) => {
+        Some(Ok(CacheReply::Fill { now_us, lease })) => {
+            let lease = Lease::told(lease, now_us, ctx.now);
             lookup.lease = Some(lease).filter(|_| lookup.fill);
             count(index, CacheEvent::Miss, ctx);
             return missed(lookup);
         }
-        Some(Ok(CacheReply::Miss { lease })) => {
+        Some(Ok(CacheReply::Miss { now_us, lease })) => {
+            let lease = lease.map(|lease| Lease::told(lease, now_us, ctx.now));
             lookup.lease = lease.filter(|_| lookup.fill);
             if lookup.why == Why::Stale {
                 lookup.why = Why::Miss;

@@ -3,7 +3,7 @@
 
 use super::super::request::{Lookup, Request, Why};
 use super::super::{Ctx, LocalReply, State, fill};
-use super::{Capture, carries_session, meta, remove, reply};
+use super::{Capture, Lease, carries_session, meta, remove, reply};
 use crate::cache::freshness::Timing;
 use crate::cache::reuse::{self, Age};
 use crate::cache::status::{Forward, Forwarded, Status};
@@ -42,7 +42,7 @@ pub(super) struct Origin<'a> {
 /// Where something is stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
-    pub(super) lease: Option<[u8; 16]>,
+    pub(super) lease: Option<Lease>,
     /// The variant that was looked up.
     pub(super) asked: [u8; 16],
     /// The policy's cache.
@@ -276,10 +276,7 @@ fn put_merged(
 
 impl Origin<'_> {
     /// What is stored of it, and the lease for that.
-    pub(super) fn storing(
-        &self,
-        lease: Option<[u8; 16]>,
-    ) -> Result<(Storing, [u8; 16]), NotStored> {
+    pub(super) fn storing(&self, lease: Option<Lease>) -> Result<(Storing, Lease), NotStored> {
         let response = ResponseMeta {
             status: self.status,
             headers: self.headers,

@@ -12,7 +12,7 @@ use super::super::Ctx;
 use super::super::request::{Cached, Request};
 use super::kept::Kept;
 use super::origin::{Origin, Slot, freshen, timing};
-use super::{Capture, carries_session};
+use super::{Capture, Lease, carries_session};
 use crate::cache::{Record, RequestMeta, Url, validate};
 use crate::http::Headers;
 use crate::vm::Vm;
@@ -35,7 +35,7 @@ pub struct Refresh {
     url: Url,
     extras: Vec<Option<Vec<u8>>>,
     session: bool,
-    lease: [u8; 16],
+    lease: Lease,
     /// The variant that was looked up.
     asked: [u8; 16],
     /// What is stored, when it can be validated.

@@ -33,6 +33,7 @@ pub(super) enum Asked {
         vary: Vec<u8>,
         lease: [u8; 16],
         asked: [u8; 16],
+        at_us: Option<u64>,
         age_ms: u64,
         fresh_ms: u64,
         ttl_ms: u64,
@@ -98,6 +99,7 @@ impl Asked {
                 vary: put.vary.to_vec(),
                 lease: *put.lease,
                 asked: *put.asked,
+                at_us: put.at_us,
                 age_ms: put.age_ms,
                 fresh_ms: put.fresh_ms,
                 ttl_ms: put.ttl_ms,
@@ -192,7 +194,7 @@ pub(super) fn absent(now_us: u64) -> Vec<u8> {
 }
 
 pub(super) fn miss(lease: Option<[u8; 16]>, now_us: u64) -> Vec<u8> {
-    encoded(|out| CacheReply::Miss { lease }.encode(now_us, out))
+    encoded(|out| CacheReply::Miss { now_us, lease }.encode(out))
 }
 
 pub(super) fn hit(record: &[u8], born_us: u64, now_us: u64) -> Vec<u8> {
@@ -202,7 +204,7 @@ pub(super) fn hit(record: &[u8], born_us: u64, now_us: u64) -> Vec<u8> {
             now_us,
             record,
         }
-        .encode(now_us, out);
+        .encode(out);
     })
 }
 
@@ -216,13 +218,19 @@ pub(super) fn stale(record: &[u8], born_us: u64, now_us: u64, claimed: bool) -> 
             lease: [9; 16],
             claimed,
         }
-        .encode(now_us, out);
+        .encode(out);
     })
 }
 
 /// Fill it, with a lease that tests know.
 pub(super) fn turn() -> Vec<u8> {
-    encoded(|out| CacheReply::Fill { lease: [9; 16] }.encode(1, out))
+    encoded(|out| {
+        CacheReply::Fill {
+            now_us: 1,
+            lease: [9; 16],
+        }
+        .encode(out)
+    })
 }
 
 /// What somebody else has filled meanwhile, a second old.
@@ -233,12 +241,12 @@ pub(super) fn filled(record: &[u8]) -> Vec<u8> {
             now_us: 1_000_001,
             record,
         }
-        .encode(1, out);
+        .encode(out);
     })
 }
 
 pub(super) fn vary(list: &str) -> Vec<u8> {
-    encoded(|out| CacheReply::Vary(list.as_bytes()).encode(0, out))
+    encoded(|out| CacheReply::Vary(list.as_bytes()).encode(out))
 }
 
 pub(super) fn limits(admitted: bool, taken: &[Taken], now_us: u64) -> Vec<u8> {

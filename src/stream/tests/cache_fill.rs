@@ -65,6 +65,7 @@ fn a_store_says_what_and_for_how_long() {
             url,
             vary,
             lease,
+            at_us,
             age_ms,
             ttl_ms,
             record,
@@ -82,6 +83,11 @@ fn a_store_says_what_and_for_how_long() {
         (*age_ms, *ttl_ms),
         (6_000, 24_000),
         "Age 3, 2 s of delay, 1 s of body"
+    );
+    assert_eq!(
+        *at_us,
+        Some(rig.redis_us()),
+        "by the clock of the look-up's answer (C8)"
     );
     assert_eq!(*tags, [b"shoes".to_vec(), b"red".to_vec()]);
     let record = Record::decode(record).unwrap();

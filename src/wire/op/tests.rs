@@ -92,6 +92,7 @@ impl Args {
                 vary,
                 lease: &self.f16[1],
                 asked: &self.f16[0],
+                at_us: Some(self.age).filter(|at| *at > 0),
                 age_ms: self.age,
                 fresh_ms: self.ttl / 2,
                 ttl_ms: self.ttl,
@@ -258,7 +259,7 @@ proptest! {
 
     #[test]
     fn x6_any_arguments_return_and_what_parses_is_canonical(
-        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PASS", "CACHE.PURGE", "CACHE.PUT", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
+        verb in select(vec!["CACHE.GET", "CACHE.INVALIDATE", "CACHE.PASS", "CACHE.PURGE", "CACHE.PUT", "CACHE.STORE", "LIMIT.RETURN", "LIMIT.TAKE", "SESSION.GET"]),
         args in vec(prop_oneof![
             vec(any::<u8>(), 16), vec(any::<u8>(), 8), vec(any::<u8>(), 12), vec(any::<u8>(), 18),
             vec(any::<u8>(), 0..4), "-?[0-9]{1,3}".prop_map(String::into_bytes),

@@ -40,7 +40,8 @@ proptest! {
     ) {
         for reply in [
             CacheReply::Hit { born_us, now_us, record: &record },
-            CacheReply::Miss { lease },
+            CacheReply::Fill { now_us, lease: lease.unwrap_or([7; 16]) },
+            CacheReply::Miss { now_us, lease },
             CacheReply::Stale {
                 born_us,
                 now_us,
@@ -51,7 +52,7 @@ proptest! {
             CacheReply::Vary(&record),
         ] {
             let mut bytes = Vec::new();
-            reply.encode(now_us, &mut bytes);
+            reply.encode(&mut bytes);
             prop_assert_eq!(CacheReply::parse(&decoded(&bytes)), Ok(reply));
         }
     }

@@ -4,6 +4,7 @@ use super::{Answer, Begun, Context, Next, Plan, Round, number, only};
 use crate::core::exchanges::Outcome;
 use crate::core::failure::Failure;
 use crate::core::keys::{hash16, hex, unhex};
+use crate::core::redis_time::RedisTime;
 use crate::core::types::{Command, Role};
 use crate::core::value::Value;
 use crate::script::Script;
@@ -29,8 +30,9 @@ pub(in crate::core) struct Get {
     wait: Duration,
     begun: Duration,
     channel: Vec<u8>,
-    /// The lease of whoever fills it, as last heard.
+    /// The lease of whoever fills it, as last heard, and the clock by which it was granted.
     lease: Option<[u8; 16]>,
+    clock: RedisTime,
     held: bool,
 }
 
@@ -85,6 +87,7 @@ impl Get {
             begun: cx.now,
             channel: cx.keys.filled(op.url),
             lease: None,
+            clock: RedisTime::default(),
             held: false,
         };
         (Box::new(plan), Round::new(Role::Cache, vec![command]))
@@ -116,9 +119,11 @@ impl Get {
     }
 
     /// It has waited long enough: goes upstream like anybody else.
-    pub(in crate::core) fn over(&self, now_us: u64) -> Outcome {
+    pub(in crate::core) fn over(&self, now: Duration) -> Outcome {
         let mut out = Vec::new();
-        CacheReply::Miss { lease: self.lease }.encode(now_us, &mut out);
+        let now_us = self.clock.at(now);
+        let lease = self.lease;
+        CacheReply::Miss { now_us, lease }.encode(&mut out);
         Outcome::Value(out)
     }
 
@@ -157,7 +162,7 @@ impl Get {
                         record,
                     },
                 };
-                reply.encode(now_us, &mut out);
+                reply.encode(&mut out);
             }
             [
                 Value::Simple(word),
@@ -177,7 +182,7 @@ impl Get {
                     lease,
                     claimed,
                 };
-                stale.encode(now_us, &mut out);
+                stale.encode(&mut out);
                 if claimed {
                     self.lease = Some(lease);
                     return Some(Next::Turn(Outcome::Value(out)));
@@ -186,11 +191,12 @@ impl Get {
             [Value::Simple(word), now, lease] if word == b"fill" => {
                 let lease = unhex(lease.as_bytes()?)?;
                 self.lease = Some(lease);
-                CacheReply::Fill { lease }.encode(now.as_u64()?, &mut out);
+                let now_us = now.as_u64()?;
+                CacheReply::Fill { now_us, lease }.encode(&mut out);
                 return Some(Next::Turn(Outcome::Value(out)));
             }
             [Value::Simple(word), now, lease, left] if word == b"held" => {
-                now.as_u64()?;
+                self.clock.set(now.as_u64()?, cx.now);
                 self.lease = Some(unhex(lease.as_bytes()?)?);
                 return Some(Next::Wait(Duration::from_micros(left.as_u64()?)));
             }
@@ -203,10 +209,11 @@ impl Get {
                     Value::Null => None,
                     lease => Some(unhex::<16>(lease.as_bytes()?)?),
                 };
-                CacheReply::Miss { lease }.encode(now.as_u64()?, &mut out);
+                let now_us = now.as_u64()?;
+                CacheReply::Miss { now_us, lease }.encode(&mut out);
             }
             [Value::Simple(word), Value::Bulk(list)] if word == b"vary" => {
-                CacheReply::Vary(list).encode(0, &mut out);
+                CacheReply::Vary(list).encode(&mut out);
             }
             _ => return None,
         }
@@ -283,6 +290,7 @@ impl Put {
                 hex(op.field),
                 op.vary.to_vec(),
                 hex(op.lease),
+                number(op.at_us.unwrap_or(0)),
                 number(op.age_ms),
                 number(op.fresh_ms),
                 number(op.ttl_ms),

@@ -3,7 +3,7 @@ use crate::core::keys::hash16;
 use crate::core::{AdminOp, AdminReply, Transmit, Value};
 use std::time::Duration;
 use tidegate::wire::Op;
-use tidegate::wire::op::{CacheGet, Want};
+use tidegate::wire::op::{CacheGet, CachePut, Want};
 
 fn word(value: &Value) -> &[u8] {
     match value {
@@ -18,6 +18,65 @@ fn look(rig: &mut Rig) -> Vec<u8> {
 
 fn store(rig: &mut Rig, tags: &[&[u8]]) -> Vec<u8> {
     word(&rig.post(&[cache_put(URL, b"record", tags)])[0]).to_vec()
+}
+
+/// A store that was sent at `at_us` of Redis' clock.
+fn store_of(at_us: u64, ttl_ms: u64, rig: &mut Rig) -> Vec<u8> {
+    let Op::CachePut(put) = cache_put(URL, b"record", &[]) else {
+        panic!("not a put");
+    };
+    let put = CachePut {
+        at_us: Some(at_us),
+        age_ms: 1_000,
+        fresh_ms: ttl_ms / 2,
+        ttl_ms,
+        ..put
+    };
+    word(&rig.post(&[Op::CachePut(put)])[0]).to_vec()
+}
+
+/// C8: a bridge that was frozen stores what it had been told before; what it stores is not younger for that.
+#[test]
+fn c8_a_store_ages_on_its_way() {
+    let mut rig = Rig::new();
+    look(&mut rig);
+    let at_us = rig.redis_us();
+    rig.now += Duration::from_secs(3);
+    assert_eq!(store_of(at_us, 10_000, &mut rig), b"stored");
+    let hit = Value::Array(vec![
+        Value::simple("hit"),
+        Value::Integer((at_us - 1_000_000).cast_signed()),
+        Value::Integer(rig.redis_us().cast_signed()),
+        Value::bulk("record"),
+    ]);
+    assert_eq!(rig.post(&[cache_get(URL)]), [hit]);
+    rig.now += Duration::from_secs(2);
+    assert_eq!(look(&mut rig), b"stale");
+    rig.now += Duration::from_secs(5);
+    assert_eq!(look(&mut rig), b"miss");
+}
+
+#[test]
+fn c8_a_store_that_comes_when_it_is_of_no_use_is_refused_and_the_next_one_fills() {
+    let mut rig = Rig::new();
+    look(&mut rig);
+    let at_us = rig.redis_us();
+    rig.now += Duration::from_secs(3);
+    assert_eq!(store_of(at_us, 3_000, &mut rig), b"refused");
+    assert_eq!(look(&mut rig), b"miss");
+    assert_eq!(store(&mut rig, &[]), b"stored");
+}
+
+/// F3: Redis' clock was set back, or another one answers that is behind.
+#[test]
+fn f3_a_store_of_a_time_to_come_is_of_now() {
+    let mut rig = Rig::new();
+    look(&mut rig);
+    let (now_us, hour_us) = (rig.redis_us(), 3_600_000_000);
+    assert_eq!(store_of(now_us + hour_us, 10_000, &mut rig), b"stored");
+    assert_eq!(look(&mut rig), b"hit");
+    rig.now += Duration::from_secs(10);
+    assert_eq!(look(&mut rig), b"miss");
 }
 
 /// 300 objects with a tag of their own, and one more.

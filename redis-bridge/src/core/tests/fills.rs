@@ -171,7 +171,21 @@ fn a_filler_that_stalls_is_succeeded_and_costs_the_others_their_patience_at_most
         "after three quarters"
     );
     later(&mut rig, 500 * MS);
-    assert_eq!(words(&mut rig), said(&[(3, "miss"), (4, "miss")]));
+    let sent = rig.collect();
+    let told: Vec<_> = replies(&sent)
+        .into_iter()
+        .map(|(_, id, values)| (id, values))
+        .collect();
+    let now = Value::Integer(rig.redis_us().cast_signed());
+    let miss = |id| {
+        let items = vec![Value::simple("miss"), now.clone(), Value::bulk([1; 16])];
+        (id, vec![Value::Array(items)])
+    };
+    assert_eq!(
+        told,
+        [miss(3), miss(4)],
+        "by the clock that granted the lease (C8)"
+    );
     assert_eq!(rig.core.counters().held_too_long, 2);
     assert!(rig.core.is_idle());
 }

@@ -253,6 +253,7 @@ pub(in crate::core) fn cache_put<'a>(url: &'a [u8], record: &'a [u8], tags: &[&'
         vary: b"",
         lease: &LEASE,
         asked: &[1; 16],
+        at_us: None,
         age_ms: 0,
         fresh_ms: 50_000,
         ttl_ms: 60_000,

@@ -63,6 +63,7 @@ pub(crate) fn cache_put<'a>(
         vary: b"",
         lease,
         asked: b"field-of-16-byte",
+        at_us: None,
         age_ms: 0,
         fresh_ms: 50_000,
         ttl_ms: 60_000,

@@ -38,6 +38,12 @@ fn good(verb: &str) -> Vec<&'static [u8]> {
                 b"tag",
             ]
         }
+        "CACHE.STORE" => {
+            let mut args = good("CACHE.PUT");
+            args.splice(0..1, [&b"CACHE.STORE"[..]]);
+            args.insert(6, b"1");
+            args
+        }
         "LIMIT.TAKE" => {
             vec![
                 b"LIMIT.TAKE",
@@ -185,6 +191,15 @@ fn x7_each_bad_argument_is_named() {
         ),
         ("CACHE.PUT", 8, &[b"", b"0", b"-1", b"00", over_ttl], Ttl),
         ("CACHE.PUT", 10, &[b"", &[b't'; 257]], Argument("tag")),
+        ("CACHE.STORE", 5, &[&[0; 17]], Argument("asked")),
+        (
+            "CACHE.STORE",
+            6,
+            &[b"", b"0", b"-1", b"01", b"9007199254740993"],
+            Argument("at_us"),
+        ),
+        ("CACHE.STORE", 7, &[b"-1"], Argument("age_ms")),
+        ("CACHE.STORE", 9, &[b"0"], Ttl),
         (
             "LIMIT.TAKE",
             1,

@@ -86,6 +86,7 @@ fn fill(lab: &Lab) -> Result<()> {
             vary: b"",
             lease: &LEASE,
             asked: &FIELD,
+            at_us: None,
             age_ms: 0,
             fresh_ms: 3_600_000,
             ttl_ms: 3_600_000,
