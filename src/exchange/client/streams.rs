@@ -133,17 +133,20 @@ impl Client {
         true
     }
 
-    /// Sends the calls that waited for a stream, if there is one.
+    /// Sends the calls that waited for a stream, if there is one. Those whose time is over are left to the next tick, which
+    /// ends them: what is sent after its deadline is charged for nobody.
     pub(super) fn send_waiting(&mut self, now: Duration) {
         if !self.anyone_waits || !self.is_linked() {
             return;
         }
         self.anyone_waits = false;
         for call in self.calls.at(Place::Waiting) {
-            if let (Some(place), Some(pending)) = (self.best_link(), self.calls.get_mut(call)) {
+            if let (Some(place), Some(pending)) = (self.best_link(), self.calls.get_mut(call))
+                && pending.deadline > now
+            {
                 pending.place = place;
+                self.send(call, now);
             }
-            self.send(call, now);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::harness::{Harness, config, ms};
 use crate::exchange::{CallError, ClientConfig};
+use crate::wire::FromBridge;
 
 fn without_fallback() -> ClientConfig {
     ClientConfig {
@@ -103,6 +104,32 @@ fn l1_what_waits_for_a_stream_ends_in_time() {
     h.close(1);
     let call = h.submit(1).unwrap();
     h.run(ms(110));
+    assert_eq!(h.result(call), Some(&Err(CallError::Timeout)));
+}
+
+/// Found by the simulation (seed 375): a stream that came after a deadline and before the tick that ends such calls was
+/// given them, and charged them for nobody.
+#[test]
+fn x8_what_waited_past_its_deadline_is_not_sent() {
+    let mut h = Harness::new(1, without_fallback(), 5);
+    h.run(ms(1_500));
+    h.bridges[0].welcomes = false;
+    h.close(0);
+    h.close(1);
+    let call = h.submit(1).unwrap();
+    h.run(ms(90));
+    assert_eq!(h.result(call), None);
+    let from = h.now;
+    h.now += ms(15);
+    let dialled = (0..2).find(|link| h.streams[*link].is_some());
+    let welcome = FromBridge::Welcome {
+        bridge: b"bridge-0",
+        time_us: 0,
+    };
+    h.say(dialled.unwrap(), &welcome);
+    assert!(h.client.is_linked(), "the stream came first");
+    assert_eq!(h.exchanges(from), []);
+    h.tick();
     assert_eq!(h.result(call), Some(&Err(CallError::Timeout)));
 }
 
