@@ -29,6 +29,7 @@ fn run() -> Result<bool> {
     let mut results = table::load()?;
     let mut sound = true;
     let mut skipped = 0;
+    let rate = load(&settings, seed)?;
     for row in &settings.rows {
         let mut report = Report::default();
         if let Some(reason) = row.missing() {
@@ -40,7 +41,7 @@ fn run() -> Result<bool> {
         }
         for _ in 0..settings.trials {
             let conditions = Conditions {
-                rate: settings.rate,
+                rate,
                 seed,
                 rounds: settings.rounds,
                 verbose: settings.verbose,
@@ -65,6 +66,22 @@ fn run() -> Result<bool> {
         told(&format!("{skipped} rows skipped\n"));
     }
     Ok(sound)
+}
+
+/// Requests a second of the standing load.
+fn load(settings: &Settings, seed: u64) -> Result<u64> {
+    if let Some(rate) = settings.rate {
+        return Ok(rate);
+    }
+    if settings.rows.is_empty() {
+        return Ok(trial::RATE);
+    }
+    let capacity = trial::capacity(seed)?;
+    let rate = trial::standing(capacity);
+    told(&format!(
+        "this machine carries {capacity} requests/s, the load is {rate}\n"
+    ));
+    Ok(rate)
 }
 
 /// A scenario, with its guard and without. True when it went as it must.

@@ -3,6 +3,7 @@
 use crate::history::{End, History, Span};
 use crate::oracle::{self, Verdict};
 use crate::row::{Failures, Row};
+use crate::trial::RATE;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,6 +13,9 @@ const LATE_MS: u64 = 50;
 /// What came of the trials of a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// Requests a second. The first tables did not say: it was the whole load.
+    #[serde(default = "whole")]
+    pub rate: u64,
     /// How often the fault was made.
     pub faults: u64,
     /// Trials whose times were not judged: the machine was too busy.
@@ -38,6 +42,10 @@ pub struct Report {
     pub skipped: Option<String>,
 }
 
+fn whole() -> u64 {
+    RATE
+}
+
 impl Report {
     /// A row that was not run, and why.
     pub fn skipped(reason: String) -> Self {
@@ -48,7 +56,7 @@ impl Report {
     }
 
     /// Judges a trial.
-    pub fn of(row: &Row, history: &History, mut verdict: Verdict) -> Self {
+    pub fn of(row: &Row, rate: u64, history: &History, mut verdict: Verdict) -> Self {
         let mut report = Self::default();
         let expect = &row.expect;
         let judged = oracle::judge(history, expect.losses, expect.bounds);
@@ -86,6 +94,7 @@ impl Report {
         if let Some(most) = expect.slower {
             slower(history, most, void, &mut verdict);
         }
+        report.rate = rate;
         report.faults = count(history.faults.len());
         report.void = u64::from(void);
         report.requests = history.sent;
@@ -130,6 +139,7 @@ impl Report {
 
     /// Adds another trial.
     pub fn merge(&mut self, other: Self) {
+        self.rate = other.rate;
         self.faults += other.faults;
         self.void += other.void;
         self.requests += other.requests;

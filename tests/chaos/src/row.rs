@@ -2,7 +2,7 @@
 
 use crate::need::Need;
 use crate::oracle::{Bounds, Losses};
-use crate::trial::Trial;
+use crate::trial::{RATE, Trial};
 use std::time::Duration;
 use tidegate_e2e::{RedisKind, StackSpec};
 use tidegate_stack::Filter;
@@ -56,7 +56,7 @@ pub struct Expect {
 pub enum Failures {
     /// None.
     None,
-    /// So many: those in flight where the fault struck.
+    /// So many under the whole load ([`RATE`]): those in flight where the fault struck.
     AtMost(u64),
     /// What cannot be decided is refused by its policy, 503; what is cached never fails.
     OnError,
@@ -184,6 +184,16 @@ impl Row {
         self
     }
 
+    /// The same under a load of `rate` requests a second: of fewer, fewer are in flight where the fault strikes.
+    #[must_use]
+    pub fn under(mut self, rate: u64) -> Self {
+        if let Failures::AtMost(most) = self.expect.failures {
+            let share = rate.min(RATE);
+            self.expect.failures = Failures::AtMost((most * share).div_ceil(RATE));
+        }
+        self
+    }
+
     /// A module of its own that was not built.
     fn not_built(&self) -> Option<String> {
         let mut spec = StackSpec::new(self.id.to_lowercase());
@@ -201,5 +211,23 @@ impl Row {
     pub const fn within(mut self, decided_ms: u64) -> Self {
         self.expect.bounds.decided = Duration::from_millis(decided_ms);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_fail_is_of_the_load() {
+        let most = |rate, failures| {
+            let row = Row::new("X1", "nothing", failures, 0, |_| Ok(()));
+            row.under(rate).expect.failures
+        };
+        for (rate, allowed) in [(1_500, 64), (3_000, 64), (750, 32), (600, 26), (50, 3)] {
+            let found = most(rate, Failures::AtMost(64));
+            assert_eq!(found, Failures::AtMost(allowed), "{rate}");
+        }
+        assert_eq!(most(600, Failures::None), Failures::None);
     }
 }

@@ -21,8 +21,8 @@ pub struct Settings {
     pub trials: u32,
     /// How often the fault is made in a trial; as the row says when absent. `CHAOS_ROUNDS`.
     pub rounds: Option<u32>,
-    /// Requests a second. `CHAOS_RATE`, 1500.
-    pub rate: u64,
+    /// Requests a second. `CHAOS_RATE`; half of what the machine carries when absent, at most [`crate::trial::RATE`].
+    pub rate: Option<u64>,
     /// Where randomness begins. `CHAOS_SEED`; drawn when absent.
     pub seed: Option<u64>,
     /// Every failure is told. `CHAOS_VERBOSE=on`.
@@ -62,7 +62,7 @@ impl Settings {
             },
             trials: number("CHAOS_TRIALS", 1, 1_000)?.map_or(1, small),
             rounds: number("CHAOS_ROUNDS", 1, 1_000)?.map(small),
-            rate: number("CHAOS_RATE", 10, 20_000)?.unwrap_or(1_500),
+            rate: number("CHAOS_RATE", 10, 20_000)?,
             seed: number("CHAOS_SEED", 0, u64::MAX)?,
             verbose: match get("CHAOS_VERBOSE").as_deref() {
                 None | Some("off") => false,
@@ -112,7 +112,7 @@ mod tests {
             })
         };
         let plain = read(&[]).unwrap();
-        assert_eq!((plain.trials, plain.rate, plain.rounds), (1, 1_500, None));
+        assert_eq!((plain.trials, plain.rate, plain.rounds), (1, None, None));
         assert_eq!(plain.rows.len(), rows::all().len());
         let chosen = read(&[("CHAOS_ROWS", "C1, A2"), ("CHAOS_ROUNDS", "50")]).unwrap();
         let ids: Vec<_> = chosen.rows.iter().map(|row| row.id).collect();

@@ -1,7 +1,7 @@
 //! A trial: a stack, load and operators on it, one fault after the other, and what came of it.
 
 use crate::history::{Asked, Clock, History, Span};
-use crate::load::{Load, Mix, Targets};
+use crate::load::{self, Load, Mix, Targets};
 use crate::operator::{Doors, Operators};
 use crate::oracle::{Losses, Verdict};
 use crate::policy::{POLICY, TIGHT_LIMIT, WIDE_LIMIT};
@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tidegate::exchange::SplitMix64;
 use tidegate_e2e::{Lab, wait};
-use tidegate_stack::Result;
+use tidegate_stack::{Error, Result};
 
 /// Load before the first fault: connections open, caches fill.
 const WARM: Duration = Duration::from_secs(2);
@@ -26,6 +26,15 @@ const TRAP: [&str; 4] = [
     "in-VM backtrace",
     "Function: proxy_on_request_headers failed",
 ];
+
+/// Requests a second of the standing load, at most; the bounds of rows on what may fail are for so many (faults.md).
+pub const RATE: u64 = 1_500;
+
+/// The standing load of a machine that carries `capacity` requests a second: half of it, so that there is room for what a
+/// fault costs, and a failure says something about the fault.
+pub fn standing(capacity: u64) -> u64 {
+    (capacity / 2 / 50 * 50).clamp(50, RATE)
+}
 
 /// What all trials share.
 #[derive(Debug, Clone, Copy)]
@@ -107,11 +116,9 @@ fn on_this_thread(row: &Row, conditions: Conditions) -> Result<Report> {
     let clock = Clock::start();
     let targets = Targets::default();
     let operators = Operators::start(clock, &doors(&lab), &targets)?;
-    let envoys: Vec<u16> = (0..lab.spec().envoys)
-        .map(|i| lab.spec().proxy_port(i))
-        .collect();
     let mix = Mix::new(random.next_u64(), targets, row.hot);
-    let load = Load::start(clock, envoys, conditions.rate * row.load / 100, mix);
+    let rate = conditions.rate * row.load / 100;
+    let load = Load::start(clock, proxies(&lab), rate, mix);
     let mut trial = Trial {
         lab,
         random,
@@ -172,7 +179,42 @@ fn on_this_thread(row: &Row, conditions: Conditions) -> Result<Report> {
         .extend(complaints.iter().map(|text| format!("P1: {text}")));
     // It complains itself when it ends, with the same words.
     let _said = catch_unwind(AssertUnwindSafe(|| drop(lab)));
-    Ok(Report::of(row, &history, verdict))
+    Ok(Report::of(
+        &row.under(conditions.rate),
+        rate,
+        &history,
+        verdict,
+    ))
+}
+
+/// Requests a second that this machine carries with everything on it: clients, 3 Envoys, 2 bridges, a Cluster.
+///
+/// # Errors
+/// When the stack does not start.
+///
+/// # Panics
+/// When the measurement did.
+pub fn capacity(seed: u64) -> Result<u64> {
+    let measured = || {
+        let lab = Lab::try_with(POLICY, |spec| {
+            spec.envoys = 3;
+            spec.redis = tidegate_e2e::RedisKind::Cluster;
+        })?;
+        let (clock, targets) = (Clock::start(), Targets::default());
+        let operators = Operators::start(clock, &doors(&lab), &targets)?;
+        let mix = Mix::new(seed, targets, false);
+        let capacity = load::capacity(clock, &proxies(&lab), mix);
+        let _acts = operators.stop();
+        capacity.map_err(Error::io("measure what the machine carries"))
+    };
+    let done = std::thread::scope(|scope| scope.spawn(measured).join());
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn proxies(lab: &Lab) -> Vec<u16> {
+    (0..lab.spec().envoys)
+        .map(|i| lab.spec().proxy_port(i))
+        .collect()
 }
 
 fn doors(lab: &Lab) -> Doors {
@@ -264,5 +306,16 @@ impl Trial {
     fn random_below(&mut self, n: usize) -> usize {
         let bound = u64::try_from(n).unwrap_or(u64::MAX);
         usize::try_from(self.random.below(bound)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::standing;
+
+    #[test]
+    fn the_load_is_half_of_what_the_machine_carries_and_no_more_than_is_said() {
+        let loads = [0, 199, 1_750, 2_999, 3_000, 9_000].map(standing);
+        assert_eq!(loads, [50, 50, 850, 1_450, 1_500, 1_500]);
     }
 }

@@ -3,6 +3,7 @@
 //! A closed loop sends less when answers are late, and so hides what a fault costs ("coordinated omission").
 //! Here a request that finds no idle connection opens another one.
 
+mod capacity;
 mod client;
 mod connections;
 mod mix;
@@ -78,6 +79,18 @@ impl Load {
         let done = self.thread.join();
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
+}
+
+/// Requests a second that `envoys` (ports on loopback) decide when they are given all they can do.
+///
+/// # Errors
+/// When there is no runtime for it.
+pub fn capacity(clock: Clock, envoys: &[u16], mix: Mix) -> std::io::Result<u64> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let measured = capacity::measure(clock, envoys, mix);
+    Ok(tokio::task::LocalSet::new().block_on(&runtime, measured))
 }
 
 fn interval(rate: u64) -> u64 {
