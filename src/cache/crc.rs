@@ -7,18 +7,19 @@ const TABLES: [[u32; 256]; 8] = tables();
 
 /// The checksum of `bytes`.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = &TABLES;
     let (chunks, rest) = bytes.as_chunks::<8>();
     let crc = chunks.iter().fold(!0_u32, |crc, chunk| {
         let [a, b, c, d, e, f, g, h] = *chunk;
         let [i, j, k, l] = crc.to_le_bytes();
-        let indices = [a ^ i, b ^ j, c ^ k, d ^ l, e, f, g, h];
-        let tables = TABLES.iter().rev().zip(indices);
-        tables.fold(0, |sum, (table, index)| sum ^ entry(table, index))
+        // What depends on the chunk before comes last: the rest is looked up meanwhile.
+        let free = (entry(t3, e) ^ entry(t2, f)) ^ (entry(t1, g) ^ entry(t0, h));
+        let bound = (entry(t7, a ^ i) ^ entry(t6, b ^ j)) ^ (entry(t5, c ^ k) ^ entry(t4, d ^ l));
+        free ^ bound
     });
-    let [first, ..] = &TABLES;
     !rest.iter().fold(crc, |crc, byte| {
         let [low, ..] = crc.to_le_bytes();
-        entry(first, low ^ byte) ^ (crc >> 8)
+        entry(t0, low ^ byte) ^ (crc >> 8)
     })
 }
 
