@@ -281,9 +281,9 @@ impl Owner {
                 self.answer(request, Err(ExchangeError::Rejected(reason)));
             }
             Transmit::Response { request, body } => self.answer(request, Ok(body)),
-            Transmit::Stream { conn, message } => {
+            Transmit::Stream { conn, mut message } => {
                 while let Some(outbox) = self.streams.get(&conn) {
-                    match outbox.send(&message) {
+                    match outbox.send(&mut message) {
                         Ok(()) => return,
                         Err(SendError::Crowded) => self.give_up(self.slowest().unwrap_or(conn)),
                         Err(SendError::Full) => self.give_up(conn),

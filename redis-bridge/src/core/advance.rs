@@ -176,9 +176,12 @@ impl Core {
                 }
                 let mut values = values::of(outcomes);
                 self.counters.errors.bulk += values::shrink(&mut values);
-                let body = values.concat();
-                self.outbox
-                    .frame(conn, |out| frame::reply(out, id, values.len(), &body));
+                self.outbox.frame(conn, |out| {
+                    // A stored body is copied once here, not for each part of the frame.
+                    out.reserve(values::room(&values));
+                    frame::reply(out, id, values.len(), &[]);
+                    values.iter().for_each(|value| out.extend_from_slice(value));
+                });
             }
         }
     }

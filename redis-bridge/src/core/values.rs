@@ -34,10 +34,15 @@ pub(super) fn refuses(outcome: &Outcome) -> bool {
     first.unwrap_or(false)
 }
 
+/// Bytes of a frame with these values, at most.
+pub(super) fn room(values: &[Vec<u8>]) -> usize {
+    FRAME_HEAD + values.iter().map(Vec::len).sum::<usize>()
+}
+
 /// Replaces the largest values until the rest fits a stream's message; how many.
 pub(super) fn shrink(values: &mut [Vec<u8>]) -> u64 {
     let mut replaced = 0;
-    while values.iter().map(Vec::len).sum::<usize>() > MAX_MESSAGE - FRAME_HEAD {
+    while room(values) > MAX_MESSAGE {
         let Some(largest) = values.iter_mut().max_by_key(|value| value.len()) else {
             break;
         };

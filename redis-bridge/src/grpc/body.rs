@@ -37,7 +37,7 @@ pub struct StreamBody(Arc<Mutex<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
-    /// With their prefixes.
+    /// Each with its prefix before it.
     messages: VecDeque<Vec<u8>>,
     /// Bytes of the first one that were handed out.
     handed: usize,
@@ -81,12 +81,12 @@ pub enum SendError {
 }
 
 impl Outbox {
-    /// Queues a message.
+    /// Queues a message: it is taken, unless there is an error.
     ///
     /// # Errors
     ///
     /// The stream must be given up after one, or after [`SendError::Crowded`] another one.
-    pub fn send(&self, message: &[u8]) -> Result<(), SendError> {
+    pub fn send(&self, message: &mut Vec<u8>) -> Result<(), SendError> {
         let mut queue = lock(&self.0);
         let bytes = queue.bytes + message.len() + message::PREFIX;
         if queue.done {
@@ -102,7 +102,8 @@ impl Outbox {
         queue.held.resize(over).map_err(|_| SendError::Crowded)?;
         queue.bytes = bytes;
         let prefix = message::prefix(message.len());
-        queue.messages.push_back([&prefix[..], message].concat());
+        queue.messages.push_back(prefix.to_vec());
+        queue.messages.push_back(std::mem::take(message));
         queue.wake();
         Ok(())
     }
