@@ -32,6 +32,8 @@ pub struct Slot {
     pub links: [Option<ConnId>; LINKS],
     /// Calls it has made, as seen on the wire.
     pub calls: BTreeMap<CallId, Call>,
+    /// It had no stream at its last tick.
+    pub was_unlinked: bool,
     /// It takes no new requests.
     pub retired: bool,
 }
@@ -91,6 +93,7 @@ impl World {
             streams: BTreeMap::new(),
             links: [None; LINKS],
             calls: BTreeMap::new(),
+            was_unlinked: true,
             retired: false,
         };
         self.vms.insert(id, slot);
@@ -126,13 +129,15 @@ impl World {
         let Some(slot) = self.vms.get_mut(&id) else {
             return;
         };
+        let unlinked = !slot.vm.client.is_linked();
         let answers = slot.vm.client.handle_tick(now);
         slot.vm.tick(now);
         self.deliver(id, answers);
         self.pump(id);
-        let Some(slot) = self.vms.get(&id) else {
+        let Some(slot) = self.vms.get_mut(&id) else {
             return;
         };
+        slot.was_unlinked = unlinked;
         if slot.retired && slot.streams.is_empty() && slot.vm.client.pending() == 0 {
             return self.drop_vm(id);
         }

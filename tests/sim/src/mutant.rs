@@ -126,7 +126,7 @@ impl World {
         if let Data::Hash(fields) = &mut entry.data {
             let id = String::from_utf8_lossy(&command.args[3]).into_owned();
             let lease = format!("{id} {} {now_us} 0 0", now_us + 60_000_000);
-            let field = [b"l:", &command.args[10][..]].concat();
+            let field = [b"l:", &command.args[11][..]].concat();
             fields.insert(b"u".to_vec(), command.args[0].clone());
             fields.insert(field, lease.into_bytes());
         }

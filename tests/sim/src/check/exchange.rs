@@ -8,7 +8,7 @@ use crate::rng::MS;
 use crate::trace::Hash;
 use crate::world::World;
 use redis_bridge::core::{ConnId, Keys};
-use tidegate::exchange::{Answer, CallId, Owner};
+use tidegate::exchange::{Answer, CallError, CallId, Owner};
 use tidegate::wire::reply::{LimitReply, ReplyError, SessionReply, SessionWritten};
 use tidegate::wire::{Op, ToBridge, Value};
 
@@ -164,9 +164,14 @@ impl World {
         let Some(slot) = self.vms.get_mut(&vm) else {
             return;
         };
-        let unlinked = !slot.vm.client.is_linked();
-        if !slot.calls.contains_key(&answer.call) && unlinked && answer.result.is_err() {
-            // It has waited for a stream, its VM's first or the next one (faults.md, D13), and there is none yet.
+        let unlinked = match answer.result {
+            Ok(_) => false,
+            // A stream may have come since the last tick, too late for it.
+            Err(CallError::Timeout) => slot.was_unlinked || !slot.vm.client.is_linked(),
+            Err(_) => !slot.vm.client.is_linked(),
+        };
+        if !slot.calls.contains_key(&answer.call) && unlinked {
+            // It has waited for a stream, its VM's first or the next one (faults.md, D13), and there was none in time.
             self.marks.hit("ended_unsent");
             let unsent = Call::new(Carrier::Post, self.now, self.now, &[]);
             slot.calls.insert(answer.call, unsent);
