@@ -1,10 +1,12 @@
 //! Many clients at once.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tidegate_stack::http::{Client, Request, Response};
+use tidegate_stack::wait;
 
 /// Runs `each` on `n` threads that all start at the same moment; their results, in order.
 ///
@@ -75,8 +77,12 @@ impl Tally {
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,
+    ended: Arc<AtomicU64>,
     clients: Vec<JoinHandle<Tally>>,
 }
+
+/// How long a load may take for what is waited for: far more than it needs on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Load {
     /// Starts `n` clients; client `i` goes to `addresses[i % len]` and sends what `request` makes of its number
@@ -87,6 +93,7 @@ impl Load {
         request: impl Fn(usize, u64) -> Request + Send + Sync + 'static,
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let ended = Arc::new(AtomicU64::new(0));
         let request = Arc::new(request);
         let clients = addresses
             .iter()
@@ -94,20 +101,47 @@ impl Load {
             .take(n)
             .enumerate()
             .map(|(i, address)| {
-                let (stop, request) = (Arc::clone(&stop), Arc::clone(&request));
+                let (stop, ended) = (Arc::clone(&stop), Arc::clone(&ended));
+                let request = Arc::clone(&request);
                 let mut client = Client::new(address);
                 thread::spawn(move || {
                     let mut tally = Tally::default();
                     while !stop.load(Ordering::Relaxed) {
                         tally.add(&client.send(&request(i, tally.total)));
+                        ended.fetch_add(1, Ordering::Relaxed);
                     }
                     tally
                 })
             });
+        let clients = clients.collect();
         Self {
-            stop: Arc::clone(&stop),
-            clients: clients.collect(),
+            stop,
+            ended,
+            clients,
         }
+    }
+
+    /// Waits until `n` requests have ended since it began. What a test proves must not hang on how many requests
+    /// a busy machine answers in a second.
+    ///
+    /// # Panics
+    /// When they have not after a minute.
+    pub fn reaches(&self, n: u64) {
+        wait::until("the load's requests end", PATIENCE, || {
+            match self.ended.load(Ordering::Relaxed) {
+                ended if ended >= n => Ok(()),
+                ended => Err(format!("{ended} of {n}")),
+            }
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Waits until `n` more requests have ended.
+    ///
+    /// # Panics
+    /// When they have not after a minute.
+    pub fn goes_on(&self, n: u64) {
+        self.reaches(self.ended.load(Ordering::Relaxed) + n);
     }
 
     /// Stops them and adds up.

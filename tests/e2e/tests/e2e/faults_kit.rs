@@ -41,10 +41,11 @@ pub(crate) fn load(lab: &Lab) -> Load {
     Load::start(&[address], CLIENTS, |_, _| Request::get("/deny"))
 }
 
-/// The load for a while.
+/// The load for a while, and for 100 requests at least.
 pub(crate) fn load_for(lab: &Lab, time: Duration) -> Tally {
     let load = load(lab);
     std::thread::sleep(time);
+    load.reaches(100);
     load.stop()
 }
 

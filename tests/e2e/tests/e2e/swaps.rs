@@ -73,6 +73,8 @@ fn limits_and_sessions_hold_while_policies_are_swapped() {
         let changed = format!("changed: {{ algorithm: fixed_window, limit: {}", 20 + n);
         lab.swap(&POLICY.replace("changed: { algorithm: fixed_window, limit: 10", &changed))
             .unwrap();
+        known.goes_on(20);
+        limited.goes_on(20);
     }
     let (limited, known) = (limited.stop(), known.stop());
     assert_eq!(limited.of(200), 10, "{limited:?}");
@@ -82,7 +84,6 @@ fn limits_and_sessions_hold_while_policies_are_swapped() {
         "{limited:?}"
     );
     assert_eq!(known.other_than(200), 0, "{known:?}");
-    assert!(known.total > 100, "{known:?}");
 }
 
 /// faults.md, H8. A policy is checked without Envoy's clusters at hand, so an unknown one is found out where it

@@ -78,6 +78,7 @@ fn no_key_is_ever_without_a_ttl() {
     for redis in [lab.redis(), lab.redis_cache()] {
         assert_eq!(without_ttl(&redis), [""; 0], "{}", redis.address());
     }
+    load.reaches(200);
     let tally = load.stop();
     assert!(tally.errors.is_empty(), "{tally:?}");
     assert_eq!(
