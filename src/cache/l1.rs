@@ -4,8 +4,8 @@
 //! one may be taken, is the exchange's knowledge: [`crate::exchange::Client::remembers`]. A copy says nothing
 //! of who may have it: it is judged as if it had just come from Redis.
 
+use crate::cache::clock::RedisClock;
 use core::hash::{Hash, Hasher};
-use core::time::Duration;
 use hashbrown::{Equivalent, HashMap};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -22,19 +22,8 @@ pub struct Remembered {
     pub record: Rc<[u8]>,
     /// When it was stored, by Redis' clock, microseconds since the epoch.
     pub born_us: u64,
-    /// When it was found, by the same clock.
-    pub now_us: u64,
-    /// The same by the worker's clock.
-    pub since: Duration,
-}
-
-impl Remembered {
-    /// What Redis' clock says now.
-    pub fn now_us(&self, now: Duration) -> u64 {
-        let passed = now.saturating_sub(self.since).as_micros();
-        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
-        self.now_us.saturating_add(passed)
-    }
+    /// The same clock, as of when it was found.
+    pub clock: RedisClock,
 }
 
 /// The copies of all caches of a policy.

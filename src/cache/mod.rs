@@ -16,7 +16,7 @@
 //! | [`key`] | which URL is it? | RFC 9111, 2; RFC 3986, 5.2 |
 //! | [`vary`] | which of a URL's answers? | RFC 9111, 4.1 |
 //! | [`control`] [`targeted`] | what do the Cache-Control fields say, and which counts? | RFC 9111, 5.2; RFC 9213 |
-//! | [`freshness`] | how long is it fresh, how old is it? | RFC 9111, 4.2 |
+//! | [`freshness`] [`clock`] | how long is it fresh, how old is it? | RFC 9111, 4.2 |
 //! | [`store`] | may this answer be stored? | RFC 9111, 3 |
 //! | [`record`] | the bytes that are stored | |
 //! | [`reuse`] | may this record answer this request, and how? | RFC 9111, 4; RFC 9110, 13 |
@@ -39,6 +39,7 @@ mod reason;
 mod sf;
 mod tags;
 
+pub mod clock;
 pub mod control;
 pub mod freshness;
 pub mod groups;

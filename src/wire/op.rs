@@ -266,7 +266,7 @@ impl<'a> Op<'a> {
             b"CACHE.INVALIDATE" => cache_invalidate(args),
             b"CACHE.PASS" => cache_pass(args),
             b"CACHE.PURGE" => cache_purge(args),
-            b"CACHE.PUT" => cache_put(args, None),
+            b"CACHE.PUT" => cache_put(args),
             b"CACHE.STORE" => cache_store(args),
             b"LIMIT.RETURN" => limit_return(args),
             b"LIMIT.TAKE" => limit_take(args),
@@ -453,28 +453,25 @@ fn cache_purge<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
 }
 
 fn cache_store<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
-    let [url, field, vary, lease, asked, at_us, rest @ ..] = args else {
+    let Some((name, [at_us, what @ ..])) = args.split_first_chunk() else {
         return Err(OpError::Arity);
     };
     let at_us = number(at_us, 1, MAX_EXACT, "at_us")?;
-    let args = [&[*url, *field, *vary, *lease, *asked], rest].concat();
-    cache_put(&args, Some(at_us))
+    stored(name, Some(at_us), what)
 }
 
-fn cache_put<'a>(args: &[&'a [u8]], at_us: Option<u64>) -> Result<Op<'a>, OpError> {
-    let [
-        url,
-        field,
-        vary,
-        lease,
-        asked,
-        age_ms,
-        fresh_ms,
-        ttl_ms,
-        record,
-        tags @ ..,
-    ] = args
-    else {
+/// As protocols 3 and 4 say it: without its time.
+fn cache_put<'a>(args: &[&'a [u8]]) -> Result<Op<'a>, OpError> {
+    let (name, what) = args.split_first_chunk().ok_or(OpError::Arity)?;
+    stored(name, None, what)
+}
+
+fn stored<'a>(
+    &[url, field, vary, lease, asked]: &[&'a [u8]; 5],
+    at_us: Option<u64>,
+    what: &[&'a [u8]],
+) -> Result<Op<'a>, OpError> {
+    let [age_ms, fresh_ms, ttl_ms, record, tags @ ..] = what else {
         return Err(OpError::Arity);
     };
     if tags.len() > MAX_TAGS {

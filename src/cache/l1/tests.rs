@@ -1,4 +1,5 @@
 use super::*;
+use core::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -8,8 +9,7 @@ fn copy(bytes: usize) -> Remembered {
     Remembered {
         record: vec![7; bytes].into(),
         born_us: 1,
-        now_us: 2_000,
-        since: Duration::from_secs(5),
+        clock: RedisClock::told(2_000, Duration::from_secs(5)),
     }
 }
 
@@ -20,14 +20,6 @@ fn keep(l1: &mut L1, url: &[u8], bytes: usize) {
 
 fn has(l1: &mut L1, url: &[u8]) -> bool {
     l1.get(0, url, &FIELD).is_some()
-}
-
-#[test]
-fn the_clock_of_redis_goes_on_by_ours() {
-    let copy = copy(1);
-    assert_eq!(copy.now_us(Duration::from_secs(5)), 2_000);
-    assert_eq!(copy.now_us(Duration::from_millis(5_003)), 5_000);
-    assert_eq!(copy.now_us(Duration::ZERO), 2_000, "it never goes back");
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Capture {
             vary: vary.as_bytes(),
             lease: &self.lease.id,
             asked: &self.asked,
-            at_us: Some(self.lease.now_us(now).max(1)),
+            at_us: Some(self.lease.clock.now_us(now).max(1)),
             age_ms: times.age_ms,
             fresh_ms: times.fresh_ms,
             ttl_ms: times.ttl_ms,

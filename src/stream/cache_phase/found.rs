@@ -4,6 +4,7 @@ use super::super::request::{Cached, Lookup, Request, Session, Why};
 use super::super::{Ctx, LocalReply, fill};
 use super::refresh::{self, Refresh};
 use super::{Lease, carries_session, memory, meta, remove, reply};
+use crate::cache::clock::RedisClock;
 use crate::cache::record::RecordError;
 use crate::cache::reuse::{self, Age, Reuse};
 use crate::cache::status::{Forwarded, Status};
@@ -80,7 +81,7 @@ pub(in crate::stream) fn answered(
     let stored = match value.map(CacheReply::parse) {
         None if let Some(remembered) = &remembered => Stored {
             born_us: remembered.born_us,
-            now_us: remembered.now_us(ctx.now),
+            now_us: remembered.clock.now_us(ctx.now),
             bytes: &remembered.record,
             stale: None,
             event: CacheEvent::HitL1,
@@ -115,7 +116,7 @@ pub(in crate::stream) fn answered(
             lease,
             claimed,
         })) => {
-            lookup.lease = Some(Lease::told(lease, now_us, ctx.now));
+            lookup.lease = Some(Lease::granted(lease, now_us, ctx.now));
             Stored {
                 born_us,
                 now_us,
@@ -125,13 +126,13 @@ pub(in crate::stream) fn answered(
             }
         }
         Some(Ok(CacheReply::Fill { now_us, lease })) => {
-            let lease = Lease::told(lease, now_us, ctx.now);
+            let lease = Lease::granted(lease, now_us, ctx.now);
             lookup.lease = Some(lease).filter(|_| lookup.fill);
             count(index, CacheEvent::Miss, ctx);
             return missed(lookup);
         }
         Some(Ok(CacheReply::Miss { now_us, lease })) => {
-            let lease = lease.map(|lease| Lease::told(lease, now_us, ctx.now));
+            let lease = lease.map(|lease| Lease::granted(lease, now_us, ctx.now));
             lookup.lease = lease.filter(|_| lookup.fill);
             if lookup.why == Why::Stale {
                 lookup.why = Why::Miss;
@@ -189,8 +190,8 @@ pub(in crate::stream) fn answered(
     let (age, refreshes, event) = match next {
         Next::AskAgain => return Found::AskAgain,
         Next::Forward => {
-            let times = (stored.born_us, stored.now_us);
-            lookup.kept = ctx.vm.kept.keep(stored.bytes, times, ctx.now);
+            let clock = RedisClock::told(stored.now_us, ctx.now);
+            lookup.kept = ctx.vm.kept.keep(stored.bytes, stored.born_us, clock);
             count(index, CacheEvent::Miss, ctx);
             return missed(lookup);
         }

@@ -2,6 +2,7 @@
 //! failure.
 
 use crate::cache::Record;
+use crate::cache::clock::RedisClock;
 use crate::cache::reuse::Age;
 use core::cell::Cell;
 use core::time::Duration;
@@ -18,21 +19,16 @@ pub struct KeptBytes(Rc<Cell<usize>>);
 #[derive(Debug)]
 pub(in crate::stream) struct Kept {
     bytes: Vec<u8>,
+    /// When it was stored, by Redis' clock, microseconds since the epoch.
     born_us: u64,
-    now_us: u64,
-    /// When `now_us` was, by the worker's clock.
-    since: Duration,
+    /// The same clock, as of when it was found.
+    clock: RedisClock,
     total: Rc<Cell<usize>>,
 }
 
 impl KeptBytes {
-    /// Keeps a record that was found at `now_us` of Redis' clock; `None`: there is no room.
-    pub(super) fn keep(
-        &self,
-        bytes: &[u8],
-        (born_us, now_us): (u64, u64),
-        since: Duration,
-    ) -> Option<Kept> {
+    /// Keeps a record that was stored at `born_us` of Redis' clock; `None`: there is no room.
+    pub(super) fn keep(&self, bytes: &[u8], born_us: u64, clock: RedisClock) -> Option<Kept> {
         let total = self.0.get().saturating_add(bytes.len());
         if total > MAX_BYTES {
             return None;
@@ -41,8 +37,7 @@ impl KeptBytes {
         Some(Kept {
             bytes: bytes.to_vec(),
             born_us,
-            now_us,
-            since,
+            clock,
             total: Rc::clone(&self.0),
         })
     }
@@ -56,9 +51,7 @@ impl Kept {
 
     /// How old it is now.
     pub(super) fn age(&self, record: &Record<'_>, now: Duration) -> Age {
-        let passed = now.saturating_sub(self.since).as_micros();
-        let passed_us = u64::try_from(passed).unwrap_or(u64::MAX);
-        Age::of(record, self.born_us, self.now_us.saturating_add(passed_us))
+        Age::of(record, self.born_us, self.clock.now_us(now))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::Ctx;
 use super::super::request::Lookup;
 use super::found::Stored;
+use crate::cache::clock::RedisClock;
 use crate::cache::l1::Remembered;
 use crate::wire::op::Want;
 
@@ -38,8 +39,7 @@ pub(super) fn learn(lookup: &Lookup, cache: usize, stored: &Stored<'_>, ctx: &mu
     let found = Remembered {
         record: stored.bytes.into(),
         born_us: stored.born_us,
-        now_us: stored.now_us,
-        since: ctx.now,
+        clock: RedisClock::told(stored.now_us, ctx.now),
     };
     let url = lookup.url.as_bytes();
     ctx.vm.l1.put(cache, url, &lookup.field, found, told);

@@ -13,6 +13,7 @@ use super::super::request::{Cached, Request};
 use super::kept::Kept;
 use super::origin::{Origin, Slot, freshen, timing};
 use super::{Capture, Lease, carries_session};
+use crate::cache::clock::RedisClock;
 use crate::cache::{Record, RequestMeta, Url, validate};
 use crate::http::Headers;
 use crate::vm::Vm;
@@ -66,7 +67,10 @@ pub(super) fn of(
     let mut headers = selecting.clone();
     let conditional = validate::make_conditional(record, &mut headers);
     let kept = conditional
-        .then(|| ctx.vm.kept.keep(bytes, (*born_us, *now_us), ctx.now))
+        .then(|| {
+            let clock = RedisClock::told(*now_us, ctx.now);
+            ctx.vm.kept.keep(bytes, *born_us, clock)
+        })
         .flatten();
     if kept.is_none() {
         headers = selecting.clone();

@@ -47,16 +47,7 @@ impl Load {
         let interval_ns = Arc::new(AtomicU64::new(interval(rate)));
         let (ending, pace) = (Arc::clone(&stop), Arc::clone(&interval_ns));
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            match runtime {
-                Ok(runtime) => {
-                    let local = tokio::task::LocalSet::new();
-                    local.block_on(&runtime, run(clock, envoys, mix, &pace, &ending))
-                }
-                Err(_) => Generated::default(),
-            }
+            on_this_thread(run(clock, envoys, mix, &pace, &ending)).unwrap_or_default()
         });
         Self {
             stop,
@@ -86,11 +77,15 @@ impl Load {
 /// # Errors
 /// When there is no runtime for it.
 pub fn capacity(clock: Clock, envoys: &[u16], mix: Mix) -> std::io::Result<u64> {
+    on_this_thread(capacity::measure(clock, envoys, mix))
+}
+
+/// A load needs one thread, and what it spawns stays on it.
+fn on_this_thread<T>(load: impl Future<Output = T>) -> std::io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let measured = capacity::measure(clock, envoys, mix);
-    Ok(tokio::task::LocalSet::new().block_on(&runtime, measured))
+    Ok(tokio::task::LocalSet::new().block_on(&runtime, load))
 }
 
 fn interval(rate: u64) -> u64 {
