@@ -28,6 +28,8 @@ pub struct Row {
     pub load: u64,
     /// Nine requests of ten are such that workers answer them from their memory.
     pub hot: bool,
+    /// Half of them come over HTTP/2.
+    pub http2: bool,
     /// What may come of it.
     pub expect: Expect,
     /// Makes the fault once and mends it. The fault lasts from the call to [`Trial::healed`], or to the return.
@@ -85,6 +87,7 @@ impl Row {
             rounds: 1,
             load: 100,
             hot: false,
+            http2: false,
             expect: Expect {
                 failures,
                 recovery: Duration::from_millis(recovery_ms),
@@ -132,6 +135,13 @@ impl Row {
     #[must_use]
     pub const fn hot(mut self) -> Self {
         self.hot = true;
+        self
+    }
+
+    /// The same with half of the requests over HTTP/2.
+    #[must_use]
+    pub const fn over_http2(mut self) -> Self {
+        self.http2 = true;
         self
     }
 

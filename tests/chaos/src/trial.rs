@@ -1,7 +1,7 @@
 //! A trial: a stack, load and operators on it, one fault after the other, and what came of it.
 
 use crate::history::{Asked, Clock, History, Span};
-use crate::load::{self, Load, Mix, Targets};
+use crate::load::{self, Load, Mix, Proxies, Targets};
 use crate::operator::{Doors, Operators};
 use crate::oracle::{Losses, Verdict};
 use crate::policy::{POLICY, TIGHT_LIMIT, WIDE_LIMIT};
@@ -118,7 +118,7 @@ fn on_this_thread(row: &Row, conditions: Conditions) -> Result<Report> {
     let operators = Operators::start(clock, &doors(&lab), &targets)?;
     let mix = Mix::new(random.next_u64(), targets, row.hot);
     let rate = conditions.rate * row.load / 100;
-    let load = Load::start(clock, proxies(&lab), rate, mix);
+    let load = Load::start(clock, proxies(&lab, row.http2), rate, mix);
     let mut trial = Trial {
         lab,
         random,
@@ -203,7 +203,7 @@ pub fn capacity(seed: u64) -> Result<u64> {
         let (clock, targets) = (Clock::start(), Targets::default());
         let operators = Operators::start(clock, &doors(&lab), &targets)?;
         let mix = Mix::new(seed, targets, false);
-        let capacity = load::capacity(clock, &proxies(&lab), mix);
+        let capacity = load::capacity(clock, &proxies(&lab, false), mix);
         let _acts = operators.stop();
         capacity.map_err(Error::io("measure what the machine carries"))
     };
@@ -211,10 +211,12 @@ pub fn capacity(seed: u64) -> Result<u64> {
     done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn proxies(lab: &Lab) -> Vec<u16> {
-    (0..lab.spec().envoys)
-        .map(|i| lab.spec().proxy_port(i))
-        .collect()
+fn proxies(lab: &Lab, http2: bool) -> Proxies {
+    let envoys = 0..lab.spec().envoys;
+    Proxies {
+        ports: envoys.map(|i| lab.spec().proxy_port(i)).collect(),
+        http2,
+    }
 }
 
 fn doors(lab: &Lab) -> Doors {

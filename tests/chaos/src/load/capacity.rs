@@ -1,6 +1,6 @@
 //! What a machine carries: how much is answered in a second when everybody asks again as soon as there is an answer.
 
-use super::client::Pool;
+use super::client::{Pool, Proxies};
 use super::mix::Mix;
 use crate::history::Clock;
 use std::cell::{Cell, RefCell};
@@ -15,22 +15,21 @@ const WARM: Duration = Duration::from_secs(2);
 /// What is counted.
 const COUNTED: Duration = Duration::from_secs(3);
 
-/// Requests that `envoys` (ports on loopback) decide in a second, drawn from `mix`. What they cannot decide does not count.
-pub(super) async fn measure(clock: Clock, envoys: &[u16], mix: Mix) -> u64 {
-    let pool = Pool::new(clock, envoys);
+/// Requests that `proxies` decide in a second, drawn from `mix`. What they cannot decide does not count.
+pub(super) async fn measure(clock: Clock, proxies: &Proxies, mix: Mix) -> u64 {
+    let pool = Pool::new(clock, proxies);
     let (mix, decided, over) = (
         Rc::new(RefCell::new(mix)),
         Rc::new(Cell::new(0_u64)),
         Rc::new(Cell::new(false)),
     );
     for client in 0..CLIENTS {
-        let envoy = client % envoys.len().max(1);
         let (pool, mix) = (pool.clone(), Rc::clone(&mix));
         let (decided, over) = (Rc::clone(&decided), Rc::clone(&over));
         tokio::task::spawn_local(async move {
             while !over.get() {
                 let (asked, request) = mix.borrow_mut().draw();
-                let record = pool.send(envoy, asked, request, clock.ns()).await;
+                let record = pool.send(client, asked, request, clock.ns()).await;
                 if matches!(record.status(), 1..500) {
                     decided.set(decided.get() + 1);
                 }

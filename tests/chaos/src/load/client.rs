@@ -1,116 +1,79 @@
-//! Connections to the Envoys, and one request on one of them.
+//! Requests to the Envoys, and what became of each.
 
+use super::envoy::{Envoy, Http, say};
 use crate::history::{Answer, Asked, Clock, End, Record};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
-use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, Response, body::Incoming};
-use hyper_util::rt::TokioIo;
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// After that long a request is said to hang: no policy lets one wait for it.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-pub(super) type Sender = SendRequest<Empty<Bytes>>;
+/// Where requests go.
+#[derive(Debug, Clone)]
+pub struct Proxies {
+    /// Of the Envoys, on loopback.
+    pub ports: Vec<u16>,
+    /// As often over HTTP/2 as over HTTP/1.1.
+    pub http2: bool,
+}
 
-/// Idle connections, by Envoy.
+/// The ways to the Envoys.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
     clock: Clock,
-    envoys: Rc<Vec<Envoy>>,
-}
-
-#[derive(Debug)]
-struct Envoy {
-    port: u16,
-    idle: RefCell<Vec<Sender>>,
+    /// With the index of the Envoy.
+    ways: Rc<Vec<(u16, Envoy)>>,
 }
 
 impl Pool {
-    pub(super) fn new(clock: Clock, ports: &[u16]) -> Self {
-        let envoy = |port: &u16| Envoy {
-            port: *port,
-            idle: RefCell::default(),
+    pub(super) fn new(clock: Clock, proxies: &Proxies) -> Self {
+        let spoken: &[Http] = match proxies.http2 {
+            true => &[Http::One, Http::Two],
+            false => &[Http::One],
         };
+        let ways = spoken.iter().flat_map(|http| {
+            let way = |(index, port): (u16, &u16)| (index, Envoy::new(*port, *http));
+            (0..).zip(&proxies.ports).map(way)
+        });
         Self {
             clock,
-            envoys: Rc::new(ports.iter().map(envoy).collect()),
+            ways: Rc::new(ways.collect()),
         }
     }
 
-    /// Sends `request` to the Envoy of that index; how it ended.
+    /// Sends the request of that turn: one way after the other. How it ended.
     pub(super) async fn send(
         &self,
-        envoy: usize,
+        turn: usize,
         asked: Asked,
         request: Request<Empty<Bytes>>,
         due_ns: u64,
     ) -> Record {
         let mut sent_ns = self.clock.ns();
-        let whole = self.exchange(envoy, request, &mut sent_ns);
-        let end = match tokio::time::timeout(PATIENCE, whole).await {
-            Ok(Ok(answer)) => End::Answer(answer),
-            Ok(Err(error)) => End::Broken(error),
-            Err(_) => End::Hung,
+        let way = self.ways.get(turn % self.ways.len().max(1));
+        let end = match way {
+            None => End::Broken("no such Envoy".to_owned()),
+            Some((_, envoy)) => {
+                let whole = envoy.ask(request, || sent_ns = self.clock.ns(), read);
+                match tokio::time::timeout(PATIENCE, whole).await {
+                    Ok(Ok(answer)) => End::Answer(answer),
+                    Ok(Err(error)) => End::Broken(error),
+                    Err(_) => End::Hung,
+                }
+            }
         };
         Record {
             asked,
             due_ns,
             sent_ns,
             end_ns: self.clock.ns(),
-            envoy: u16::try_from(envoy).unwrap_or(u16::MAX),
+            envoy: way.map_or(u16::MAX, |(index, _)| *index),
             end,
         }
     }
-
-    async fn exchange(
-        &self,
-        index: usize,
-        request: Request<Empty<Bytes>>,
-        sent_ns: &mut u64,
-    ) -> Result<Answer, String> {
-        let envoy = self.envoys.get(index).ok_or("no such Envoy")?;
-        let mut sender = match envoy.take() {
-            Some(sender) => sender,
-            None => connect(envoy.port).await?,
-        };
-        *sent_ns = self.clock.ns();
-        let answer = sender.send_request(request).await;
-        let answer = read(answer.map_err(say)?).await?;
-        envoy.idle.borrow_mut().push(sender);
-        Ok(answer)
-    }
-}
-
-impl Envoy {
-    /// One that can be used at once; those that ended meanwhile are dropped.
-    fn take(&self) -> Option<Sender> {
-        let mut idle = self.idle.borrow_mut();
-        while let Some(sender) = idle.pop() {
-            if sender.is_ready() {
-                return Some(sender);
-            }
-        }
-        None
-    }
-}
-
-pub(super) async fn connect(port: u16) -> Result<Sender, String> {
-    let stream = TcpStream::connect(("127.0.0.1", port))
-        .await
-        .map_err(|e| format!("connect: {e}"))?;
-    stream.set_nodelay(true).map_err(|e| e.to_string())?;
-    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(say)?;
-    tokio::task::spawn_local(async move {
-        // Its end is seen by whoever uses it.
-        let _end = connection.await;
-    });
-    Ok(sender)
 }
 
 async fn read(response: Response<Incoming>) -> Result<Answer, String> {
@@ -145,16 +108,4 @@ fn user(body: &[u8]) -> Option<String> {
         .iter()
         .find(|field| field.get(0).and_then(|n| n.as_str()) == Some("x-session-user"))?;
     user.get(1)?.as_str().map(str::to_owned)
-}
-
-/// An error with its causes.
-pub(crate) fn say(error: hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

@@ -1,17 +1,14 @@
 //! Connections whose requests may be given up: the connection ends then, as a browser's does.
 
-use super::client::{Sender, connect, say};
+use super::envoy::{Envoy, Http, say};
 use crate::metastable::visitors::Ask;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
-use hyper::Request;
-use std::cell::RefCell;
+use hyper::{Request, Response, body::Incoming};
 
-/// Idle connections, by Envoy.
+/// The ways to the Envoys.
 #[derive(Debug)]
-pub(crate) struct Connections {
-    envoys: Vec<(u16, RefCell<Vec<Sender>>)>,
-}
+pub(crate) struct Connections(Vec<Envoy>);
 
 /// What a visitor hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,27 +22,12 @@ pub(crate) struct Reply {
 impl Connections {
     /// To the Envoys on these ports of loopback.
     pub(crate) fn new(ports: &[u16]) -> Self {
-        let envoy = |port: &u16| (*port, RefCell::default());
-        Self {
-            envoys: ports.iter().map(envoy).collect(),
-        }
+        let envoy = |port: &u16| Envoy::new(*port, Http::One);
+        Self(ports.iter().map(envoy).collect())
     }
 
     /// Asks the Envoy of that index. Whoever drops this midway closes its connection.
     pub(crate) async fn send(&self, envoy: usize, ask: &Ask) -> Result<Reply, String> {
-        let (port, idle) = self.envoys.get(envoy).ok_or("no such Envoy")?;
-        let ready = || loop {
-            let sender = idle.borrow_mut().pop();
-            match sender {
-                Some(sender) if sender.is_ready() => return Some(sender),
-                Some(_) => {}
-                None => return None,
-            }
-        };
-        let mut sender = match ready() {
-            Some(sender) => sender,
-            None => connect(*port).await?,
-        };
         let mut request = Request::builder()
             .uri(&ask.target)
             .header("host", "chaos.example");
@@ -55,17 +37,20 @@ impl Connections {
         let request = request
             .body(Empty::<Bytes>::new())
             .map_err(|e| e.to_string())?;
-        let answer = sender.send_request(request).await.map_err(say)?;
-        let (head, body) = answer.into_parts();
-        body.collect().await.map_err(say)?;
-        idle.borrow_mut().push(sender);
-        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let cookie = text("set-cookie").and_then(|value| value.strip_prefix("sid="));
-        let session = cookie.and_then(|value| value.split(';').next());
-        Ok(Reply {
-            status: head.status.as_u16(),
-            retry_after_s: text("retry-after").and_then(|value| value.parse().ok()),
-            session: session.filter(|t| !t.is_empty()).map(str::to_owned),
-        })
+        let envoy = self.0.get(envoy).ok_or("no such Envoy")?;
+        envoy.ask(request, || {}, reply).await
     }
+}
+
+async fn reply(answer: Response<Incoming>) -> Result<Reply, String> {
+    let (head, body) = answer.into_parts();
+    body.collect().await.map_err(say)?;
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let cookie = text("set-cookie").and_then(|value| value.strip_prefix("sid="));
+    let session = cookie.and_then(|value| value.split(';').next());
+    Ok(Reply {
+        status: head.status.as_u16(),
+        retry_after_s: text("retry-after").and_then(|value| value.parse().ok()),
+        session: session.filter(|t| !t.is_empty()).map(str::to_owned),
+    })
 }

@@ -6,11 +6,12 @@
 mod capacity;
 mod client;
 mod connections;
+mod envoy;
 mod mix;
 
-pub use client::PATIENCE;
-pub(crate) use client::say;
+pub use client::{PATIENCE, Proxies};
 pub(crate) use connections::{Connections, Reply};
+pub(crate) use envoy::say;
 pub use mix::{Mix, Targets, URLS, target};
 
 use crate::history::{Clock, Record};
@@ -41,13 +42,13 @@ pub struct Generated {
 }
 
 impl Load {
-    /// Starts `rate` requests a second over `envoys` (ports on loopback), drawn from `mix`.
-    pub fn start(clock: Clock, envoys: Vec<u16>, rate: u64, mix: Mix) -> Self {
+    /// Starts `rate` requests a second over `proxies`, drawn from `mix`.
+    pub fn start(clock: Clock, proxies: Proxies, rate: u64, mix: Mix) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let interval_ns = Arc::new(AtomicU64::new(interval(rate)));
         let (ending, pace) = (Arc::clone(&stop), Arc::clone(&interval_ns));
         let thread = std::thread::spawn(move || {
-            on_this_thread(run(clock, envoys, mix, &pace, &ending)).unwrap_or_default()
+            on_this_thread(run(clock, proxies, mix, &pace, &ending)).unwrap_or_default()
         });
         Self {
             stop,
@@ -72,12 +73,12 @@ impl Load {
     }
 }
 
-/// Requests a second that `envoys` (ports on loopback) decide when they are given all they can do.
+/// Requests a second that `proxies` decide when they are given all they can do.
 ///
 /// # Errors
 /// When there is no runtime for it.
-pub fn capacity(clock: Clock, envoys: &[u16], mix: Mix) -> std::io::Result<u64> {
-    on_this_thread(capacity::measure(clock, envoys, mix))
+pub fn capacity(clock: Clock, proxies: &Proxies, mix: Mix) -> std::io::Result<u64> {
+    on_this_thread(capacity::measure(clock, proxies, mix))
 }
 
 /// A load needs one thread, and what it spawns stays on it.
@@ -94,12 +95,12 @@ fn interval(rate: u64) -> u64 {
 
 async fn run(
     clock: Clock,
-    envoys: Vec<u16>,
+    proxies: Proxies,
     mut mix: Mix,
     interval_ns: &AtomicU64,
     stop: &AtomicBool,
 ) -> Generated {
-    let pool = Pool::new(clock, &envoys);
+    let pool = Pool::new(clock, &proxies);
     let (ended, mut ends) = mpsc::unbounded_channel::<Record>();
     let mut late = Vec::new();
     let mut due_ns = clock.ns();
@@ -108,12 +109,12 @@ async fn run(
         let now = clock.ns();
         while due_ns <= now {
             late.push(now - due_ns);
-            let envoy = turn % envoys.len();
+            let way = turn;
             turn += 1;
             let (asked, request) = mix.draw();
             let (pool, ended) = (pool.clone(), ended.clone());
             tokio::task::spawn_local(async move {
-                let record = pool.send(envoy, asked, request, due_ns).await;
+                let record = pool.send(way, asked, request, due_ns).await;
                 // The receiver lives until all senders are gone.
                 let _kept = ended.send(record);
             });

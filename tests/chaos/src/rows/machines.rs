@@ -32,12 +32,13 @@ pub(super) const ROWS: &[Row] = &[
     .trapping(),
     Row::new(
         "E5",
-        "an Envoy is restarted hot",
+        "an Envoy is restarted hot, half of its clients speak HTTP/2",
         Failures::None,
         0,
         hot_restart,
     )
     .with(hot)
+    .over_http2()
     .times(5),
     Row::new(
         "H4",
