@@ -63,7 +63,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         id: "M7",
         trigger_is: "for 5 s everybody wants one key that is used up, at 1.8 times what Redis can do",
         load: "0.6 of what Redis can do before and after; who fails tries three times more, at once",
-        guard: "denials are remembered by workers; Redis is given what it does without queueing",
+        guard: "denials are remembered by workers; Redis is given what it does without queueing; breakers",
         lasts: true,
         arrange: hot,
         trigger: hot_key,
@@ -143,7 +143,7 @@ fn killed(bed: &mut Bed) -> Result<()> {
 fn hot(guarded: bool) -> Arrangement {
     let mut arrangement = stall(guarded);
     if !guarded {
-        arrangement.unguarded.push("denied");
+        arrangement.unguarded.extend(["denied", "breaker"]);
     }
     arrangement.rate = CAPACITY * 12 / 5;
     arrangement.manners.good = |status| status == 200 || status == 429;
