@@ -97,10 +97,17 @@ impl Redis {
     }
 
     /// [`Redis::data_calls`] of a bridge that nobody has asked anything: what it tells other bridges once it listens. It
-    /// is ready before that, and on a busy machine long before.
+    /// is ready before that, and on a busy machine long before; what it does not hear back within 300 ms it says again.
     pub(crate) async fn calls_of_a_start(&self) -> Vec<String> {
-        eventually("its own beat", async || !self.data_calls().await.is_empty()).await;
-        self.data_calls().await
+        const SAID_AGAIN: Duration = Duration::from_millis(350);
+        let mut calls = Vec::new();
+        eventually("its own beat, heard", async || {
+            let before = std::mem::replace(&mut calls, self.data_calls().await);
+            tokio::time::sleep(SAID_AGAIN).await;
+            !calls.is_empty() && calls == before
+        })
+        .await;
+        calls
     }
 
     /// Calls of commands that touch data, by `INFO commandstats`.

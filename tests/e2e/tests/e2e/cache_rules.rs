@@ -217,6 +217,36 @@ fn rfc5861_4_a_failing_upstream_is_stood_in_for() {
     assert_eq!(ask(&lab, &get("/strict")).status, 503);
 }
 
+/// How much Envoy asks of its upstream at once is what spares an origin whose cache is cold (README, Protecting the
+/// origin). Beyond it Envoy answers itself, and that is a failure like the upstream's own.
+#[test]
+fn rfc5861_4_an_upstream_that_envoy_spares_is_stood_in_for() {
+    let (origin, mut lab) = start();
+    let fields = ["cache-control: max-age=60, stale-if-error=600"];
+    origin.does(move |_| answer(200, &fields, "good"));
+    store(&lab, "/spared");
+    expire(&lab);
+    let file = lab.files().bootstrap(0);
+    let config = std::fs::read_to_string(&file).unwrap();
+    let none = config.replace("\"max_requests\":8192", "\"max_requests\":0");
+    assert_ne!(none, config);
+    std::fs::write(&file, none).unwrap();
+    assert!(lab.end("envoy-0").unwrap());
+    lab.revive("envoy-0").unwrap();
+    origin.take();
+    for _ in 0..10 {
+        assert_eq!(ask(&lab, &get("/cold")).status, 503);
+        let stale = ask(&lab, &get("/spared"));
+        assert_eq!((stale.status, stale.text().as_str()), (200, "good"));
+        let said = cache_status(&stale);
+        assert!(
+            said.contains("fwd-status=503") && said.contains("stale-if-error"),
+            "{said}"
+        );
+    }
+    assert_eq!(origin.take().len(), 0);
+}
+
 #[test]
 fn rfc5861_3_a_stale_answer_is_given_at_once_while_one_request_refreshes_it() {
     let (origin, lab) = start();
