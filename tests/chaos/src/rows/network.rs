@@ -3,8 +3,8 @@
 use crate::row::{Failures, Row};
 use crate::trial::Trial;
 use tidegate_e2e::RedisKind;
-use tidegate_stack::Result;
 use tidegate_stack::fault::{Accept, Direction, Faults};
+use tidegate_stack::{Error, Result};
 
 const REDIS: &str = "bridge-*";
 const BRIDGES: &str = "envoy-bridge-*";
@@ -93,7 +93,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     row(
         "J5",
-        "what a bridge tells workers stalls for 400 ms, eight times, while URLs are purged",
+        "what a bridge tells all workers, or one, stalls for 400 ms, eight times each, while URLs are purged",
         Failures::OnError,
         1_000,
         pushes_stall,
@@ -240,16 +240,39 @@ fn stream_resets(trial: &mut Trial) -> Result<()> {
 
 /// Shorter than the silence after which workers leave it: they go on, and hear of purges late.
 fn pushes_stall(trial: &mut Trial) -> Result<()> {
-    for turn in 0..8 {
+    for turn in 0..16 {
         let stall = Direction {
             stall: true,
             ..Direction::default()
         };
-        let links = format!("envoy-bridge-{}", turn % 2);
-        during(trial, &links, 400, down(stall))?;
+        let mut faults = down(stall);
+        let link = format!("envoy-bridge-{}", turn % 2);
+        if turn >= 8 {
+            faults.only = Some(one_of(trial, &link)?);
+        }
+        during(trial, &link, 400, faults)?;
         trial.last(300);
     }
     Ok(())
+}
+
+/// A connection of a link: one worker's.
+fn one_of(trial: &mut Trial, link: &str) -> Result<u64> {
+    let told = trial.lab.faults().describe(link)?;
+    let live = told
+        .pointer("/links/0/live")
+        .and_then(serde_json::Value::as_array);
+    let live: Vec<u64> = live
+        .into_iter()
+        .flatten()
+        .filter_map(|n| n.as_u64())
+        .collect();
+    let drawn = trial.random.below(live.len().max(1) as u64);
+    let one = usize::try_from(drawn).ok().and_then(|at| live.get(at));
+    one.copied().ok_or_else(|| Error::Answer {
+        what: format!("{link}: its connections"),
+        got: told.to_string(),
+    })
 }
 
 fn down(down: Direction) -> Faults {

@@ -8,10 +8,34 @@ use serde::{Deserialize, Serialize};
 pub struct Faults {
     /// What happens to new connections.
     pub accept: Accept,
+    /// What passes is that of this connection only, counted from 0 in the order they came; absent: of all.
+    pub only: Option<u64>,
     /// From the client to the server.
     pub up: Direction,
     /// From the server to the client.
     pub down: Direction,
+}
+
+impl Faults {
+    /// What happens on the connection of that number.
+    pub(super) fn of(&self, connection: u64, way: Way) -> &Direction {
+        if self.only.is_some_and(|only| only != connection) {
+            return &Direction::FREE;
+        }
+        match way {
+            Way::Up => &self.up,
+            Way::Down => &self.down,
+        }
+    }
+}
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From the client to the server.
+    Up,
+    /// From the server to the client.
+    Down,
 }
 
 /// What happens to new connections.
@@ -55,6 +79,22 @@ pub struct Direction {
     pub corrupt_at: Option<u64>,
     /// Replies of Redis are other ones.
     pub replace: Option<Replace>,
+}
+
+impl Direction {
+    /// Everything passes.
+    const FREE: Self = Self {
+        delay_ms: 0,
+        jitter_ms: 0,
+        late_one_in: 0,
+        bytes_per_s: 0,
+        stall: false,
+        slice: false,
+        drop_after: None,
+        reset_after: None,
+        corrupt_at: None,
+        replace: None,
+    };
 }
 
 /// Some replies are replaced, whole; messages that nobody asked for (RESP3 pushes) are not.

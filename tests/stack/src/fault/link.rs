@@ -1,12 +1,13 @@
 //! One link: its listener, its live connections, what it is told to do.
 
-use super::faults::{Accept, Faults};
-use super::pump::{self, Generation, Pace};
+use super::faults::{Accept, Faults, Way};
+use super::pump::{self, Generation, Lane, Pace};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -31,7 +32,8 @@ pub struct Link {
     faults: watch::Sender<(Generation, Faults)>,
     /// Grows when live connections must be reset.
     resets: watch::Sender<u64>,
-    live: AtomicU64,
+    /// The numbers of the connections there are.
+    live: Mutex<BTreeSet<u64>>,
     total: AtomicU64,
     up: Pace,
     down: Pace,
@@ -63,7 +65,7 @@ impl Link {
             spec,
             faults: watch::Sender::new((0, Faults::default())),
             resets: watch::Sender::new(0),
-            live: AtomicU64::new(0),
+            live: Mutex::default(),
             total: AtomicU64::new(0),
             up: Pace::default(),
             down: Pace::default(),
@@ -75,13 +77,15 @@ impl Link {
         &self.spec.name
     }
 
-    /// What it was told, and how many connections it has now and had in all.
+    /// What it was told, how many connections it has now and had in all, and the numbers of those it has.
     pub fn describe(&self) -> serde_json::Value {
+        let live: Vec<u64> = self.live().iter().copied().collect();
         serde_json::json!({
             "name": self.spec.name,
             "listen": self.spec.listen,
             "target": self.spec.target,
-            "connections": self.live.load(Ordering::Relaxed),
+            "connections": live.len(),
+            "live": live,
             "accepted": self.total.load(Ordering::Relaxed),
             "faults": self.faults.borrow().1,
         })
@@ -93,6 +97,10 @@ impl Link {
             *generation += 1;
             *current = faults;
         });
+    }
+
+    fn live(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resets all live connections.
@@ -146,8 +154,8 @@ impl Link {
                 _ = faults.changed() => {}
                 accepted = accept(bound) => match accepted {
                     Ok(client) => {
-                        self.total.fetch_add(1, Ordering::Relaxed);
-                        tokio::spawn(Arc::clone(&self).serve(client));
+                        let number = self.total.fetch_add(1, Ordering::Relaxed);
+                        tokio::spawn(Arc::clone(&self).serve(number, client));
                     }
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 },
@@ -155,20 +163,20 @@ impl Link {
         }
     }
 
-    async fn serve(self: Arc<Self>, client: Socket) {
-        self.live.fetch_add(1, Ordering::Relaxed);
+    async fn serve(self: Arc<Self>, number: u64, client: Socket) {
+        self.live().insert(number);
         let mut resets = self.resets.subscribe();
         let accept = self.faults.borrow().1.accept;
         tokio::select! {
-            () = self.pass(client, accept) => {}
+            () = self.pass(number, client, accept) => {}
             _ = resets.changed() => {}
         }
-        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.live().remove(&number);
     }
 
     /// Passes one connection on until both sides have ended or one is reset. Whoever drops this midway
     /// resets both: a socket lingers only when it ended in order.
-    async fn pass(&self, client: Socket, accept: Accept) {
+    async fn pass(&self, connection: u64, client: Socket, accept: Accept) {
         let client = Abrupt::new(client);
         match accept {
             Accept::Reset => return,
@@ -181,8 +189,14 @@ impl Link {
         let (from_client, to_client) = tokio::io::split(client.stream);
         let (from_server, to_server) = tokio::io::split(server.stream);
         let faults = || self.faults.subscribe();
-        let up = pump::pump(from_client, to_server, faults(), |f| &f.up, &self.up);
-        let down = pump::pump(from_server, to_client, faults(), |f| &f.down, &self.down);
+        let lane = |way, pace| Lane {
+            connection,
+            way,
+            pace,
+        };
+        let (up, down) = (lane(Way::Up, &self.up), lane(Way::Down, &self.down));
+        let up = pump::pump(from_client, to_server, faults(), up);
+        let down = pump::pump(from_server, to_client, faults(), down);
         if tokio::try_join!(up, down).is_ok() {
             client.guard.in_order();
             server.guard.in_order();

@@ -1,6 +1,6 @@
 //! One direction of one connection: bytes in, faults on them, bytes out.
 
-use super::faults::{Direction, Faults};
+use super::faults::{Direction, Faults, Way};
 use super::replies::Replies;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +36,15 @@ impl Pace {
     }
 }
 
+/// One direction of one connection of a link.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lane<'a> {
+    /// The number of the connection.
+    pub(super) connection: u64,
+    pub(super) way: Way,
+    pub(super) pace: &'a Pace,
+}
+
 /// The connection must not go on.
 #[derive(Debug)]
 pub(super) struct Ended;
@@ -48,8 +57,7 @@ pub(super) async fn pump<R, W>(
     mut from: R,
     mut to: W,
     faults: watch::Receiver<(Generation, Faults)>,
-    which: fn(&Faults) -> &Direction,
-    pace: &Pace,
+    lane: Lane<'_>,
 ) -> Result<(), Ended>
 where
     R: AsyncRead + Unpin,
@@ -67,7 +75,7 @@ where
             piece.truncate(length);
             let delay = {
                 let faults = reading.borrow();
-                let now = which(&faults.1);
+                let now = faults.1.of(lane.connection, lane.way);
                 match random_below(now.late_one_in) {
                     0 => Duration::from_millis(now.delay_ms + random_below(now.jitter_ms)),
                     _ => Duration::ZERO,
@@ -81,8 +89,7 @@ where
     let write = async move {
         let mut writer = Writer {
             faults,
-            which,
-            pace,
+            lane,
             generation: 0,
             passed: 0,
             replies: Replies::default(),
@@ -100,8 +107,7 @@ where
 
 struct Writer<'a> {
     faults: watch::Receiver<(Generation, Faults)>,
-    which: fn(&Faults) -> &Direction,
-    pace: &'a Pace,
+    lane: Lane<'a>,
     generation: Generation,
     /// Bytes since this generation began.
     passed: u64,
@@ -133,7 +139,7 @@ impl Writer<'_> {
             let length = if now.slice { 1 } else { rest.len().min(room) };
             let (head, tail) = rest.split_at(length);
             rest = tail;
-            self.pace.turn(length, now.bytes_per_s).await;
+            self.lane.pace.turn(length, now.bytes_per_s).await;
             if now.reset_after.is_some_and(|at| self.passed >= at) {
                 return Err(Ended);
             }
@@ -163,7 +169,8 @@ impl Writer<'_> {
         loop {
             let (generation, now) = {
                 let faults = self.faults.borrow_and_update();
-                (faults.0, (self.which)(&faults.1).clone())
+                let now = faults.1.of(self.lane.connection, self.lane.way);
+                (faults.0, now.clone())
             };
             if generation != self.generation {
                 self.generation = generation;

@@ -136,6 +136,31 @@ async fn counts_begin_when_the_fault_is_set() {
 }
 
 #[tokio::test]
+async fn what_is_done_to_one_connection_is_not_done_to_the_others() {
+    let bench = Bench::new().await;
+    let mut first = bench.connect().await;
+    assert_eq!(echoed(&mut first, b"a").await.unwrap(), b"a");
+    let mut second = bench.connect().await;
+    assert_eq!(echoed(&mut second, b"a").await.unwrap(), b"a");
+    assert_eq!(bench.link.describe()["live"], serde_json::json!([0, 1]));
+    bench.link.set(Faults {
+        only: Some(1),
+        down: Direction {
+            stall: true,
+            ..Direction::default()
+        },
+        ..Faults::default()
+    });
+    second.write_all(b"b").await.unwrap();
+    assert!(silent(&mut second).await);
+    assert_eq!(echoed(&mut first, b"b").await.unwrap(), b"b");
+    bench.link.set(Faults::default());
+    let mut late = [0; 1];
+    second.read_exact(&mut late).await.unwrap();
+    assert_eq!(&late, b"b");
+}
+
+#[tokio::test]
 async fn resets_are_resets() {
     let bench = Bench::new().await;
     let mut stream = bench.connect().await;
