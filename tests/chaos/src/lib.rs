@@ -19,6 +19,7 @@ pub mod need;
 pub mod operator;
 pub mod oracle;
 pub mod policy;
+pub mod processor;
 pub mod report;
 pub mod row;
 pub mod rows;

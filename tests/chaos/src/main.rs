@@ -60,6 +60,11 @@ fn run() -> Result<bool> {
         table::store(&results, &rows::all())?;
     }
     for scenario in &settings.scenarios {
+        if let Some(reason) = scenario.needs.iter().find_map(|need| need.missing()) {
+            told(&format!("{}: skipped: {reason}\n", scenario.id));
+            skipped += 1;
+            continue;
+        }
         sound &= metastable(scenario, &settings, &results, &mut seed)?;
     }
     if skipped > 0 {

@@ -4,6 +4,7 @@ use super::Scenario;
 use super::goodput::{Goodput, Times, Visit};
 use super::origin::{Capacity, Origin};
 use super::visitors::{Crowd, Draw, Manners, Visitors};
+use crate::group::Group;
 use crate::history::Clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -64,6 +65,8 @@ pub struct Bed {
     pub origin: Origin,
     /// Whether the guard is on.
     pub guarded: bool,
+    /// What some of its processes may have together, for as long as the trial lasts.
+    pub group: Option<Group>,
     visitors: Option<Visitors>,
 }
 
@@ -99,6 +102,7 @@ pub fn run(scenario: &Scenario, terms: Terms) -> Result<Goodput> {
         lab,
         origin,
         guarded: terms.guarded,
+        group: None,
         visitors: None,
     };
     (arrangement.ready)(&mut bed)?;

@@ -1,11 +1,13 @@
 //! G: processes that may have no more of something.
 
 use crate::need::Need;
+use crate::processor::busy;
 use crate::row::{Failures, Row};
 use crate::trial::Trial;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::Duration;
 use tidegate_e2e::{Error, RedisKind};
 use tidegate_stack::Result;
 
@@ -19,15 +21,12 @@ pub(super) const ROWS: &[Row] = &[Row::new(
 .on(RedisKind::Standalone)
 .needing(&[Need::Prlimit])];
 
-/// Clock ticks in a second (`USER_HZ`), for `/proc/*/stat`.
-const TICKS: u64 = 100;
-
 /// It has as many as it may have. What waits to be accepted must not keep it busy.
 fn no_more_files(trial: &mut Trial) -> Result<()> {
     let victim = trial.one_of(&["bridge-0", "bridge-1"]);
     let index = u16::from(victim == "bridge-1");
     let pid = trial.lab.pid(&victim)?;
-    let usual = busy(trial, pid, 1_000)?;
+    let usual = busy(&[pid], Duration::from_secs(1))?;
     let before = prlimit(
         pid,
         &["--nofile", "--noheadings", "--raw", "--output", "SOFT,HARD"],
@@ -44,7 +43,7 @@ fn no_more_files(trial: &mut Trial) -> Result<()> {
         held.1
             .push(UnixStream::connect(&socket).map_err(Error::io("connect to it"))?);
     }
-    let now = busy(trial, pid, 3_000)?;
+    let now = busy(&[pid], Duration::from_secs(3))?;
     prlimit(
         pid,
         &[&format!("--nofile={}", before.trim().replace(' ', ":"))],
@@ -57,22 +56,6 @@ fn no_more_files(trial: &mut Trial) -> Result<()> {
     let text = format!("the bridge took {now} per mille of a processor, before {usual}");
     trial.verdict.check("X4", spins.then_some(text));
     Ok(())
-}
-
-/// How much of a processor a process takes, per mille, over some time.
-fn busy(trial: &Trial, pid: u32, ms: u64) -> Result<u64> {
-    let begun = ticks(pid)?;
-    trial.last(ms);
-    Ok((ticks(pid)? - begun) * 1_000 * 1_000 / TICKS / ms)
-}
-
-/// Clock ticks a process has used, in itself and in the kernel (fields 14 and 15 of `stat` of proc(5)).
-fn ticks(pid: u32) -> Result<u64> {
-    let stat = tidegate_stack::files::read(format!("/proc/{pid}/stat").as_ref())?;
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    // The third field is the first behind the name.
-    let used = fields.split_ascii_whitespace().skip(11).take(2);
-    Ok(used.filter_map(|n| n.parse::<u64>().ok()).sum())
 }
 
 fn prlimit(pid: u32, args: &[&str]) -> Result<String> {

@@ -17,6 +17,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     load: "as of M2, from the memory of workers (`l1`)",
     guard: "one fill of a page in the whole fleet (`collapse_timeout`)",
     lasts: false,
+    needs: &[],
     arrange: memories,
     trigger: flooded,
     recovery: Duration::from_secs(5),
