@@ -43,6 +43,7 @@ pub mod soak;
 pub mod spec;
 pub mod stack;
 pub mod upstream;
+pub mod usage;
 pub mod wait;
 
 pub use clock::Clock;

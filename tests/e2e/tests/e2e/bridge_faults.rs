@@ -28,14 +28,16 @@ fn one_of_two_bridges_killed_under_load_costs_at_most_what_was_in_flight() {
     running.reaches(100);
     lab.kill("bridge-0").unwrap();
     std::thread::sleep(Duration::from_millis(1_500));
-    running.goes_on(100);
+    running.reaches(201 + CLIENTS as u64);
     let tally = running.stop();
     assert!(tally.errors.is_empty(), "{tally:?}");
+    assert!(tally.of(200) > 200, "{tally:?}");
     assert_eq!(tally.of(200) + tally.of(503), tally.total, "{tally:?}");
     assert!(tally.of(503) <= CLIENTS as u64, "{tally:?}");
     // Ejected by now: nobody is sent there any more.
     let tally = load_for(&lab, Duration::from_secs(1));
     assert_eq!(tally.other_than(200), 0, "{tally:?}");
+    assert!(tally.total > 100, "{tally:?}");
     let during = load(&lab);
     lab.revive("bridge-0").unwrap();
     spread(&lab);
@@ -147,6 +149,7 @@ fn a_frozen_bridge_is_left_and_what_it_says_late_goes_to_nobody() {
         assert_eq!(early.of(200) + early.of(503), early.total, "{early:?}");
         let tally = load_for(&lab, Duration::from_millis(1_500));
         assert_eq!(tally.other_than(200), 0, "{bridge} is frozen: {tally:?}");
+        assert!(tally.total > 100, "{tally:?}");
         let during = load(&lab);
         lab.resume(bridge).unwrap();
         std::thread::sleep(Duration::from_millis(700));
@@ -166,6 +169,8 @@ fn a_rolling_restart_of_the_bridges_fails_no_request() {
             running.goes_on(50);
         }
     }
+    running.reaches(201);
     let tally = running.stop();
+    assert!(tally.total > 200, "{tally:?}");
     assert_eq!(tally.other_than(200), 0, "{tally:?}");
 }

@@ -134,7 +134,9 @@ fn every_certificate_is_rotated_under_load_and_no_request_fails() {
         next.client("envoy").store(&dir, "envoy");
     });
     step(&mut secured, &|| trusted(&dir, &next.pem()));
+    running.reaches(1_001);
     let tally = running.stop();
+    assert!(tally.total > 1_000, "{tally:?}");
     assert_eq!(tally.other_than(200), 0, "{tally:?}");
     // The old CA is nobody's any more.
     let before = secured.updates();
@@ -157,6 +159,7 @@ fn what_does_not_fit_keeps_envoy_out_and_streams_that_live_stay() {
     std::thread::sleep(Duration::from_millis(2_500));
     let tally = load_for(&secured.lab, SECOND);
     assert_eq!(tally.other_than(200), 0, "{tally:?}");
+    assert!(tally.total > 100, "{tally:?}");
     let log = std::fs::read_to_string(secured.lab.files().log("bridge-0")).unwrap();
     assert!(
         log.contains("new handshakes use the new certificates"),

@@ -33,7 +33,9 @@ fn five_swaps_of_policy_and_module_under_load_fail_no_request() {
         assert_eq!(lab.live_workers().unwrap(), (2, 2), "swap {n}");
         load.goes_on(100);
     }
+    load.reaches(501);
     let tally = load.stop();
+    assert!(tally.total > 500, "{tally:?}");
     assert_eq!(tally.other_than(200), 0, "{tally:?}");
     let answer = lab.client(0).get("/api/cart").unwrap();
     let policy = answer.all("ratelimit-policy").join(",");

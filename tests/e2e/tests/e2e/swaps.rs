@@ -76,6 +76,7 @@ fn limits_and_sessions_hold_while_policies_are_swapped() {
         known.goes_on(20);
         limited.goes_on(20);
     }
+    known.reaches(101);
     let (limited, known) = (limited.stop(), known.stop());
     assert_eq!(limited.of(200), 10, "{limited:?}");
     assert_eq!(
@@ -84,6 +85,7 @@ fn limits_and_sessions_hold_while_policies_are_swapped() {
         "{limited:?}"
     );
     assert_eq!(known.other_than(200), 0, "{known:?}");
+    assert!(known.total > 100, "{known:?}");
 }
 
 /// faults.md, H8. A policy is checked without Envoy's clusters at hand, so an unknown one is found out where it

@@ -1,7 +1,8 @@
 //! What an Envoy takes when its worker remembers as much as it may.
 
-use super::{Lab, Row, usage};
+use super::{Lab, Row};
 use crate::http::Client;
+use crate::usage;
 use crate::{Error, Result};
 
 /// Bodies of this many bytes.

@@ -5,8 +5,9 @@
 //! asks have the others.
 
 use super::driver::{self, Driven, Pressure};
-use super::{Lab, Settings, summary, usage};
+use super::{Lab, Settings, summary};
 use crate::redis::Server;
+use crate::usage;
 use crate::{Error, Result, wait};
 use std::process::Command;
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! The processes that are measured: one stack without Envoys, and an Envoy for each row.
 
-use super::{Row, rows, usage};
+use super::{Row, rows};
 use crate::envoy::{self, bootstrap};
 use crate::proc::{Guard, Running};
 use crate::redis::Server;
 use crate::stack::Admin;
+use crate::usage;
 use crate::{Error, Filter, Result, Stack, StackSpec, files, spec, wait};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -17,7 +17,6 @@ mod settings;
 mod size;
 mod summary;
 mod tag;
-pub(crate) mod usage;
 mod wrk;
 
 pub use report::Report;

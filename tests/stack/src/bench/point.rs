@@ -1,6 +1,7 @@
 //! One point: one row at one number of connections, for some seconds, and the proof that it was that row.
 
-use super::{Lab, Row, usage, wrk};
+use super::{Lab, Row, wrk};
+use crate::usage;
 use crate::{Error, Result, wait};
 use std::collections::BTreeMap;
 use std::time::Duration;

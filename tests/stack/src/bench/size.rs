@@ -1,6 +1,7 @@
 //! How large the module is, on disk and in memory.
 
-use super::{Lab, Row, usage};
+use super::{Lab, Row};
+use crate::usage;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! One look at every process and at both Redis.
 
-use crate::bench::usage;
+use crate::usage;
 use crate::{Error, Result, Stack, proc};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -16,11 +16,11 @@ pub(crate) fn cpu(pid: u32) -> Result<u64> {
     Ok((user + system) * TICK_US)
 }
 
-/// The same of several processes together.
+/// Processor time of several processes so far, together, µs.
 ///
 /// # Errors
 /// When one has ended.
-pub(crate) fn cpu_of(pids: &[u32]) -> Result<u64> {
+pub fn cpu_of(pids: &[u32]) -> Result<u64> {
     pids.iter().map(|&pid| cpu(pid)).sum()
 }
 
