@@ -5,7 +5,8 @@ use crate::http::Client;
 use std::collections::BTreeMap;
 
 /// Counters and gauges whose name contains `filter` (a regular expression of Envoy's), summed over the Envoys
-/// whose admin addresses are given. The prefix `wasmcustom.` is left off.
+/// whose admin addresses are given. The prefix `wasmcustom.` is left off, and so is each `.version`: a hash of
+/// 64 bits of what a discovery service told, of which there is no sum.
 ///
 /// # Errors
 /// When one of them does not answer.
@@ -13,17 +14,22 @@ pub fn stats(admins: &[String], filter: &str) -> Result<BTreeMap<String, u64>> {
     let mut all = BTreeMap::new();
     for admin in admins {
         let target = format!("/stats?filter={}", escape(filter));
-        for line in Client::new(admin).get(&target)?.text().lines() {
-            // Histograms and text values have no single number.
-            if let Some((name, value)) = line.split_once(": ")
-                && let Ok(value) = value.parse::<u64>()
-            {
-                let name = name.strip_prefix("wasmcustom.").unwrap_or(name);
-                *all.entry(name.to_owned()).or_insert(0) += value;
-            }
-        }
+        sum(&Client::new(admin).get(&target)?.text(), &mut all);
     }
     Ok(all)
+}
+
+fn sum(told: &str, all: &mut BTreeMap<String, u64>) {
+    for line in told.lines() {
+        // Histograms and text values have no single number.
+        if let Some((name, value)) = line.split_once(": ")
+            && let Ok(value) = value.parse::<u64>()
+            && !name.ends_with(".version")
+        {
+            let name = name.strip_prefix("wasmcustom.").unwrap_or(name);
+            *all.entry(name.to_owned()).or_insert(0) += value;
+        }
+    }
 }
 
 /// True when the Envoy is live and its listener serves (with a filter from a file: once it has it).
@@ -95,4 +101,22 @@ fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn versions_of_two_envoys_are_hashes_and_their_sum_is_too_large() {
+        let told = "extension_config_discovery.http_filter.tidegate.version: 17241709254077376921\n\
+                    extension_config_discovery.http_filter.tidegate.version_text: \"\"\n\
+                    wasmcustom.tidegate.config.applied: 3\n\
+                    http.ingress.downstream_rq_time: P0(nan,1.0)";
+        let mut all = BTreeMap::new();
+        sum(told, &mut all);
+        sum(told, &mut all);
+        assert_eq!(all, BTreeMap::from([("tidegate.config.applied".into(), 6)]));
+    }
 }
