@@ -50,6 +50,7 @@ pub mod query;
 pub mod record;
 pub mod request;
 pub mod reuse;
+pub mod sent;
 pub mod stale;
 pub mod status;
 pub mod store;

@@ -74,12 +74,8 @@ impl HttpContext for Request {
         if self.with(|shared| shared.wants_response(self.id)) == Some(false) {
             return Action::Continue;
         }
-        // The host still has the request's headers of a stream that was paused in them, as all are that
-        // look something up; the router has made them what it sent.
-        let wanted = self.with(|shared| shared.wants_sent(self.id)) == Some(true);
         self.input(Input::ResponseHeaders {
             headers: calls::response_headers(),
-            sent: wanted.then(calls::request_headers),
             end,
         })
         .unwrap_or(Action::Continue)

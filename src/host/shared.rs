@@ -93,11 +93,6 @@ impl Shared {
         stream.is_none_or(Stream::wants_response)
     }
 
-    /// Whether the request wants to see what became of its headers.
-    pub(super) fn wants_sent(&self, context: u32) -> bool {
-        self.streams.get(&context).is_some_and(Stream::wants_sent)
-    }
-
     /// Feeds an input of the request in `context`, which the host is calling back for.
     pub(super) fn input(&mut self, context: u32, input: Input<'_>) -> Action {
         let now = clock::now();
@@ -164,6 +159,10 @@ impl Shared {
             return false;
         };
         let (_, refresh, _) = self.refreshes.swap_remove(at);
+        // Not stored, and this VM's memory would not shrink again.
+        if body > refresh.max_body {
+            return true;
+        }
         let now = clock::now();
         let (headers, body) = calls::fetched(body);
         self.vm.refreshed(&refresh, &headers, &body, now);

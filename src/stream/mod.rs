@@ -75,8 +75,6 @@ pub enum Input<'a> {
     ResponseHeaders {
         /// All fields, `:status` among them.
         headers: Headers,
-        /// The request's as they went to the upstream; needed where [`Stream::wants_sent`] says so.
-        sent: Option<Headers>,
         /// There is no body.
         end: bool,
     },
@@ -278,15 +276,15 @@ impl Stream {
                 output.resume = Some(Direction::Response);
                 session_change::answered(*waiting, result, &mut ctx, &mut output)
             }
-            (State::Forwarded(request), Input::ResponseHeaders { headers, sent, end }) => {
-                respond::respond(request, headers, sent, end, &mut ctx, &mut output)
+            (State::Forwarded(request), Input::ResponseHeaders { headers, end }) => {
+                respond::respond(request, headers, end, &mut ctx, &mut output)
             }
             // A local reply of Envoy's own, before the request reached us or while it was paused.
             (
                 State::Fresh | State::Asking { .. } | State::Passing,
                 Input::ResponseHeaders { headers, .. },
             ) => {
-                output.response = respond::without_reserved(headers);
+                output.response = respond::without_ours(headers);
                 State::Answered
             }
             (State::Receiving(capture), Input::ResponseBody { chunk, end }) => {
@@ -331,14 +329,6 @@ impl Stream {
     /// Whether the response's headers have to be seen: those of an answer of ours are what they shall be.
     pub fn wants_response(&self) -> bool {
         !matches!(self.state, State::Answered | State::Done)
-    }
-
-    /// Whether it matters what the request's headers became on their way to the upstream.
-    pub fn wants_sent(&self) -> bool {
-        match &self.state {
-            State::Forwarded(request) => request.fills(),
-            _ => false,
-        }
     }
 
     /// Whether the stream waits for an answer.

@@ -5,7 +5,7 @@ use super::request::{Cached, Request};
 use super::session_change::{Answer, Fields};
 use super::{Ctx, LocalReply, Output, Property, State, Verdict, limit_phase, session_change};
 use crate::cache::status::Status;
-use crate::cache::{Url, groups, invalidate, tidy};
+use crate::cache::{Url, groups, invalidate, sent, tidy};
 use crate::exchange::{CallError, Terms};
 use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
@@ -15,22 +15,22 @@ use crate::vm::Complaint;
 use crate::wire::{Op, Value, reply};
 use std::rc::Rc;
 
-/// The headers without reserved fields; `None` when there were none.
-pub(super) fn without_reserved(mut headers: Headers) -> Option<Headers> {
+/// The headers without what no client sees; `None` when there was nothing of the kind.
+pub(super) fn without_ours(mut headers: Headers) -> Option<Headers> {
     headers
-        .remove_if(|name, _| is_reserved(name))
+        .remove_if(|name, _| is_reserved(name) || name == sent::FIELD)
         .then_some(headers)
 }
 
 /// Decides what becomes of the response's headers.
 pub(super) fn respond(
     request: Box<Request>,
-    headers: Headers,
-    sent: Option<Headers>,
+    mut headers: Headers,
     end: bool,
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
+    let sent = sent::take(&mut headers);
     let status = status_of(&headers);
     limit_phase::answered(status, &headers, ctx);
     let answer = Answer { headers, sent, end };
@@ -75,7 +75,7 @@ pub(super) fn finish(
     } = answer;
     let config = Rc::clone(&ctx.vm.config);
     let status = status_of(&headers);
-    let mut edited = false;
+    let mut edited = sent.is_some();
     let mut next = State::Answered;
     let policy = config.policies.get(request.policy);
 
@@ -102,7 +102,7 @@ pub(super) fn finish(
             }
             Cached::Lookup(lookup) => {
                 let how = (end, fields.changed);
-                let sent = sent.as_ref();
+                let sent = sent.as_deref();
                 let judged = cache_phase::judge(
                     &request, lookup, policy, &config, status, &headers, sent, how, ctx,
                 );

@@ -8,7 +8,7 @@ use crate::cache::freshness::Timing;
 use crate::cache::reuse::{self, Age};
 use crate::cache::status::{Forward, Forwarded, Status};
 use crate::cache::store::ResponseMeta;
-use crate::cache::{NotStored, Record, RequestMeta, Storing, stale, storable, validate};
+use crate::cache::{NotStored, Record, RequestMeta, Storing, sent, stale, storable, validate};
 use crate::http::Headers;
 use crate::metrics::{CacheEvent, Metric};
 use crate::policy::{Cache, Config, Policy};
@@ -59,7 +59,7 @@ pub(in crate::stream) fn judge(
     config: &Config,
     status: u16,
     headers: &Headers,
-    sent: Option<&Headers>,
+    sent: Option<&[u8]>,
     (end, changed): (bool, bool),
     ctx: &mut Ctx<'_>,
 ) -> Judged {
@@ -80,11 +80,7 @@ pub(in crate::stream) fn judge(
         end,
         framed: false,
         timing: timing(ctx.vm, lookup.sent, ctx.now),
-        direct: sent.is_some_and(|sent| {
-            [":path", ":authority"]
-                .iter()
-                .all(|name| sent.only(name) == selecting.only(name))
-        }),
+        direct: sent.is_some_and(|said| sent::is_as_seen(said, selecting)),
         cache,
     };
     let slot = Slot {

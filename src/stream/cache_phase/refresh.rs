@@ -5,8 +5,9 @@
 //! request's own fields, so it is judged by the same rules as the request would have been. What a callout
 //! misses is what comes after this filter: other filters, and what the route does to a request. Where the
 //! route changes the path or the host, the callout would fetch another resource; so a fill looks at what
-//! was sent in the end, and where that differs the record is not refreshed this way: the one request that
-//! is to refresh it waits for the origin, as for any stale answer, while the others are answered at once.
+//! was sent in the end ([`crate::cache::sent`]), and where that differs, or is not known, the record is not
+//! refreshed this way: the one request that is to refresh it waits for the origin, as for any stale answer,
+//! while the others are answered at once.
 
 use super::super::Ctx;
 use super::super::request::{Cached, Request};
@@ -30,6 +31,8 @@ pub const REFRESH_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Refresh {
     /// What is sent.
     pub headers: Headers,
+    /// An answer with a longer body is not stored, so it need not be read. Bytes.
+    pub max_body: usize,
     /// The request's fields without our conditions: Vary selects by these.
     selecting: Headers,
     policy: usize,
@@ -55,6 +58,9 @@ pub(super) fn of(
         return None;
     };
     let lease = lookup.lease?;
+    let config = &ctx.vm.config;
+    let cache = config.policies.get(request.policy)?.cache?;
+    let max_body = config.caches.get(cache)?.max_body;
     let mut selecting = request.headers.clone();
     // A part, or an answer to somebody's condition, is not what others can use.
     selecting.set(":method", "GET");
@@ -77,6 +83,7 @@ pub(super) fn of(
     }
     Some(Box::new(Refresh {
         headers,
+        max_body,
         selecting,
         policy: request.policy,
         url: lookup.url.clone(),

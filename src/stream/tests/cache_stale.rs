@@ -270,20 +270,29 @@ fn what_the_route_changes_on_its_way_is_refreshed_in_the_foreground() {
     rig.vm.refreshes = false;
     assert!(matches!(rig.run(&page()).fate, Fate::Forwarded(_)));
     // A fill notes it.
-    for (path, direct) in [("/plain-cached/a", true), ("/elsewhere", false)] {
+    for (host, path, direct) in [
+        ("shop.example", "/plain-cached/a", true),
+        ("shop.example", "/elsewhere", false),
+        ("inside.example", "/plain-cached/a", false),
+    ] {
         let mut rig = Rig::new(POLICY);
         let seen = rig.run(&page());
-        let mut sent = page().headers();
-        sent.set(":path", path);
+        let said = format!("{host} {path}");
         let headers = Headers::from_pairs([
+            ("x-tidegate-sent", said.as_str()),
             (":status", "200"),
             ("cache-control", "max-age=9"),
             ("content-length", "0"),
         ]);
-        let sent = Some(sent);
         let end = true;
-        rig.feed(seen.id, Input::ResponseHeaders { headers, sent, end });
-        assert_eq!(stored(&rig).expect("stored").usage.direct, direct, "{path}");
+        let output = rig.feed(seen.id, Input::ResponseHeaders { headers, end });
+        let told = output.response.expect("the route's word is no client's");
+        assert!(!told.contains("x-tidegate-sent"));
+        assert_eq!(
+            stored(&rig).expect("stored").usage.direct,
+            direct,
+            "{host}{path}"
+        );
     }
 }
 

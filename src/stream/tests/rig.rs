@@ -187,8 +187,7 @@ impl Rig {
     }
 
     pub(super) fn response(&mut self, id: u32, headers: Headers, end: bool) -> Output {
-        let sent = None;
-        self.feed(id, Input::ResponseHeaders { headers, sent, end })
+        self.feed(id, Input::ResponseHeaders { headers, end })
     }
 
     pub(super) fn body(&mut self, id: u32, chunk: &[u8], end: bool) {

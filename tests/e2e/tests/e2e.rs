@@ -12,6 +12,8 @@ mod browser;
 mod cache;
 #[path = "e2e/cache_kit.rs"]
 mod cache_kit;
+#[path = "e2e/cache_refresh.rs"]
+mod cache_refresh;
 #[path = "e2e/cache_rules.rs"]
 mod cache_rules;
 #[path = "e2e/collector.rs"]
@@ -68,6 +70,8 @@ mod redis_faults;
 mod redis_liar;
 #[path = "e2e/response_phase.rs"]
 mod response_phase;
+#[path = "e2e/rules_kit.rs"]
+mod rules_kit;
 #[path = "e2e/secrets.rs"]
 mod secrets;
 #[path = "e2e/session_bridge.rs"]

@@ -1,64 +1,14 @@
-//! What the rules of RFC 9111 need of the proxy: validation, failures of the upstream, ranges, refreshing in the
-//! background, messages that only pass.
+//! What the rules of RFC 9111 need of the proxy: validation, failures of the upstream, ranges, messages that only
+//! pass.
 
 use crate::cache_kit::{cache_status, is_hit};
 use crate::kit::{SOON, eventually};
-use crate::origin::{Act, Origin, answer, text};
+use crate::origin::{Act, answer, text};
+use crate::rules_kit::{ask, connect, expire, get, start, store};
 use serde_json::json;
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tidegate_e2e::{Lab, Request, Response, wait};
-
-const POLICY: &str = "
-version: 1
-namespace: tg
-bridge: { timeout: 5s }
-caches:
-  rules: { max_body: 64KiB }
-  big: { max_body: 2MiB }
-  user: { key: ['header:x-tenant'], query: { ignore: [utm_*], sort: true }, ttl: 60s }
-policies:
-  rules: { cache: rules }
-  big: { cache: big }
-  user: { cache: user }
-routes:
-  - { match: { path_prefix: /big }, policy: big }
-  - { match: { path_prefix: /user }, policy: user }
-default_policy: rules
-";
-
-fn start() -> (Origin, Lab) {
-    let origin = Origin::start();
-    let upstream = origin.address.clone();
-    let lab = Lab::with(POLICY, |spec| spec.upstream = Some(upstream));
-    (origin, lab)
-}
-
-fn get(target: &str) -> Request {
-    Request::get(target).field("host", "rules.example")
-}
-
-fn ask(lab: &Lab, request: &Request) -> Response {
-    lab.client(0).timeout(SOON).send(request).unwrap()
-}
-
-/// Fills until the answer is stored, and then until it is no longer fresh.
-fn store(lab: &Lab, target: &str) {
-    eventually("a hit", true, || is_hit(&ask(lab, &get(target))));
-}
-
-/// The objects' freshness ends now: what Redis says of it counts.
-fn expire(lab: &Lab) {
-    let script = "for _, k in ipairs(redis.call('KEYS', 'tg:c:*')) do \
-                  for _, f in ipairs(redis.call('HKEYS', k)) do \
-                  if string.sub(f, 1, 2) == 'm:' then \
-                  local born, fresh, ends = string.match(redis.call('HGET', k, f), '^(%d+) (%d+) (%d+)$') \
-                  redis.call('HSET', k, f, born .. ' 0 ' .. ends) end end end return 1";
-    lab.redis_cache().call(&["EVAL", script, "0"]).unwrap();
-}
+use tidegate_e2e::{Request, wait};
 
 #[test]
 fn rfc9111_4_3_the_upstream_validates_what_is_stored() {
@@ -248,57 +198,6 @@ fn rfc5861_4_an_upstream_that_envoy_spares_is_stood_in_for() {
 }
 
 #[test]
-fn rfc5861_3_a_stale_answer_is_given_at_once_while_one_request_refreshes_it() {
-    let (origin, lab) = start();
-    let fields = [
-        "etag: \"v1\"",
-        "cache-control: max-age=60, stale-while-revalidate=600",
-    ];
-    origin.does(move |_| answer(200, &fields, "old"));
-    store(&lab, "/swr");
-    origin.take();
-    expire(&lab);
-    let fields = [
-        "etag: \"v2\"",
-        "cache-control: max-age=60, stale-while-revalidate=600",
-    ];
-    // The upstream does not answer before everybody else has been.
-    let gate = Arc::new(AtomicBool::new(false));
-    let open = Arc::clone(&gate);
-    origin.does(move |_| {
-        while !open.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        answer(200, &fields, "new")
-    });
-    // One request refreshes it, and waits: Envoy 1.40 does not show what it sent, so a refresh past the route
-    // could be one of something else.
-    let mut one = connect(&lab);
-    one.write_all(b"GET /swr HTTP/1.1\r\nhost: rules.example\r\nconnection: close\r\n\r\n")
-        .unwrap();
-    let mut asked = Vec::new();
-    eventually("the upstream is asked", 1, || {
-        asked.extend(origin.take());
-        asked.len()
-    });
-    assert!(asked[0].contains("if-none-match: \"v1\""), "{}", asked[0]);
-    for _ in 0..5 {
-        let stale = ask(&lab, &get("/swr"));
-        assert_eq!(stale.text(), "old");
-        let said = cache_status(&stale);
-        assert!(said.starts_with("tidegate; hit; ttl="), "{said}");
-    }
-    gate.store(true, Ordering::Relaxed);
-    let mut all = String::new();
-    one.read_to_string(&mut all).unwrap();
-    assert!(all.ends_with("new"), "{all}");
-    eventually("refreshed", "new".to_owned(), || {
-        ask(&lab, &get("/swr")).text()
-    });
-    assert!(origin.take().is_empty(), "once");
-}
-
-#[test]
 fn a_large_body_streams_through_while_it_is_copied() {
     const BYTES: usize = 1 << 20;
     let (origin, lab) = start();
@@ -334,13 +233,6 @@ fn a_large_body_streams_through_while_it_is_copied() {
     assert!(seen.ends_with(body.as_bytes()), "{} bytes", seen.len());
     eventually("stored", true, || is_hit(&ask(&lab, &get("/big"))));
     assert_eq!(ask(&lab, &get("/big")).text(), body);
-}
-
-fn connect(lab: &Lab) -> TcpStream {
-    let envoys = lab.endpoints().unwrap().envoys;
-    let stream = TcpStream::connect(envoys[0].trim_start_matches("http://")).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    stream
 }
 
 #[test]

@@ -66,7 +66,6 @@ impl World {
             self.requests[no].headers = headers.clone();
             let input = Input::ResponseHeaders {
                 headers,
-                sent: None,
                 end: false,
             };
             self.noted.clear();
@@ -136,7 +135,6 @@ impl World {
         headers.extend(reply.headers.clone());
         let input = Input::ResponseHeaders {
             headers: tidegate::http::Headers::from_lower(headers),
-            sent: None,
             end: reply.body.is_empty(),
         };
         let vm = self.requests[no].vm;
