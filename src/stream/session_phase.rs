@@ -3,6 +3,7 @@
 use super::request::{Request, Session};
 use super::{Ctx, Output, Property, session_change};
 use crate::guard::{self, Guard};
+use crate::http::Headers;
 use crate::http::problem::{Challenge, Problem, Reason};
 use crate::metrics::{Metric, RequestEvent, SessionEvent};
 use crate::policy::{Config, Credential, Csrf, Realm, SessionUse};
@@ -215,20 +216,31 @@ pub(super) fn answered(
     }
 }
 
-/// Writes what the upstream is told.
-pub(super) fn tell(request: &mut Request, ctx: &mut Ctx<'_>) {
+/// Writes what the upstream is told of whose request it is; whether the policy has it told.
+pub(super) fn introduce(request: &Request, headers: &mut Headers) -> bool {
     let Some(fields) = request.told().map(|told: Told<'_>| told.headers()) else {
-        return;
+        return false;
     };
     for (name, value) in fields {
-        request.headers.append(name, value);
+        headers.append(name, value);
     }
     if let Some((version, json)) = &request.data {
         let version = version.to_string();
-        request.headers.append("x-session-version", version);
+        headers.append("x-session-version", version);
         // JSON may hold bytes that no field may.
         let data = URL_SAFE_NO_PAD.encode(json);
-        request.headers.append("x-session-data", data);
+        headers.append("x-session-data", data);
+    }
+    true
+}
+
+/// Writes what the upstream is told.
+pub(super) fn tell(request: &mut Request, ctx: &mut Ctx<'_>) {
+    let mut headers = core::mem::take(&mut request.headers);
+    let told = introduce(request, &mut headers);
+    request.headers = headers;
+    if !told {
+        return;
     }
     let config = Rc::clone(&ctx.vm.config);
     if let Some((used, _)) = request.session_use(&config) {

@@ -9,8 +9,8 @@
 //! refreshed this way: the one request that is to refresh it waits for the origin, as for any stale answer,
 //! while the others are answered at once.
 
-use super::super::Ctx;
 use super::super::request::{Cached, Request};
+use super::super::{Ctx, session_phase};
 use super::kept::Kept;
 use super::origin::{Origin, Slot, freshen, timing};
 use super::{Capture, Lease, carries_session};
@@ -62,6 +62,8 @@ pub(super) fn of(
     let cache = config.policies.get(request.policy)?.cache?;
     let max_body = config.caches.get(cache)?.max_body;
     let mut selecting = request.headers.clone();
+    // As the request itself would have been; without a nonce, since nobody gets what its answer does to a session.
+    session_phase::introduce(request, &mut selecting);
     // A part, or an answer to somebody's condition, is not what others can use.
     selecting.set(":method", "GET");
     selecting.remove_if(|name, _| {

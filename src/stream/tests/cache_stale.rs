@@ -2,7 +2,7 @@
 
 use super::bridge::{self, Asked};
 use super::policy::POLICY;
-use super::rig::{EPOCH_US, Rig};
+use super::rig::{EPOCH_US, Rig, token};
 use super::run::{Fate, Req, Seen, field, get, lines, req, text};
 use crate::cache::Record;
 use crate::cache::record::Usage;
@@ -239,6 +239,38 @@ fn rfc5861_3_stale_at_once_and_one_refreshes() {
     let record = stored(&rig).expect("stored");
     assert_eq!((record.body, record.lifetime_ms), (&b"stored"[..], 30_000));
     assert!(record.usage.direct, "it may be refreshed so again");
+}
+
+#[test]
+fn s12_a_refresh_is_introduced_as_the_request_would_have_been() {
+    let record = Record {
+        usage: while_revalidating(),
+        headers: vec![("cache-control", b"public, max-age=60")],
+        ..record(b"https://shop.example/open-cached/a", "open-cached")
+    };
+    let bytes = record.encode().unwrap();
+    let mut rig = Rig::new(POLICY);
+    rig.hook = Box::new(move |op| {
+        op.is_get()
+            .then(|| bridge::stale(&bytes, BORN_US, EPOCH_US, true))
+    });
+    let spoofed = get("/open-cached/a").line("x-session-user", "root");
+    for (request, user) in [
+        (spoofed.cookie(&token("web")), Some(&b"42"[..])),
+        (get("/open-cached/a"), None),
+    ] {
+        let id = rig.stream();
+        rig.headers(id, request.head());
+        let (_, output) = rig.answer().expect("decided");
+        assert!(matches!(output.verdict, Verdict::Reply(_)));
+        let refresh = output.refresh.expect("to be refreshed");
+        assert_eq!(refresh.headers.only("x-session-user"), user);
+        let state: &[u8] = if user.is_some() { b"valid" } else { b"none" };
+        assert_eq!(refresh.headers.only("x-session-state"), Some(state));
+        assert!(!refresh.headers.contains("x-session-nonce"));
+        assert!(!refresh.headers.contains("cookie"), "the token is not told");
+        rig.feed(id, Input::Done);
+    }
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! A worker's VM and what Envoy and `host` do with it: the same steps, on simulated streams.
 
 mod exchange;
+mod refresh;
 mod request;
+
+pub use refresh::Refreshing;
 
 use crate::check::exchange::Call;
 use crate::net;

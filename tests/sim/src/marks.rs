@@ -48,6 +48,7 @@ pub const REQUIRED: &[&str] = &[
     "redis_crashed",
     "redis_paused",
     "redis_ran_after_timeout",
+    "refreshed_in_background",
     "reload_with_pending",
     "reply_for_gone_request",
     "retry_charged_twice",

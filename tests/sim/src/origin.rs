@@ -4,6 +4,7 @@ use crate::queue::Event;
 use crate::request::{Credential, Kind};
 use crate::rng::MS;
 use crate::world::World;
+use tidegate::cache::sent;
 use tidegate::http::Headers;
 
 /// Resources: the first half under `/pages`, the second under `/mine`.
@@ -31,6 +32,30 @@ pub struct Fill {
     pub aborted: bool,
     /// It must not be stored.
     pub private: bool,
+}
+
+/// What a page is made of.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Which resource.
+    pub resource: usize,
+    /// For which language.
+    pub lang: usize,
+    /// For whom: a user, or nobody.
+    pub principal: Option<String>,
+    /// When Envoy sent the request.
+    pub sent: u64,
+}
+
+/// An answer to a GET.
+#[derive(Debug)]
+pub struct Page {
+    /// Its fields, names in lower case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// All of its body.
+    pub body: Vec<u8>,
+    /// Only a part of that arrives.
+    pub aborted: bool,
 }
 
 /// The upstream's memory.
@@ -90,38 +115,21 @@ impl World {
                 lang,
                 token,
             } => {
-                let principal = user.filter(|_| token != Credential::None);
-                let lang = if varies(resource) { lang } else { 0 };
-                aborted = self.rng.chance(self.options.abort_permille);
-                let fill = Fill {
+                let asked = Asked {
                     resource,
                     lang,
-                    principal,
+                    principal: user.filter(|_| token != Credential::None),
                     sent: request.forwarded.unwrap_or(self.now),
-                    answered: self.now,
-                    aborted,
-                    private: resource % 4 == 2,
                 };
-                let number = self.origin.fills.len();
-                let version = self.origin.versions[resource];
-                body = format!("fill={number};version={version};").into_bytes();
-                body.resize(body.len() + self.rng.index(200), b'.');
-                body.extend(b";end");
-                let scope = if fill.private { "private" } else { "public" };
-                let scope = if resource >= RESOURCES / 2 && !fill.private {
-                    "max-age"
-                } else {
-                    scope
-                };
-                let control = match scope {
-                    "max-age" => format!("max-age={MAX_AGE_S}"),
-                    scope => format!("{scope}, max-age={MAX_AGE_S}"),
-                };
-                self.origin.fills.push(fill);
-                headers.push(("cache-control".to_owned(), control.into_bytes()));
-                headers.push(("surrogate-key".to_owned(), tag(resource).into_bytes()));
-                if varies(resource) {
-                    headers.push(("vary".to_owned(), b"x-lang".to_vec()));
+                let route = request.headers.only(":authority").map(|host| {
+                    let path = request.headers.only(":path").unwrap_or_default();
+                    [host, b" ", path].concat()
+                });
+                let page = self.page(asked);
+                (headers, body, aborted) = (page.headers, page.body, page.aborted);
+                // One route of ten does not say what it sent.
+                if let Some(said) = route.filter(|_| self.rng.chance(900)) {
+                    headers.push((sent::FIELD.to_owned(), said));
                 }
             }
             Kind::Account { act, .. } => {
@@ -160,5 +168,52 @@ impl World {
         request.upstream.aborted = aborted;
         let wait = self.rng.latency(MS, 2_000 * MS, self.options.tail_permille);
         self.queue.at(self.now + wait, Event::Response(no));
+    }
+
+    /// A page, and a note of it.
+    pub fn page(&mut self, asked: Asked) -> Page {
+        let Asked {
+            resource,
+            lang,
+            principal,
+            sent,
+        } = asked;
+        let aborted = self.rng.chance(self.options.abort_permille);
+        let fill = Fill {
+            resource,
+            lang: if varies(resource) { lang } else { 0 },
+            principal,
+            sent,
+            answered: self.now,
+            aborted,
+            private: resource % 4 == 2,
+        };
+        let number = self.origin.fills.len();
+        let version = self.origin.versions[resource];
+        let mut body = format!("fill={number};version={version};").into_bytes();
+        body.resize(body.len() + self.rng.index(200), b'.');
+        body.extend(b";end");
+        let scope = match (fill.private, resource >= RESOURCES / 2) {
+            (true, _) => "private, ",
+            (false, true) => "",
+            (false, false) => "public, ",
+        };
+        self.origin.fills.push(fill);
+        let mut headers = vec![
+            (":status".to_owned(), b"200".to_vec()),
+            (
+                "cache-control".to_owned(),
+                format!("{scope}max-age={MAX_AGE_S}").into_bytes(),
+            ),
+            ("surrogate-key".to_owned(), tag(resource).into_bytes()),
+        ];
+        if varies(resource) {
+            headers.push(("vary".to_owned(), b"x-lang".to_vec()));
+        }
+        Page {
+            headers,
+            body,
+            aborted,
+        }
     }
 }

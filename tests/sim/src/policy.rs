@@ -14,6 +14,8 @@ pub const ABSOLUTE_MS: u64 = 4_000;
 pub const MAX_DELAY_MS: u64 = 150;
 /// The longest wait for an object that somebody else fills, milliseconds.
 pub const COLLAPSE_MS: u64 = 300;
+/// How long a page may be given stale while it is refreshed, milliseconds.
+pub const STALE_MS: u64 = 1_000;
 /// What a metered request pays before it goes upstream.
 pub const METERED_RESERVE: u64 = 3;
 /// What it costs when the upstream does not say, or nonsense.
@@ -76,7 +78,8 @@ pub fn config(variant: u64, on_error: &str, workers: usize) -> Result<Config, Er
     "user": {{"algorithm": "fixed_window", "limit": {many}, "window": "1s",
               "key": ["session.user"], "on_error": {on_error}}}
   }},
-  "caches": {{"pages": {{"ttl": "3s", "tags_header": "surrogate-key", "collapse_timeout": "{COLLAPSE_MS}ms", "l1": "64KiB"}}}},
+  "caches": {{"pages": {{"ttl": "3s", "tags_header": "surrogate-key", "collapse_timeout": "{COLLAPSE_MS}ms", "l1": "64KiB",
+             "stale_while_revalidate": "{STALE_MS}ms", "early_refresh": true}}}},
   "policies": {{
     "fixed": {{"limits": ["fixed"]}},
     "bucket": {{"limits": ["bucket"]}},

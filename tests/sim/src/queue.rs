@@ -47,6 +47,8 @@ pub enum Event {
     RedisTime(usize),
     /// What Redis said, when it was.
     RedisTimeIs(usize, u64, u64),
+    /// A refresh reaches the upstream, or its answer the VM.
+    Refresh(u64),
     /// The next part of an upstream's answer reaches Envoy.
     Response(usize),
     /// A bridge's process listens to the others again.

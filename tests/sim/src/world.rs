@@ -6,7 +6,7 @@ use crate::check::forget::Forgets;
 use crate::check::lease::Leases;
 use crate::check::limit::{Limits, Noted};
 use crate::check::session::Sessions;
-use crate::host::{Post, Slot};
+use crate::host::{Post, Refreshing, Slot};
 use crate::marks::Marks;
 use crate::net::{self, Conn};
 use crate::options::Options;
@@ -71,9 +71,11 @@ pub struct World {
     pub conns: Vec<Conn>,
     /// Unary exchanges on their way.
     pub posts: BTreeMap<RequestId, Post>,
+    /// Refreshes on their way.
+    pub refreshes: BTreeMap<u64, Refreshing>,
     /// Admin operations on their way.
     pub admin: BTreeMap<RequestId, Admin>,
-    /// The last of both.
+    /// The last of all three.
     pub last_request: u64,
     /// Redis.
     pub redis: Redis,
@@ -148,6 +150,7 @@ impl World {
             bridges: Vec::new(),
             conns: Vec::new(),
             posts: BTreeMap::new(),
+            refreshes: BTreeMap::new(),
             admin: BTreeMap::new(),
             last_request: 0,
             redis: Redis::default(),
@@ -300,6 +303,7 @@ impl World {
                     self.bridge(bridge, |core, now| core.handle_redis_time(time_us, now));
                 }
             }
+            Event::Refresh(id) => self.refreshing(id),
             Event::Response(no) => self.response(no),
             Event::Subscribed(bridge, incarnation, subscription) => {
                 self.subscribed(bridge, incarnation, subscription);

@@ -2,6 +2,7 @@
 
 use crate::options::Mutant;
 use crate::origin::MAX_AGE_S;
+use crate::policy::STALE_MS;
 use crate::request::{Credential, Kind, LimitTold, SessionTold};
 use crate::rng::MS;
 use crate::world::World;
@@ -200,7 +201,7 @@ impl World {
             "C6: not complete"
         } else if fill.sent <= request.fresh_after {
             "C1: older than an acknowledged invalidation"
-        } else if age > (MAX_AGE_S * 1000 + 1000) * MS + waited {
+        } else if age > (MAX_AGE_S * 1000 + STALE_MS + 1000) * MS + waited {
             "C8: too old"
         } else {
             return;

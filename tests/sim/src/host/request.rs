@@ -174,6 +174,10 @@ impl World {
         if request.done {
             return;
         }
+        if let Some(refresh) = output.refresh {
+            self.refresh(no, refresh);
+        }
+        let request = &mut self.requests[no];
         if let Some(headers) = output.request {
             request.headers = headers;
         }
