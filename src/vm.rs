@@ -11,7 +11,7 @@ use crate::http::Headers;
 use crate::limit::lease::GiveBack;
 use crate::limit::{DeniedKeys, Leases, LocalLimits};
 use crate::metrics::{CacheEvent, LimitEvent, Metric, Metrics};
-use crate::policy::{Calendar, Config, KeyPart};
+use crate::policy::{Calendar, Config, KeyPart, Policy, Routed};
 use crate::session::{Keys, RealmTag};
 use crate::stream::{self, KeptBytes, Refresh, VaryMemo};
 use crate::wire::op::{Give, LimitReturn, Take};
@@ -67,7 +67,8 @@ pub struct Vm {
     pub entropy: Entropy,
     /// Some policy requires a session.
     pub(crate) protects: bool,
-    wants_peer: bool,
+    /// By policy.
+    wants_peer: Vec<bool>,
     /// Streams lost, as last looked at.
     lost: u64,
     /// Until then no units are leased.
@@ -91,6 +92,10 @@ impl Vm {
         let mut rng = SplitMix64::new(seed.random);
         let l1 = L1::new(config.caches.iter().map(|cache| cache.l1_bytes));
         let window = Duration::from_millis(u64::from(config.bridge.l1_sync_ms));
+        let by_peer = |policy: &Policy| {
+            let mut limits = policy.limits.iter().filter_map(|i| config.limits.get(*i));
+            limits.any(|limit| limit.key.contains(&KeyPart::ClientIp))
+        };
         let client = ClientConfig {
             timeout: Duration::from_millis(u64::from(config.bridge.timeout_ms)),
             max_pending: MAX_PENDING,
@@ -130,10 +135,7 @@ impl Vm {
                 .policies
                 .iter()
                 .any(|policy| policy.session.as_ref().is_some_and(|used| used.required)),
-            wants_peer: config
-                .limits
-                .iter()
-                .any(|limit| limit.key.contains(&KeyPart::ClientIp)),
+            wants_peer: config.policies.iter().map(by_peer).collect(),
             lost: 0,
             exact_until: Duration::ZERO,
             config: Rc::new(config),
@@ -160,9 +162,17 @@ impl Vm {
         1_u64.saturating_add(self.rng.below(spread))
     }
 
-    /// Whether any limit counts by the client's address.
-    pub fn wants_peer(&self) -> bool {
-        self.wants_peer
+    /// Whether a limit of the request's policy counts by the client's address.
+    pub fn wants_peer(&self, routed: &Routed) -> bool {
+        match routed {
+            Routed::To(target) => self.wants_peer.get(target.policy) == Some(&true),
+            Routed::Nowhere | Routed::Unknown(_) => false,
+        }
+    }
+
+    /// Which policy judges a request: what [`Config::route`] says.
+    pub fn route(&self, named: Option<Vec<u8>>, headers: &Headers) -> Routed {
+        self.config.route(named, headers)
     }
 
     /// Background work ended.

@@ -44,12 +44,16 @@ impl Context for Request {
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
-        let policy = calls::route_policy();
-        let peer = match self.with(|shared| shared.wants_peer()) {
-            Some(true) => calls::property(&["source", "address"]).unwrap_or_default(),
-            _ => Vec::new(),
-        };
+        let named = calls::route_policy();
         let headers = calls::request_headers();
+        let Some((routed, by_peer)) = self.with(|shared| shared.route(named, &headers)) else {
+            // Closed: without a policy nobody can say that the request may pass.
+            return apply::refuse();
+        };
+        let peer = match by_peer {
+            true => calls::property(&["source", "address"]).unwrap_or_default(),
+            false => Vec::new(),
+        };
         #[cfg(feature = "trap")]
         if let Some((_, how)) = headers.iter().find(|(name, _)| *name == "x-trap") {
             super::panic::provoked(how);
@@ -58,9 +62,8 @@ impl HttpContext for Request {
             headers,
             end,
             peer,
-            policy,
+            routed,
         }))
-        // Closed: without a policy nobody can say that the request may pass.
         .unwrap_or_else(apply::refuse)
     }
 

@@ -2,6 +2,8 @@
 
 use super::{apply, calls, clock, panic};
 use crate::exchange::{AT_ONCE, Answer, Backlog, CallId, LINKS, Later, Owner, Transmit};
+use crate::http::Headers;
+use crate::policy::Routed;
 use crate::stream::{Input, MAX_REFRESHES, Output, REFRESH_TIMEOUT, Refresh, Stream};
 use crate::vm::Vm;
 use core::time::Duration;
@@ -77,9 +79,11 @@ impl Shared {
         }
     }
 
-    /// Whether a request's peer address is needed.
-    pub(super) fn wants_peer(&self) -> bool {
-        self.vm.wants_peer()
+    /// Where a request belongs, and whether its peer's address is needed there.
+    pub(super) fn route(&self, named: Option<Vec<u8>>, headers: &Headers) -> (Routed, bool) {
+        let routed = self.vm.route(named, headers);
+        let by_peer = self.vm.wants_peer(&routed);
+        (routed, by_peer)
     }
 
     /// Whether the request wants to see its response body.

@@ -5,6 +5,7 @@
 
 mod cache;
 mod limit;
+mod routed;
 mod router;
 
 pub use cache::{Cache, Query};
@@ -12,6 +13,7 @@ pub use limit::{
     ALL_KEYS, Algorithm, Apply, Calendar, CalendarUnit, Cost, KeyPart, Limit, LimitHeaders,
     OnDenied, OnError, StatusRule,
 };
+pub use routed::Routed;
 pub use router::{HostRule, PathRule, Router, Rule, Target, canonical_host};
 
 use crate::wire::op::Touch;
@@ -31,7 +33,7 @@ pub struct Config {
     pub limits: Vec<Limit>,
     /// Caches.
     pub caches: Vec<Cache>,
-    /// Policies.
+    /// Policies, by name.
     pub policies: Vec<Policy>,
     /// The policy of a request that no route matches.
     pub default_policy: Option<usize>,
@@ -41,13 +43,6 @@ pub struct Config {
     pub digest: String,
     /// What is accepted but not acted upon by this version, or is probably a mistake.
     pub warnings: Vec<String>,
-}
-
-impl Config {
-    /// The index of the policy called `name`.
-    pub fn policy_named(&self, name: &[u8]) -> Option<usize> {
-        self.policies.iter().position(|p| p.name.as_bytes() == name)
-    }
 }
 
 /// How to reach the bridges.

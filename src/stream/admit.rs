@@ -5,10 +5,9 @@ use super::request::{self, Asked, Cached, Request, Session};
 use super::{Ctx, Output, Property, RequestHead, State, Verdict};
 use super::{cache_phase, decide, limit_phase, session_phase};
 use crate::exchange::Terms;
-use crate::http::Headers;
 use crate::http::problem::{Problem, Reason};
 use crate::metrics::{Metric, RequestEvent};
-use crate::policy::Target;
+use crate::policy::Routed;
 use crate::session::{is_reserved, path};
 use crate::vm::Complaint;
 use crate::wire::{Op, TraceParent};
@@ -20,7 +19,7 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
         mut headers,
         end,
         peer,
-        policy,
+        routed,
     } = head;
     // Whatever happens to the request after this, no such field reaches the upstream (S6).
     let edited = headers.remove_if(|name, _| is_reserved(name));
@@ -38,27 +37,22 @@ pub(super) fn admit(head: RequestHead, ctx: &mut Ctx<'_>, output: &mut Output) -
         request::refuse(&problem, &[], output);
         return State::Answered;
     }
-    let target = match policy {
-        Some(name) => match config.policy_named(&name) {
-            Some(policy) => Some(Target {
-                route: usize::MAX,
-                policy,
-            }),
-            None => {
-                ctx.vm
-                    .metrics
-                    .count(Metric::Request(RequestEvent::UnknownPolicy));
-                if let Some(more) = ctx.vm.complaints.tell(Complaint::UnknownPolicy, ctx.now) {
-                    log::error!(
-                        "route metadata names the policy {:?}, which does not exist{more}",
-                        String::from_utf8_lossy(&name)
-                    );
-                }
-                request::refuse(&Problem::new(Reason::UnknownPolicy), &[], output);
-                return State::Answered;
+    let target = match routed {
+        Routed::To(target) => Some(target),
+        Routed::Nowhere => None,
+        Routed::Unknown(name) => {
+            ctx.vm
+                .metrics
+                .count(Metric::Request(RequestEvent::UnknownPolicy));
+            if let Some(more) = ctx.vm.complaints.tell(Complaint::UnknownPolicy, ctx.now) {
+                log::error!(
+                    "route metadata names the policy {:?}, which does not exist{more}",
+                    String::from_utf8_lossy(&name)
+                );
             }
-        },
-        None => route(&config, &headers),
+            request::refuse(&Problem::new(Reason::UnknownPolicy), &[], output);
+            return State::Answered;
+        }
     };
     let Some((target, policy)) =
         target.and_then(|target| Some((target, config.policies.get(target.policy)?)))
@@ -159,16 +153,4 @@ pub(super) fn forward(mut request: Box<Request>, ctx: &mut Ctx<'_>, output: &mut
             .push((Property::Policy, policy.name.as_bytes().to_vec()));
     }
     State::Forwarded(request)
-}
-
-fn route(config: &crate::policy::Config, headers: &Headers) -> Option<Target> {
-    let host = headers.only(":authority").unwrap_or_default();
-    let path = headers.only(":path").unwrap_or_default();
-    let method = headers.only(":method").unwrap_or_default();
-    config.router.find(host, path, method).or_else(|| {
-        config.default_policy.map(|policy| Target {
-            route: usize::MAX,
-            policy,
-        })
-    })
 }

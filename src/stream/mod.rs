@@ -38,6 +38,7 @@ use crate::cache::NotStored;
 use crate::exchange::{CallError, CallId};
 use crate::http::Headers;
 use crate::metrics::{Metric, RequestEvent};
+use crate::policy::Routed;
 use crate::vm::Vm;
 use crate::wire::Value;
 use cache_phase::Capture;
@@ -89,10 +90,10 @@ pub struct RequestHead {
     pub headers: Headers,
     /// There is no body.
     pub end: bool,
-    /// The peer's address as Envoy prints it; empty when no limit needs it.
+    /// The peer's address as Envoy prints it; empty where [`Vm::wants_peer`] says no.
     pub peer: Vec<u8>,
-    /// Policy named by the route's metadata; wins over `routes`.
-    pub policy: Option<Vec<u8>>,
+    /// What [`Vm::route`] said of it.
+    pub routed: Routed,
 }
 
 /// What the host shall do.

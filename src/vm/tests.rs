@@ -14,7 +14,10 @@ fn vm(policy: &str) -> Vm {
 fn with_key(part: &str) -> Vm {
     vm(&format!(
         r#"{{ "version": 1, "bridge": {{ "cluster": "b" }}, "limits": {{ "a": {{
-            "algorithm": "fixed_window", "limit": 1, "window": "1m", "key": ["method", "{part}"] }} }} }}"#
+            "algorithm": "fixed_window", "limit": 1, "window": "1m", "key": ["method", "{part}"] }} }},
+            "policies": {{ "a": {{ "limits": ["a"] }}, "b": {{}} }},
+            "routes": [{{ "match": {{ "hosts": ["b.example"] }}, "policy": "b" }}],
+            "default_policy": "a" }}"#
     ))
 }
 
@@ -29,8 +32,19 @@ fn counted(vm: &mut Vm) -> Vec<String> {
 
 #[test]
 fn the_peer_is_asked_for_only_when_a_limit_counts_by_it() {
-    assert!(with_key("client.ip").wants_peer());
-    assert!(!with_key("host").wants_peer());
+    let asked = |key: &str, host: &str| {
+        let vm = with_key(key);
+        let headers = Headers::from_pairs([(":authority", host), (":path", "/")]);
+        vm.wants_peer(&vm.route(None, &headers))
+    };
+    assert!(asked("client.ip", "a.example"));
+    assert!(!asked("host", "a.example"));
+    // Another policy of the same file counts by it.
+    assert!(!asked("client.ip", "b.example"));
+    // Nobody judges it.
+    let vm = with_key("client.ip");
+    assert!(!vm.wants_peer(&Routed::Nowhere));
+    assert!(!vm.wants_peer(&vm.route(Some(b"nobody".to_vec()), &Headers::new())));
 }
 
 #[test]

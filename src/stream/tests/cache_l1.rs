@@ -166,7 +166,7 @@ fn c3_what_was_found_before_an_invalidation_is_not_remembered_after_it() {
     let (mut rig, gets) = rig();
     confirm(&mut rig);
     let id = rig.stream();
-    rig.headers(id, get("/a").head());
+    rig.headers(id, &get("/a"));
     invalidate(&mut rig, 1, &["https://shop.example/a"]);
     rig.answer();
     assert_eq!(gets.get(), 1);

@@ -223,7 +223,7 @@ fn rfc5861_3_stale_at_once_and_one_refreshes() {
 
     let mut rig = stale(while_revalidating(), true);
     let id = rig.stream();
-    rig.headers(id, page().line("range", "bytes=0-1").head());
+    rig.headers(id, &page().line("range", "bytes=0-1"));
     let (_, output) = rig.answer().expect("decided");
     let refresh = output.refresh.expect("to be refreshed");
     assert!(matches!(output.verdict, Verdict::Reply(_)));
@@ -260,7 +260,7 @@ fn s12_a_refresh_is_introduced_as_the_request_would_have_been() {
         (get("/open-cached/a"), None),
     ] {
         let id = rig.stream();
-        rig.headers(id, request.head());
+        rig.headers(id, &request);
         let (_, output) = rig.answer().expect("decided");
         assert!(matches!(output.verdict, Verdict::Reply(_)));
         let refresh = output.refresh.expect("to be refreshed");
@@ -277,7 +277,7 @@ fn s12_a_refresh_is_introduced_as_the_request_would_have_been() {
 fn rfc5861_3_a_refresh_that_fails_changes_nothing() {
     let mut rig = stale(while_revalidating(), true);
     let id = rig.stream();
-    rig.headers(id, page().head());
+    rig.headers(id, &page());
     let (_, output) = rig.answer().expect("decided");
     let refresh = output.refresh.expect("to be refreshed");
     let now = rig.now;

@@ -256,7 +256,7 @@ fn a_paced_request_may_be_held_back_and_a_shadow_waits_for_nothing() {
     let changes: [Change<'_>; 1] = [("strict", &paced)];
     let mut rig = Rig::changed(POLICY, &changes);
     let id = rig.stream();
-    rig.headers(id, get("/strict").head());
+    rig.headers(id, &get("/strict"));
     assert!(rig.pass(Duration::from_millis(790)).is_empty());
     assert_eq!(rig.pass(Duration::from_millis(20)).len(), 1);
 
@@ -267,7 +267,7 @@ fn a_paced_request_may_be_held_back_and_a_shadow_waits_for_nothing() {
     let changes: [Change<'_>; 1] = [("open", &shadow)];
     let mut rig = Rig::changed(POLICY, &changes);
     let id = rig.stream();
-    rig.headers(id, get("/open").head());
+    rig.headers(id, &get("/open"));
     assert!(!rig.is_paused(id));
     assert_eq!(rig.exchanges(), 0);
     rig.answer();

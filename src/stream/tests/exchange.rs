@@ -30,7 +30,7 @@ fn a_session_two_limits_and_a_look_up_are_one_exchange_of_three_operations() {
 fn no_request_waits_longer_than_the_timeout_and_a_tick() {
     let mut rig = Rig::new(POLICY);
     let id = rig.stream();
-    rig.headers(id, get("/limited").head());
+    rig.headers(id, &get("/limited"));
     let outputs = rig.pass(TIMEOUT - TICK);
     assert!(outputs.is_empty() && rig.is_paused(id));
     let outputs = rig.pass(TICK + TICK);

@@ -175,7 +175,7 @@ fn asked_again_it_waits_for_what_is_left() {
         })
     });
     let id = rig.stream();
-    rig.headers(id, get("/plain-cached/a").head());
+    rig.headers(id, &get("/plain-cached/a"));
     rig.now += Duration::from_millis(700);
     rig.answer().unwrap();
     let waits: Vec<u64> = rig
@@ -219,7 +219,7 @@ fn x4_while_many_are_held_a_look_up_is_not() {
     let mut rig = Rig::new(POLICY);
     for _ in 0..4_200 {
         let id = rig.stream();
-        rig.headers(id, get("/plain-cached/a").head());
+        rig.headers(id, &get("/plain-cached/a"));
     }
     let waits = rig.all_ops().filter_map(|op| match op {
         Asked::Get { wait_ms, .. } => Some(*wait_ms),

@@ -62,7 +62,7 @@ fn an_open_breaker_costs_no_wait() {
         rig.run_silent(&get("/open"));
     }
     let id = rig.stream();
-    rig.headers(id, get("/open").head());
+    rig.headers(id, &get("/open"));
     assert!(!rig.is_paused(id));
     assert_eq!(rig.exchanges(), 5);
 }
@@ -97,7 +97,7 @@ fn regression_limits_without_an_answer_are_not_asked_again_with_the_other_vary()
 fn an_answer_after_the_timeout_changes_nothing() {
     let mut rig = Rig::new(POLICY);
     let id = rig.stream();
-    rig.headers(id, get("/strict").head());
+    rig.headers(id, &get("/strict"));
     let outputs = rig.pass(TIMEOUT + TICK);
     assert_eq!(outputs.len(), 1);
     assert!(

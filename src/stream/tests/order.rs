@@ -73,7 +73,7 @@ impl Watch {
             Step::Request(req) => {
                 self.law(&[Host::Fresh]);
                 let fresh = self.host == Host::Fresh;
-                let output = self.rig.headers(self.id, req.head());
+                let output = self.rig.headers(self.id, &req);
                 self.check(&output, Some(Direction::Request))?;
                 if fresh {
                     let pauses = self.paused.is_some();

@@ -82,7 +82,7 @@ fn our_own_reply_passes_the_response_phase_untouched() {
 fn a_reply_of_envoys_own_while_the_request_waits_ends_it() {
     let mut rig = Rig::new(POLICY);
     let id = rig.stream();
-    rig.headers(id, get("/limited").head());
+    rig.headers(id, &get("/limited"));
     assert!(rig.is_paused(id));
     let output = rig.response(
         id,
@@ -99,7 +99,7 @@ fn a_reply_of_envoys_own_while_the_request_waits_ends_it() {
 fn nothing_is_said_once_the_stream_is_over() {
     let mut rig = Rig::new(POLICY);
     let id = rig.stream();
-    rig.headers(id, get("/limited").head());
+    rig.headers(id, &get("/limited"));
     rig.feed(id, Input::Done);
     let (_, late) = rig.answer().expect("an answer that comes late");
     assert!(late.resume.is_none() && late.request.is_none() && late.properties.is_empty());

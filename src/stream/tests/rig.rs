@@ -1,6 +1,7 @@
 //! A worker's VM with linked streams, a bridge that answers as a test says, and virtual time.
 
 use super::bridge::{self, Asked};
+use super::run::Req;
 use crate::config;
 use crate::exchange::{Answer, CallId, LINKS, Owner, Transmit};
 use crate::http::Headers;
@@ -8,7 +9,7 @@ use crate::metrics::Metrics;
 use crate::policy::{Config, Limit};
 use crate::session::token::mint;
 use crate::session::{Keys, RealmTag};
-use crate::stream::{Direction, Input, Output, RequestHead, Stream};
+use crate::stream::{Direction, Input, Output, Stream};
 use crate::vm::{Vm, VmSeed};
 use crate::wire::{FromBridge, Op, ToBridge, TraceParent, frame, resp};
 use core::time::Duration;
@@ -182,7 +183,8 @@ impl Rig {
         output
     }
 
-    pub(super) fn headers(&mut self, id: u32, head: RequestHead) -> Output {
+    pub(super) fn headers(&mut self, id: u32, req: &Req) -> Output {
+        let head = req.head(&self.vm);
         self.feed(id, Input::RequestHeaders(head))
     }
 

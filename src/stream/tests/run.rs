@@ -3,6 +3,7 @@
 use super::rig::Rig;
 use crate::http::Headers;
 use crate::stream::{LocalReply, Output, Property, RequestHead, Verdict};
+use crate::vm::Vm;
 
 /// A request as a client sends it.
 #[derive(Debug, Clone)]
@@ -49,12 +50,19 @@ impl Req {
         Headers::from_pairs(self.lines.clone())
     }
 
-    pub(super) fn head(&self) -> RequestHead {
+    /// As the host would tell it.
+    pub(super) fn head(&self, vm: &Vm) -> RequestHead {
+        let headers = self.headers();
+        let routed = vm.route(self.policy.clone(), &headers);
+        let peer = match vm.wants_peer(&routed) {
+            true => self.peer.clone(),
+            false => Vec::new(),
+        };
         RequestHead {
-            headers: self.headers(),
+            headers,
             end: self.end,
-            peer: self.peer.clone(),
-            policy: self.policy.clone(),
+            peer,
+            routed,
         }
     }
 }
@@ -80,7 +88,7 @@ impl Rig {
     /// Sends a request and answers what it asks until it is decided.
     pub(super) fn run(&mut self, req: &Req) -> Seen {
         let id = self.stream();
-        let mut output = self.headers(id, req.head());
+        let mut output = self.headers(id, req);
         while matches!(output.verdict, Verdict::Pause) {
             let (of, next) = self.answer().expect("a paused request has asked something");
             assert_eq!(of, id);
@@ -93,7 +101,7 @@ impl Rig {
     /// Sends a request to a bridge that says nothing.
     pub(super) fn run_silent(&mut self, req: &Req) -> Seen {
         let id = self.stream();
-        let output = self.headers(id, req.head());
+        let output = self.headers(id, req);
         if !self.is_paused(id) {
             return seen(id, req, output);
         }

@@ -81,12 +81,12 @@ fn a_slot_that_may_have_been_taken_is_released() {
     wrong.feed(seen.id, Input::Done);
     let mut gone = rig();
     let id = gone.stream();
-    gone.headers(id, get("/strict").head());
+    gone.headers(id, &get("/strict"));
     gone.feed(id, Input::Done);
     // Envoy answers in our place.
     let mut cut = rig();
     let id = cut.stream();
-    cut.headers(id, get("/strict").head());
+    cut.headers(id, &get("/strict"));
     let headers = Headers::from_pairs([(":status", b"504".as_slice())]);
     cut.response(id, headers, true);
     cut.feed(id, Input::Done);

@@ -6,19 +6,23 @@ use crate::queue::{Event, VmId};
 use crate::request::{Kind, LimitTold};
 use crate::rng::MS;
 use crate::world::World;
+use tidegate::policy::Routed;
 use tidegate::stream::{Direction, Input, LocalReply, Output, RequestHead, Stream, Verdict};
 
 impl World {
     /// A request's headers reach Envoy.
     pub fn request(&mut self, no: usize) {
+        let headers = self.requests[no].headers.clone();
+        let routed = self.vms.get(&self.requests[no].vm);
+        let routed = routed.map_or(Routed::Nowhere, |slot| slot.vm.route(None, &headers));
         let head = RequestHead {
-            headers: self.requests[no].headers.clone(),
+            headers,
             end: !matches!(
                 self.requests[no].kind,
                 Kind::Put { .. } | Kind::Account { .. }
             ),
             peer: Vec::new(),
-            policy: None,
+            routed,
         };
         let vm = self.requests[no].vm;
         if let Some(slot) = self.vms.get_mut(&vm) {
