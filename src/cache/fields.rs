@@ -1,7 +1,7 @@
 //! Which fields of an answer are stored (RFC 9111, 3.1).
 
 use super::control::ResponseControl;
-use super::{list, sent};
+use super::list;
 use crate::http::Headers;
 use crate::session::is_reserved;
 
@@ -43,10 +43,7 @@ fn dropped(name: &str) -> bool {
             | "upgrade"
     );
     let prefixes = [":", "proxy-", "ratelimit", "x-envoy-", "x-ratelimit-"];
-    exact
-        || name == sent::FIELD
-        || is_reserved(name)
-        || prefixes.iter().any(|prefix| name.starts_with(prefix))
+    exact || is_reserved(name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

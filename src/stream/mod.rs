@@ -285,7 +285,7 @@ impl Stream {
                 State::Fresh | State::Asking { .. } | State::Passing,
                 Input::ResponseHeaders { headers, .. },
             ) => {
-                output.response = respond::without_ours(headers);
+                output.response = respond::without_reserved(headers);
                 State::Answered
             }
             (State::Receiving(capture), Input::ResponseBody { chunk, end }) => {

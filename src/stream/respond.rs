@@ -5,7 +5,7 @@ use super::request::{Cached, Request};
 use super::session_change::{Answer, Fields};
 use super::{Ctx, LocalReply, Output, Property, State, Verdict, limit_phase, session_change};
 use crate::cache::status::Status;
-use crate::cache::{Url, groups, invalidate, sent, tidy};
+use crate::cache::{Url, groups, invalidate, tidy};
 use crate::exchange::{CallError, Terms};
 use crate::http::{Headers, cookie};
 use crate::metrics::{CacheEvent, Metric};
@@ -15,25 +15,24 @@ use crate::vm::Complaint;
 use crate::wire::{Op, Value, reply};
 use std::rc::Rc;
 
-/// The headers without what no client sees; `None` when there was nothing of the kind.
-pub(super) fn without_ours(mut headers: Headers) -> Option<Headers> {
+/// The headers without reserved fields; `None` when there were none.
+pub(super) fn without_reserved(mut headers: Headers) -> Option<Headers> {
     headers
-        .remove_if(|name, _| is_reserved(name) || name == sent::FIELD)
+        .remove_if(|name, _| is_reserved(name))
         .then_some(headers)
 }
 
 /// Decides what becomes of the response's headers.
 pub(super) fn respond(
     request: Box<Request>,
-    mut headers: Headers,
+    headers: Headers,
     end: bool,
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
-    let sent = sent::take(&mut headers);
     let status = status_of(&headers);
     limit_phase::answered(status, &headers, ctx);
-    let answer = Answer { headers, sent, end };
+    let answer = Answer { headers, end };
     session_change::begin(request, answer, status, ctx, output)
 }
 
@@ -68,14 +67,10 @@ pub(super) fn finish(
     ctx: &mut Ctx<'_>,
     output: &mut Output,
 ) -> State {
-    let Answer {
-        mut headers,
-        sent,
-        end,
-    } = answer;
+    let Answer { mut headers, end } = answer;
     let config = Rc::clone(&ctx.vm.config);
     let status = status_of(&headers);
-    let mut edited = sent.is_some();
+    let mut edited = false;
     let mut next = State::Answered;
     let policy = config.policies.get(request.policy);
 
@@ -102,9 +97,8 @@ pub(super) fn finish(
             }
             Cached::Lookup(lookup) => {
                 let how = (end, fields.changed);
-                let sent = sent.as_deref();
                 let judged = cache_phase::judge(
-                    &request, lookup, policy, &config, status, &headers, sent, how, ctx,
+                    &request, lookup, policy, &config, status, &headers, how, ctx,
                 );
                 match judged {
                     Judged::Pass(told, state) => {

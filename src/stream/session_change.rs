@@ -30,7 +30,6 @@ pub(super) struct Answer {
     /// Its fields.
     pub(super) headers: Headers,
     /// The request's fields as they went to the upstream, where anybody wants them.
-    pub(super) sent: Option<Vec<u8>>,
     /// It has no body.
     pub(super) end: bool,
 }

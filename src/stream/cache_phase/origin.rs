@@ -59,7 +59,6 @@ pub(in crate::stream) fn judge(
     config: &Config,
     status: u16,
     headers: &Headers,
-    sent: Option<&[u8]>,
     (end, changed): (bool, bool),
     ctx: &mut Ctx<'_>,
 ) -> Judged {
@@ -80,7 +79,7 @@ pub(in crate::stream) fn judge(
         end,
         framed: false,
         timing: timing(ctx.vm, lookup.sent, ctx.now),
-        direct: sent.is_some_and(|said| sent::is_as_seen(said, selecting)),
+        direct: sent::is_as_seen(headers, selecting),
         cache,
     };
     let slot = Slot {

@@ -141,11 +141,11 @@ fn what_the_route_changes_or_does_not_tell_is_refreshed_by_one_request_that_wait
     let rewrite = |hcm: &mut Value| route(hcm, "prefix_rewrite", "/inside/");
     let rename = |hcm: &mut Value| route(hcm, "host_rewrite_literal", "inside.example");
     let silent = |hcm: &mut Value| {
-        let router = hcm.pointer_mut("/http_filters/1/typed_config").unwrap();
-        let told = router
+        let host = hcm.pointer_mut("/route_config/virtual_hosts/0").unwrap();
+        let told = host
             .as_object_mut()
             .unwrap()
-            .remove("upstream_http_filters");
+            .remove("response_headers_to_add");
         assert!(told.is_some());
         let route = hcm.pointer_mut(ROUTE).unwrap().as_object_mut().unwrap();
         route.retain(|name, _| name == "cluster");
@@ -193,14 +193,14 @@ fn what_the_route_changes_or_does_not_tell_is_refreshed_by_one_request_that_wait
 #[test]
 fn what_was_sent_is_told_to_nobody() {
     let (origin, mut lab) = start();
-    let forged = "x-tidegate-sent: rules.example /elsewhere";
+    let forged = "proxy-connection: rules.example /elsewhere";
     origin.does(move |head| match head.contains("/stored") {
         true => answer(200, &[WINDOW, forged], "stored"),
         false => answer(200, &["cache-control: no-store", forged], "passed"),
     });
     let quiet = |lab: &Lab, target: &str| {
         let answer = ask(lab, &get(target));
-        assert_eq!(answer.get("x-tidegate-sent"), None, "{target}: {answer:?}");
+        assert_eq!(answer.get("proxy-connection"), None, "{target}: {answer:?}");
         answer
     };
     eventually("a hit", true, || is_hit(&quiet(&lab, "/stored")));
