@@ -151,7 +151,8 @@ fn what_the_route_changes_or_does_not_tell_is_refreshed_by_one_request_that_wait
         route.retain(|name, _| name == "cluster");
     };
     let (origin, mut lab) = start();
-    let changes: [(&dyn Fn(&mut Value), &str, &str); 3] = [
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let changes: [(Change<'_>, &str, &str); 3] = [
         (&rewrite, "/inside/swr", "rules.example"),
         (&rename, "/inside/swr", "inside.example"),
         (&silent, "/swr", "rules.example"),
