@@ -37,10 +37,12 @@ fn record(path: &'static [u8], policy: &'static str) -> Record<'static> {
 
 /// A bridge that has this stored, stale.
 fn stale(usage: Usage, claimed: bool) -> Rig {
-    let record = Record {
-        usage,
-        ..record(b"https://shop.example/plain-cached/a", "plain-cached")
-    };
+    let record = record(b"https://shop.example/plain-cached/a", "plain-cached");
+    stale_one(&Record { usage, ..record }, claimed)
+}
+
+/// The same of another record.
+fn stale_one(record: &Record<'_>, claimed: bool) -> Rig {
     let bytes = record.encode().unwrap();
     let mut rig = Rig::new(POLICY);
     rig.hook = Box::new(move |op| {
@@ -248,12 +250,7 @@ fn s12_a_refresh_is_introduced_as_the_request_would_have_been() {
         headers: vec![("cache-control", b"public, max-age=60")],
         ..record(b"https://shop.example/open-cached/a", "open-cached")
     };
-    let bytes = record.encode().unwrap();
-    let mut rig = Rig::new(POLICY);
-    rig.hook = Box::new(move |op| {
-        op.is_get()
-            .then(|| bridge::stale(&bytes, BORN_US, EPOCH_US, true))
-    });
+    let mut rig = stale_one(&record, true);
     let spoofed = get("/open-cached/a").line("x-session-user", "root");
     for (request, user) in [
         (spoofed.cookie(&token("web")), Some(&b"42"[..])),

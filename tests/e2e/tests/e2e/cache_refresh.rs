@@ -3,7 +3,7 @@
 use crate::cache_kit::{cache_status, is_hit};
 use crate::kit::{SOON, eventually};
 use crate::origin::{Act, Origin, answer};
-use crate::rules_kit::{ask, connect, expire, get, start, store};
+use crate::rules_kit::{ask, connect, expire, get, reconfigure, start, store};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -33,17 +33,6 @@ fn asked_once(origin: &Origin, what: &str) -> String {
         asked.len()
     });
     asked.remove(0)
-}
-
-/// Changes what Envoy is configured with, and starts it anew.
-fn reconfigure(lab: &mut Lab, change: impl FnOnce(&mut Value)) {
-    const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-    let file = lab.files().bootstrap(0);
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    change(config.pointer_mut(HCM).unwrap());
-    std::fs::write(&file, config.to_string()).unwrap();
-    assert!(lab.end("envoy-0").unwrap());
-    lab.revive("envoy-0").unwrap();
 }
 
 #[test]
@@ -134,6 +123,7 @@ fn a_refresh_that_fails_changes_nothing_and_is_tried_again() {
 /// A callout would go past the route: what it changes cannot be fetched so.
 #[test]
 fn what_the_route_changes_or_does_not_tell_is_refreshed_by_one_request_that_waits() {
+    const HCM: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
     const ROUTE: &str = "/route_config/virtual_hosts/0/routes/1/route";
     let route = |hcm: &mut Value, name: &str, value: &str| {
         hcm.pointer_mut(ROUTE).unwrap()[name] = json!(value);
@@ -158,7 +148,7 @@ fn what_the_route_changes_or_does_not_tell_is_refreshed_by_one_request_that_wait
         (&silent, "/swr", "rules.example"),
     ];
     for (n, (change, path, host)) in (0..).zip(changes) {
-        reconfigure(&mut lab, change);
+        reconfigure(&mut lab, |config| change(config.pointer_mut(HCM).unwrap()));
         origin.does(|_| answer(200, &["etag: \"v1\"", WINDOW], "old"));
         let own = format!("/swr?{n}");
         store(&lab, &own);

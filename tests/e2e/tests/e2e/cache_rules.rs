@@ -4,7 +4,7 @@
 use crate::cache_kit::{cache_status, is_hit};
 use crate::kit::{SOON, eventually};
 use crate::origin::{Act, answer, text};
-use crate::rules_kit::{ask, connect, expire, get, start, store};
+use crate::rules_kit::{ask, connect, expire, get, reconfigure, start, store};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -176,13 +176,11 @@ fn rfc5861_4_an_upstream_that_envoy_spares_is_stood_in_for() {
     origin.does(move |_| answer(200, &fields, "good"));
     store(&lab, "/spared");
     expire(&lab);
-    let file = lab.files().bootstrap(0);
-    let config = std::fs::read_to_string(&file).unwrap();
-    let none = config.replace("\"max_requests\":8192", "\"max_requests\":0");
-    assert_ne!(none, config);
-    std::fs::write(&file, none).unwrap();
-    assert!(lab.end("envoy-0").unwrap());
-    lab.revive("envoy-0").unwrap();
+    reconfigure(&mut lab, |config| {
+        let text = config.to_string();
+        let none = text.replace("\"max_requests\":8192", "\"max_requests\":0");
+        *config = none.parse().unwrap();
+    });
     origin.take();
     for _ in 0..10 {
         assert_eq!(ask(&lab, &get("/cold")).status, 503);

@@ -3,6 +3,7 @@
 use crate::cache_kit::is_hit;
 use crate::kit::{SOON, eventually};
 use crate::origin::Origin;
+use serde_json::Value;
 use std::net::TcpStream;
 use tidegate_e2e::{Lab, Request, Response};
 
@@ -52,6 +53,18 @@ pub(crate) fn expire(lab: &Lab) {
                   local born, fresh, ends = string.match(redis.call('HGET', k, f), '^(%d+) (%d+) (%d+)$') \
                   redis.call('HSET', k, f, born .. ' 0 ' .. ends) end end end return 1";
     lab.redis_cache().call(&["EVAL", script, "0"]).unwrap();
+}
+
+/// Changes what Envoy is configured with, and starts it anew.
+pub(crate) fn reconfigure(lab: &mut Lab, change: impl FnOnce(&mut Value)) {
+    let file = lab.files().bootstrap(0);
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let before = config.clone();
+    change(&mut config);
+    assert_ne!(config, before);
+    std::fs::write(&file, config.to_string()).unwrap();
+    assert!(lab.end("envoy-0").unwrap());
+    lab.revive("envoy-0").unwrap();
 }
 
 pub(crate) fn connect(lab: &Lab) -> TcpStream {

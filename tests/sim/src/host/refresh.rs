@@ -14,9 +14,15 @@ use tidegate::stream::Refresh;
 pub struct Refreshing {
     vm: VmId,
     refresh: Box<Refresh>,
-    asked: Asked,
-    /// What the upstream answered, once it has.
-    answer: Option<(Headers, Vec<u8>)>,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// On its way to the upstream.
+    Asked(Asked),
+    /// On its way back.
+    Answered(Headers, Vec<u8>),
 }
 
 impl World {
@@ -50,32 +56,28 @@ impl World {
             principal: user,
             sent: self.now,
         };
-        let refreshing = Refreshing {
-            vm,
-            refresh,
-            asked,
-            answer: None,
-        };
-        self.refreshes.insert(id, refreshing);
+        let step = Step::Asked(asked);
+        self.refreshes.insert(id, Refreshing { vm, refresh, step });
         self.queue.at(self.now + wait, Event::Refresh(id));
     }
 
     /// The upstream gets it; then its answer comes back, complete or not at all.
     pub fn refreshing(&mut self, id: u64) {
-        let Some(mut refreshing) = self.refreshes.remove(&id) else {
+        let Some(refreshing) = self.refreshes.remove(&id) else {
             return;
         };
-        if let Some((headers, body)) = refreshing.answer {
-            return self.refreshed(refreshing.vm, &refreshing.refresh, &headers, &body);
-        }
-        let page = self.page(refreshing.asked.clone());
-        let cut = page.aborted && self.options.mutant != Some(Mutant::TruncatedIsComplete);
-        let answer = match cut {
-            true => (Headers::new(), Vec::new()),
-            false => (Headers::from_lower(page.headers), page.body),
+        let Refreshing { vm, refresh, step } = refreshing;
+        let asked = match step {
+            Step::Answered(headers, body) => return self.refreshed(vm, &refresh, &headers, &body),
+            Step::Asked(asked) => asked,
         };
-        refreshing.answer = Some(answer);
-        self.refreshes.insert(id, refreshing);
+        let page = self.page(asked);
+        let cut = page.aborted && self.options.mutant != Some(Mutant::TruncatedIsComplete);
+        let step = match cut {
+            true => Step::Answered(Headers::new(), Vec::new()),
+            false => Step::Answered(Headers::from_lower(page.headers), page.body),
+        };
+        self.refreshes.insert(id, Refreshing { vm, refresh, step });
         let wait = self.rng.latency(MS, 2_000 * MS, self.options.tail_permille);
         self.queue.at(self.now + wait, Event::Refresh(id));
     }
