@@ -2,6 +2,7 @@
 
 mod ops;
 
+pub(crate) use crate::ports::free_port;
 pub(crate) use ops::*;
 
 use bytes::Bytes;
@@ -367,11 +368,6 @@ fn command(spec: &Spec<'_>, dir: &Path, admin: u16, tcp: Option<u16>) -> Command
         }
     }
     command
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Waits until `check` holds; fails after half a minute.

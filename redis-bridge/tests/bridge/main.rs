@@ -13,6 +13,8 @@ mod life;
 mod limits;
 mod monitoring;
 mod overload;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod pubsub;
 mod refusals;
 mod slow_readers;

@@ -8,6 +8,8 @@ mod differential_limits;
 mod differential_sessions;
 mod limits;
 mod limits_all;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod production;
 mod properties;
 mod redis;

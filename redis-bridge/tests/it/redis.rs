@@ -1,5 +1,6 @@
 //! A redis-server of one test, and the few bytes it takes to talk to it.
 
+use crate::ports::free_port;
 use redis_bridge::core::Value;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -27,16 +28,10 @@ impl Server {
 
     /// One node of a Cluster.
     pub(crate) fn start_cluster() -> Self {
-        // The bus has a port of its own; both were free a moment ago.
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (data, bus) = (free(), free());
-        let port = |of: &std::net::TcpListener| of.local_addr().unwrap().port();
-        let options = format!(
-            "--bind 127.0.0.1 --port {} --cluster-enabled yes --cluster-port {}",
-            port(&data),
-            port(&bus)
-        );
-        drop((data, bus));
+        // The bus has a port of its own.
+        let (data, bus) = (free_port(), free_port());
+        let options =
+            format!("--bind 127.0.0.1 --port {data} --cluster-enabled yes --cluster-port {bus}");
         Self::with(&options)
     }
 
