@@ -1,11 +1,11 @@
-//! The glue of all three.
+//! The glue of all four.
 
 use crate::bare::{self, Exchange};
 use core::cell::RefCell;
 use core::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, BufferType, ContextType};
+use proxy_wasm::types::{Action, BufferType, ContextType, MapType};
 use std::rc::Rc;
 
 const TICK: Duration = Duration::from_millis(100);
@@ -29,6 +29,7 @@ struct Root {
 enum Kind {
     Nothing,
     Constant(Rc<[u8]>),
+    Calls,
     Exchange(Rc<Exchange>),
 }
 
@@ -61,6 +62,7 @@ impl RootContext for Root {
         let text = text.ok().flatten().unwrap_or_default();
         self.kind = match (text.is_empty(), Exchange::parse(&text)) {
             (true, _) => Kind::Nothing,
+            _ if text == crate::CALLS.as_bytes() => Kind::Calls,
             (_, Some(exchange)) => Kind::Exchange(Rc::new(exchange)),
             (_, None) => Kind::Constant(text.into()),
         };
@@ -109,6 +111,10 @@ impl HttpContext for Request {
         match &self.kind {
             Kind::Nothing => Action::Continue,
             Kind::Constant(body) => constant(body),
+            Kind::Calls => {
+                ask();
+                Action::Continue
+            }
             Kind::Exchange(exchange) => {
                 let Some(stream) = *self.stream.borrow() else {
                     return Action::Continue;
@@ -123,6 +129,40 @@ impl HttpContext for Request {
                 }
             }
         }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
+        if let Kind::Calls = self.kind {
+            tell();
+        }
+        Action::Continue
+    }
+}
+
+/// What has to be known of a request before anything can be decided, and what the access log is told.
+fn ask() {
+    let policy = [
+        "xds",
+        "route_metadata",
+        "filter_metadata",
+        "tidegate",
+        "policy",
+    ];
+    let _ = hostcalls::get_property(policy.to_vec());
+    let _ = hostcalls::get_map_bytes(MapType::HttpRequestHeaders);
+    let _ = hostcalls::get_property(vec!["source", "address"]);
+    let _ = hostcalls::set_property(vec!["tidegate.policy"], Some(b"leased"));
+}
+
+/// The answer is read for fields that are ours alone, and gets those of the limit.
+fn tell() {
+    let map = MapType::HttpResponseHeaders;
+    let _ = hostcalls::get_map_bytes(map);
+    for (name, value) in [
+        ("ratelimit-policy", "\"hot\";q=1000000000;w=3600"),
+        ("ratelimit", "\"hot\";r=999999999;t=3599"),
+    ] {
+        let _ = hostcalls::add_map_value_bytes(map, name, value.as_bytes());
     }
 }
 

@@ -51,6 +51,7 @@ impl fmt::Display for Report {
         }
         self.rates(f)?;
         self.ratios(f, "ratio to no-op", Row::Noop)?;
+        self.ratios(f, "ratio to host calls", Row::Calls)?;
         self.ratios(f, "ratio to a bare exchange", Row::Bare)?;
         self.ratios(f, "ratio to one limit", Row::OneLimit)?;
         self.ratios(f, "ratio to constant", Row::Constant)?;

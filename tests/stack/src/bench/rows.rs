@@ -13,6 +13,8 @@ pub enum Row {
     NoFilter,
     /// A filter that does nothing.
     Noop,
+    /// A filter that reads and writes what a limit by address has to, and decides nothing: the floor under `Leased`.
+    Calls,
     /// A filter that makes an exchange for each request and nothing else: the floor under `OneLimit`.
     Bare,
     /// `fixed_window`, nothing denied.
@@ -84,9 +86,10 @@ pub(super) struct Expect {
 
 impl Row {
     /// All, in the order they are measured and printed.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoFilter,
         Self::Noop,
+        Self::Calls,
         Self::Bare,
         Self::OneLimit,
         Self::TenLimits,
@@ -145,6 +148,7 @@ impl Row {
         match self {
             Self::NoFilter => "none",
             Self::Noop => "noop",
+            Self::Calls => "calls",
             Self::Bare => "bare",
             Self::OneLimit => "one",
             Self::TenLimits => "ten",
@@ -174,6 +178,7 @@ impl Row {
         match self {
             Self::NoFilter => "no filter",
             Self::Noop => "no-op filter",
+            Self::Calls => "host calls alone",
             Self::Bare => "bare exchange",
             Self::OneLimit => "one limit",
             Self::TenLimits => "ten limits",
@@ -215,6 +220,7 @@ impl Row {
         match self {
             Self::NoFilter => Ok(None),
             Self::Noop => text(""),
+            Self::Calls => text(tidegate_noop::CALLS),
             Self::Bare => text(&bare::configuration()),
             // As long as the upstream's answer.
             Self::Constant => text("abcdefghijklmnopqrstuvwxyz"),
@@ -250,6 +256,7 @@ impl Row {
             self,
             Self::NoFilter
                 | Self::Noop
+                | Self::Calls
                 | Self::Bare
                 | Self::OneLimit
                 | Self::TenLimits
@@ -279,7 +286,7 @@ impl Row {
         let sent = expect(true, &["tidegate.exchange.sent"]);
         let allowed = |limit: &str| expect(true, &[&format!("tidegate.limit.{limit}.allowed")]);
         match self {
-            Self::NoFilter | Self::Noop | Self::Bare | Self::Constant => {}
+            Self::NoFilter | Self::Noop | Self::Calls | Self::Bare | Self::Constant => {}
             Self::Body(What::Passes | What::Constant, _) => {}
             Self::OneLimit => all.extend([sent, allowed("one")]),
             Self::TenLimits => {
