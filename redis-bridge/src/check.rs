@@ -9,6 +9,7 @@
 mod cluster;
 mod find;
 mod report;
+mod sent;
 mod yaml;
 
 pub use report::{Errors, Problem};
@@ -33,6 +34,8 @@ pub struct Checked {
     pub name: String,
     /// Its policies, in file order; at least one.
     pub found: Vec<Found>,
+    /// What is doubtful about what stands around them.
+    pub doubts: Vec<Problem>,
 }
 
 /// One policy of a file.
@@ -87,16 +90,21 @@ pub fn read(text: &str, name: &str) -> Result<Checked, Errors> {
     problems.extend(clusters(&documents, &found, complete));
     let name = name.to_owned();
     match problems.is_empty() {
-        true => Ok(Checked { name, found }),
+        true => Ok(Checked {
+            name,
+            doubts: doubts(&documents, &found),
+            found,
+        }),
         false => Err(Errors { name, problems }),
     }
 }
 
-/// Looks at the clusters that policies name in `text`, Envoy's configuration or what `/config_dump` answered.
+/// Looks at the clusters that policies name in `text`, Envoy's configuration or what `/config_dump` answered. Returns
+/// what is doubtful about its routes.
 ///
 /// # Errors
 /// That there is none of such a name, and everything that makes one unfit for bridges.
-pub fn read_envoy(text: &str, name: &str, checked: &Checked) -> Result<(), Errors> {
+pub fn read_envoy(text: &str, name: &str, checked: &Checked) -> Result<Vec<Problem>, Errors> {
     if text.len() > MAX_DUMP {
         return Err(Errors::of_file(
             name,
@@ -114,7 +122,7 @@ pub fn read_envoy(text: &str, name: &str, checked: &Checked) -> Result<(), Error
     let problems = clusters(&documents, &checked.found, true);
     let name = name.to_owned();
     match problems.is_empty() {
-        true => Ok(()),
+        true => Ok(doubts(&documents, &checked.found)),
         false => Err(Errors { name, problems }),
     }
 }
@@ -132,23 +140,35 @@ fn clusters(documents: &[serde_json::Value], found: &[Found], complete: bool) ->
         .collect()
 }
 
+/// What is doubtful about routes, on behalf of the first policy that minds.
+fn doubts(documents: &[serde_json::Value], found: &[Found]) -> Vec<Problem> {
+    let cache = found
+        .iter()
+        .find_map(|found| sent::refreshed(&found.config));
+    let doubts = cache.map(|cache| sent::silent(documents, cache));
+    let doubts = doubts.into_iter().flatten();
+    doubts.map(Problem::around).collect()
+}
+
 /// `redis-bridge check FILE [--envoy CONFIG]`.
 pub fn check_command(path: &Path, envoy: Option<&Path>) -> Outcome {
     let name = path.display().to_string();
     let checked = read_file(path, &name, MAX_FILE).and_then(|text| {
         let checked = read(&text, &name)?;
+        let mut warnings = report::warnings(&checked);
         if let Some(envoy) = envoy {
             let name = envoy.display().to_string();
             let text = read_file(envoy, &name, MAX_DUMP)?;
-            read_envoy(&text, &name, &checked)?;
+            let doubts = read_envoy(&text, &name, &checked)?;
+            warnings.extend(report::doubts(&name, &doubts));
         }
-        Ok(checked)
+        Ok((checked, warnings))
     });
     match checked {
-        Ok(checked) => Outcome {
+        Ok((checked, err)) => Outcome {
             status: 0,
             out: report::summary(&checked),
-            err: report::warnings(&checked),
+            err,
         },
         Err(errors) => Outcome {
             status: 1,

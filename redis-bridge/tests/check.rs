@@ -395,6 +395,39 @@ fn e12_the_cluster_of_the_bridges_is_checked_wherever_it_stands() {
     );
 }
 
+/// What is to be refreshed in the background needs routes that say what they sent.
+#[test]
+fn routes_that_do_not_say_what_they_sent_are_warned_of() {
+    let policy = "version: 1\nnamespace: tg\nbridge: { cluster: redis-bridge }\n\
+                  caches: { c: { ttl: 60s, stale_while_revalidate: 10s } }\npolicies: { p: { cache: c } }\n";
+    let shipped = fs::read_to_string(root().join("envoy/envoy.yaml")).unwrap();
+    let checked = check::read(policy, "p").unwrap();
+    assert_eq!(check::read_envoy(&shipped, "e", &checked), Ok(Vec::new()));
+
+    let silent = shipped.replace("key: proxy-connection", "key: x-other");
+    let doubts = check::read_envoy(&silent, "e", &checked).unwrap();
+    let [doubt] = doubts.as_slice() else {
+        panic!("{doubts:?}")
+    };
+    assert!(doubt.place.ends_with("route_config.virtual_hosts[0]"));
+
+    let directory = std::env::temp_dir().join(format!("tidegate-sent-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let (of_policy, of_envoy) = (directory.join("p.yaml"), directory.join("e.yaml"));
+    fs::write(&of_policy, policy).unwrap();
+    fs::write(&of_envoy, &silent).unwrap();
+    let outcome = check::check_command(&of_policy, Some(&of_envoy));
+    assert_eq!((outcome.status, outcome.err.len()), (0, 1), "{outcome:?}");
+    assert!(outcome.err[0].contains("e.yaml: static_resources.listeners[0]."));
+    assert!(outcome.err[0].contains("[0]: warning: does not say what it sent"));
+    fs::remove_dir_all(&directory).unwrap();
+
+    // Nobody minds where nothing is refreshed.
+    let plain = policy.replace(", stale_while_revalidate: 10s", "");
+    let checked = check::read(&plain, "p").unwrap();
+    assert_eq!(check::read_envoy(&silent, "e", &checked), Ok(Vec::new()));
+}
+
 /// Wasm filters of others may stand beside ours, with any configuration.
 #[test]
 fn filters_of_others_are_left_alone() {

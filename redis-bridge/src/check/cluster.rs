@@ -28,7 +28,7 @@ struct Cluster<'a> {
     fields: &'a Map<String, Value>,
 }
 
-/// What is wrong: the place and the reason.
+/// What is wrong, or doubtful: the place and the reason.
 pub(super) type Finding = (String, String);
 
 /// Whether a file lists all clusters that its Envoy will have.
@@ -153,7 +153,7 @@ fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     fields.get(name).or_else(|| fields.get(&camel(name)))
 }
 
-fn camel(name: &str) -> String {
+pub(super) fn camel(name: &str) -> String {
     let mut words = name.split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |mut all, word| {

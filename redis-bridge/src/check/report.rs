@@ -102,7 +102,16 @@ pub(super) fn warnings(checked: &Checked) -> Vec<String> {
         let warnings = found.config.warnings.iter();
         warnings.map(move |warning| format!("{prefix}: warning: {warning}"))
     };
-    checked.found.iter().flat_map(lines).collect()
+    let of_policies = checked.found.iter().flat_map(lines);
+    of_policies
+        .chain(doubts(&checked.name, &checked.doubts))
+        .collect()
+}
+
+/// One line per doubt about the file `name`.
+pub(super) fn doubts(name: &str, doubts: &[Problem]) -> Vec<String> {
+    let line = |doubt: &Problem| format!("{name}: {}: warning: {}", doubt.place, doubt.reason);
+    doubts.iter().map(line).collect()
 }
 
 fn prefix(checked: &Checked, found: &super::Found) -> String {
