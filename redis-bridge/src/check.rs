@@ -7,6 +7,7 @@
 //! described, in that file or in another, it is looked at too.
 
 mod cluster;
+mod document;
 mod find;
 mod report;
 mod sent;

@@ -3,7 +3,7 @@
 //! What is wrong here stops nothing at first: Envoy takes the configuration, and the filter sees only that calls fail.
 //! Read are an Envoy configuration, what its `/config_dump` answers, and an Istio `EnvoyFilter`.
 
-use super::find::{join, places};
+use super::document::{field, join, walk};
 use serde_json::{Map, Value};
 
 /// What Envoy allows of each unless told otherwise (config.cluster.v3.CircuitBreakers.Thresholds).
@@ -40,9 +40,18 @@ pub(super) fn are_complete(document: &Value) -> bool {
 /// Everything that is wrong with the clusters of that name. `complete`: without one nothing works.
 pub(super) fn findings(documents: &[Value], name: &str, complete: bool) -> Vec<Finding> {
     let mut clusters = Vec::new();
-    for (place, document) in places(documents) {
-        search(document, &place, &mut clusters);
-    }
+    walk(documents, |fields, place| {
+        let name = fields.get("name").and_then(Value::as_str);
+        let name = name.filter(|_| OF_A_CLUSTER.iter().any(|key| field(fields, key).is_some()));
+        let cluster = name.map(|name| Cluster {
+            place: place.to_owned(),
+            name,
+            fields,
+        });
+        let ends = cluster.is_some();
+        clusters.extend(cluster);
+        ends
+    });
     let (ours, others): (Vec<_>, Vec<_>) = clusters
         .into_iter()
         .partition(|cluster| cluster.name == name);
@@ -61,33 +70,6 @@ fn absent(name: &str, others: &[Cluster<'_>]) -> String {
         names => names.join(", "),
     };
     format!("has no cluster `{name}`, which `bridge.cluster` names; it has: {has}")
-}
-
-fn search<'a>(value: &'a Value, place: &str, found: &mut Vec<Cluster<'a>>) {
-    match value {
-        Value::Object(fields) => {
-            let name = fields.get("name").and_then(Value::as_str);
-            let is_cluster = OF_A_CLUSTER.iter().any(|key| field(fields, key).is_some());
-            if let (Some(name), true) = (name, is_cluster) {
-                let place = place.to_owned();
-                found.push(Cluster {
-                    place,
-                    name,
-                    fields,
-                });
-                return;
-            }
-            for (key, value) in fields {
-                search(value, &join(place, key), found);
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                search(item, &format!("{place}[{index}]"), found);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// Streams to a bridge are gRPC, so HTTP/2 (and over TLS Envoy may find that out).
@@ -146,22 +128,6 @@ fn breakers(cluster: &Cluster<'_>) -> Vec<Finding> {
 /// A number, or the text of one, as protobuf's JSON allows.
 fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
-}
-
-/// A field by its name in protobuf, or by the one in JSON, which Envoy reads as well.
-fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    fields.get(name).or_else(|| fields.get(&camel(name)))
-}
-
-pub(super) fn camel(name: &str) -> String {
-    let mut words = name.split('_');
-    let first = words.next().unwrap_or_default().to_owned();
-    words.fold(first, |mut all, word| {
-        let mut letters = word.chars();
-        all.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
-        all.push_str(letters.as_str());
-        all
-    })
 }
 
 #[cfg(test)]

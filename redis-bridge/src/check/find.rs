@@ -1,5 +1,6 @@
 //! Finds the policy in a file that embeds one.
 
+use super::document::{join, walk};
 use serde_json::{Map, Value};
 
 /// The type of Envoy's Wasm filter.
@@ -42,9 +43,12 @@ pub(super) fn candidates(documents: &[Value]) -> Result<Vec<Candidate>, String> 
         return Ok(plain(document));
     }
     let mut slots = Vec::new();
-    for (place, document) in places(documents) {
-        search(document, &place, &mut slots);
-    }
+    walk(documents, |map, place| {
+        let found = slots_of(map, place);
+        let ends = found.is_some();
+        slots.extend(found.into_iter().flatten());
+        ends
+    });
     if slots.iter().any(|slot| slot.ours) {
         slots.retain(|slot| slot.ours);
     }
@@ -57,17 +61,6 @@ pub(super) fn candidates(documents: &[Value]) -> Result<Vec<Candidate>, String> 
         [document] if !is_foreign(document) => Ok(plain(document)),
         _ => Err(NOTHING.to_owned()),
     }
-}
-
-/// Each document of a file with its place, which is empty when there is one.
-pub(super) fn places(documents: &[Value]) -> impl Iterator<Item = (String, &Value)> {
-    let only = documents.len() == 1;
-    let place = move |index: usize| match only {
-        true => String::new(),
-        false => format!("document {}: ", index + 1),
-    };
-    let numbered = documents.iter().enumerate();
-    numbered.map(move |(index, document)| (place(index), document))
 }
 
 fn plain(document: &Value) -> Vec<Candidate> {
@@ -103,26 +96,6 @@ fn candidate(slot: Slot<'_>) -> Result<Candidate, String> {
         place: slot.place,
         json,
     })
-}
-
-fn search<'a>(value: &'a Value, place: &str, slots: &mut Vec<Slot<'a>>) {
-    match value {
-        Value::Object(map) => {
-            if let Some(found) = slots_of(map, place) {
-                slots.extend(found);
-                return;
-            }
-            for (name, value) in map {
-                search(value, &join(place, name), slots);
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                search(item, &format!("{place}[{index}]"), slots);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// What `map` holds, when it is something that configures a Wasm filter.
@@ -206,13 +179,4 @@ fn others_mention_us(map: &Map<String, Value>, except: &str) -> bool {
 
 fn mentions_us(value: Option<&Value>) -> bool {
     value.is_some_and(|value| value.to_string().contains("tidegate"))
-}
-
-pub(super) fn join(place: &str, name: &str) -> String {
-    let separator = match place {
-        "" => "",
-        place if place.ends_with(' ') => "",
-        _ => ".",
-    };
-    format!("{place}{separator}{name}")
 }

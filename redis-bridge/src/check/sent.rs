@@ -3,8 +3,8 @@
 //! Nothing fails without it: the first request for what is stale waits for the upstream. So it is a warning, and only
 //! where a policy asks for such refreshes.
 
-use super::cluster::{Finding, camel};
-use super::find::{join, places};
+use super::cluster::Finding;
+use super::document::{field, join, walk};
 use serde_json::{Map, Value};
 use tidegate::cache::sent::FIELD;
 use tidegate::policy::{Cache, Config};
@@ -25,34 +25,17 @@ pub(super) fn refreshed(config: &Config) -> Option<&Cache> {
 /// Every virtual host with a route to a cluster that does not say what it sent, on behalf of `cache`.
 pub(super) fn silent(documents: &[Value], cache: &Cache) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (place, document) in places(documents) {
-        search(document, &place, &cache.name, &mut found);
-    }
+    walk(documents, |fields, place| {
+        const HOSTS: &str = "virtual_hosts";
+        let Some(hosts) = field(fields, HOSTS).and_then(Value::as_array) else {
+            return false;
+        };
+        if !says(fields) {
+            found.extend(silent_hosts(hosts, &join(place, HOSTS), &cache.name));
+        }
+        true
+    });
     found
-}
-
-fn search(value: &Value, place: &str, cache: &str, found: &mut Vec<Finding>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                let place = join(place, key);
-                match value.as_array() {
-                    Some(hosts) if key == "virtual_hosts" || key == "virtualHosts" => {
-                        if !says(fields) {
-                            found.extend(silent_hosts(hosts, &place, cache));
-                        }
-                    }
-                    _ => search(value, &place, cache, found),
-                }
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                search(item, &format!("{place}[{index}]"), cache, found);
-            }
-        }
-        _ => {}
-    }
 }
 
 fn silent_hosts(hosts: &[Value], place: &str, cache: &str) -> Vec<Finding> {
@@ -77,8 +60,7 @@ fn silent_hosts(hosts: &[Value], place: &str, cache: &str) -> Vec<Finding> {
 
 /// Whether answers get the field, here and below.
 fn says(fields: &Map<String, Value>) -> bool {
-    let name = "response_headers_to_add";
-    let added = fields.get(name).or_else(|| fields.get(&camel(name)));
+    let added = field(fields, "response_headers_to_add");
     let is_it = |option: &Value| {
         let header = option.get("header");
         let text = |key| header?.get(key)?.as_str();

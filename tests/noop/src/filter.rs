@@ -60,11 +60,13 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let text = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
         let text = text.ok().flatten().unwrap_or_default();
-        self.kind = match (text.is_empty(), Exchange::parse(&text)) {
-            (true, _) => Kind::Nothing,
-            _ if text == crate::CALLS.as_bytes() => Kind::Calls,
-            (_, Some(exchange)) => Kind::Exchange(Rc::new(exchange)),
-            (_, None) => Kind::Constant(text.into()),
+        self.kind = match text.as_slice() {
+            b"" => Kind::Nothing,
+            text if text == crate::CALLS.as_bytes() => Kind::Calls,
+            text => match Exchange::parse(text) {
+                Some(exchange) => Kind::Exchange(Rc::new(exchange)),
+                None => Kind::Constant(text.into()),
+            },
         };
         if let Kind::Exchange(_) = self.kind {
             let _ = hostcalls::set_tick_period(TICK);

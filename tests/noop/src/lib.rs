@@ -1,12 +1,12 @@
 //! What the real filter is measured against: one that does nothing, one that only makes the host calls
-//! that every policy needs, one that answers everything with a constant, and one that makes a bare exchange
+//! that a limit needs, one that answers everything with a constant, and one that makes a bare exchange
 //! for each request.
 //!
 //! Which of them is chosen by the plugin's configuration: no text is the first, [`CALLS`] is the
 //! second, any other text is the constant body, and [`EXCHANGE`] followed by its three words is the last.
 
 /// The configuration of the filter that reads what a limit by the client's address has to read, writes what
-/// it has to write, and decides nothing: the floor under every policy that needs no Redis.
+/// it has to write, and decides nothing: the floor under such a limit, even where it needs no exchange.
 pub const CALLS: &str = "calls";
 
 /// Begins the configuration of the filter that makes a bare exchange: ` CLUSTER HELLO OPERATION`, the last
