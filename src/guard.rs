@@ -12,6 +12,8 @@ pub(crate) enum Guard {
     Fallback,
     /// Who is over a limit is remembered.
     Denied,
+    /// A stream may take longer to be welcomed than a call may take.
+    Handshake,
     /// A breaker that is open lets one exchange at a time find out, and closes after several good ones.
     Probe,
     /// Those who are refused for now are not told to come back at one time.
@@ -36,6 +38,7 @@ pub(crate) fn on(guard: Guard) -> bool {
         Guard::Breaker => "breaker",
         Guard::Fallback => "fallback",
         Guard::Denied => "denied",
+        Guard::Handshake => "handshake",
         Guard::Probe => "probe",
         Guard::Spread => "spread",
         Guard::Unknown => "unknown",

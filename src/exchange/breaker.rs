@@ -2,9 +2,11 @@
 //!
 //! Closed, it opens after [`FAILURES`] failures in a row. Open, it lets one probe through per
 //! [`PROBE_EVERY`] (jittered, so that workers do not probe together; faults.md, M8), and closes after
-//! [`SUCCESSES`] good ones in a row (invariant L5).
+//! [`SUCCESSES`] good ones in a row (invariant L5). Then calls are let out as bridges answer them
+//! ([`SlowStart`]).
 
 use super::SplitMix64;
+use super::slow_start::SlowStart;
 use crate::guard::{self, Guard};
 use core::time::Duration;
 
@@ -21,26 +23,36 @@ const ALONE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Breaker {
     state: State,
+    /// Of a call.
+    timeout: Duration,
 }
 
 #[derive(Debug)]
 enum State {
-    Closed { failures: u32 },
-    Open { probe_at: Duration, successes: u32 },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        probe_at: Duration,
+        successes: u32,
+    },
+    /// Closed, and only so many calls may be out.
+    Recovering(SlowStart),
 }
 
 impl Breaker {
-    /// A closed breaker.
-    pub fn new() -> Self {
+    /// A closed breaker, of calls that may take that long.
+    pub fn new(timeout: Duration) -> Self {
         Self {
             state: State::Closed { failures: 0 },
+            timeout,
         }
     }
 
     /// Whether a call may be made now. An open breaker that says yes has let its probe through.
     pub fn admit(&mut self, now: Duration, rng: &mut SplitMix64) -> bool {
         match &mut self.state {
-            State::Closed { .. } => true,
+            State::Closed { .. } | State::Recovering(_) => true,
             State::Open {
                 probe_at,
                 successes,
@@ -59,16 +71,43 @@ impl Breaker {
         }
     }
 
-    /// A call was answered.
-    pub fn succeeded(&mut self) {
+    /// How many calls may be out.
+    pub(super) fn window(&self) -> usize {
+        match &self.state {
+            State::Closed { .. } | State::Open { .. } => usize::MAX,
+            State::Recovering(slow) => slow.window(),
+        }
+    }
+
+    /// A call waits because as many are out as may be.
+    pub(super) fn bounds(&mut self, now: Duration) {
+        if let State::Recovering(slow) = &mut self.state {
+            slow.bounds(now);
+        }
+    }
+
+    /// A call was answered that took so long; `out` were out with it.
+    pub(super) fn succeeded(&mut self, took: Duration, out: usize, now: Duration) {
         match &mut self.state {
             State::Closed { failures } => *failures = 0,
             State::Open { successes, .. } => {
                 *successes = successes.saturating_add(1);
-                if *successes >= SUCCESSES || !guard::on(Guard::Probe) {
+                if !guard::on(Guard::Probe) {
                     self.state = State::Closed { failures: 0 };
+                } else if *successes >= SUCCESSES {
+                    self.state = State::Recovering(SlowStart::new(now));
                 }
             }
+            State::Recovering(slow) => slow.answered(took, self.timeout, out),
+        }
+    }
+
+    /// Time passed.
+    pub(super) fn tick(&mut self, now: Duration) {
+        if let State::Recovering(slow) = &self.state
+            && slow.is_over(now)
+        {
+            self.state = State::Closed { failures: 0 };
         }
     }
 
@@ -80,12 +119,12 @@ impl Breaker {
                 if *failures < FAILURES || !guard::on(Guard::Breaker) {
                     return false;
                 }
-                self.state = State::Open {
-                    probe_at: next_probe(now, rng),
-                    successes: 0,
-                };
-                true
+                self.open(now, rng)
             }
+            State::Recovering(slow) => match slow.unanswered(now, self.timeout) {
+                true => self.open(now, rng),
+                false => false,
+            },
             State::Open {
                 successes,
                 probe_at,
@@ -99,10 +138,18 @@ impl Breaker {
         }
     }
 
+    fn open(&mut self, now: Duration, rng: &mut SplitMix64) -> bool {
+        self.state = State::Open {
+            probe_at: next_probe(now, rng),
+            successes: 0,
+        };
+        true
+    }
+
     /// Whether a probe is due that no request was there for.
     pub(super) fn is_left_alone(&self, now: Duration) -> bool {
         match self.state {
-            State::Closed { .. } => false,
+            State::Closed { .. } | State::Recovering(_) => false,
             State::Open { probe_at, .. } => now >= probe_at.saturating_add(ALONE),
         }
     }
@@ -110,12 +157,6 @@ impl Breaker {
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
-    }
-}
-
-impl Default for Breaker {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -129,15 +170,16 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const TIMEOUT: Duration = Duration::from_millis(100);
 
     #[test]
     fn opens_after_failures_in_a_row_only() {
-        let (mut breaker, mut rng) = (Breaker::new(), SplitMix64::new(1));
+        let (mut breaker, mut rng) = (Breaker::new(TIMEOUT), SplitMix64::new(1));
         for _ in 0..10 {
             for _ in 1..FAILURES {
                 assert!(!breaker.failed(MS, &mut rng));
             }
-            breaker.succeeded();
+            breaker.succeeded(MS, 1, MS);
         }
         for _ in 1..FAILURES {
             breaker.failed(MS, &mut rng);
@@ -149,7 +191,7 @@ mod tests {
 
     #[test]
     fn l5_open_lets_one_probe_through_per_interval_and_closes_on_the_third_good_one() {
-        let (mut breaker, mut rng) = (Breaker::new(), SplitMix64::new(2));
+        let (mut breaker, mut rng) = (Breaker::new(TIMEOUT), SplitMix64::new(2));
         for _ in 0..FAILURES {
             breaker.failed(Duration::ZERO, &mut rng);
         }
@@ -158,13 +200,13 @@ mod tests {
             probes += u32::from(breaker.admit(Duration::from_millis(ms), &mut rng));
         }
         assert!((8..=10).contains(&probes), "{probes} probes in 2.5 s");
-        breaker.succeeded();
-        breaker.succeeded();
+        breaker.succeeded(MS, 1, MS);
+        breaker.succeeded(MS, 1, MS);
         breaker.failed(MS, &mut rng);
-        breaker.succeeded();
-        breaker.succeeded();
+        breaker.succeeded(MS, 1, MS);
+        breaker.succeeded(MS, 1, MS);
         assert!(breaker.is_open());
-        breaker.succeeded();
+        breaker.succeeded(MS, 1, MS);
         assert!(!breaker.is_open());
     }
 }

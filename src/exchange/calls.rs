@@ -32,6 +32,9 @@ pub(super) struct Pending {
     pub(super) patient: bool,
     /// It was sent a second time.
     pub(super) retried: bool,
+    /// When it was sent, while a bridge may be at work on it: not while it waits to be sent, nor once the bridge has said
+    /// that it holds it.
+    pub(super) out: Option<Duration>,
     /// A bridge may hold its answer until another request has filled what it looks for.
     pub(super) waits: bool,
 }
@@ -55,7 +58,7 @@ pub(super) enum Place {
     },
     /// A unary call.
     Unary,
-    /// Not sent yet: a stream is being opened.
+    /// Not sent yet: a stream is being opened, or as many calls are out as may be.
     Waiting,
 }
 
@@ -91,6 +94,8 @@ pub(super) struct Calls {
     bytes: usize,
     background: Share,
     waiters: Share,
+    /// Decisions that are out.
+    out: usize,
     next: u64,
 }
 
@@ -144,6 +149,33 @@ impl Calls {
         CallId(id)
     }
 
+    /// Decisions that bridges may be at work on.
+    pub(super) fn out(&self) -> usize {
+        self.out
+    }
+
+    /// It was sent, at that time.
+    pub(super) fn sent(&mut self, id: CallId, now: Duration) {
+        self.put_out(id, Some(now));
+    }
+
+    /// No bridge is at work on it.
+    pub(super) fn rests(&mut self, id: CallId) {
+        self.put_out(id, None);
+    }
+
+    fn put_out(&mut self, id: CallId, at: Option<Duration>) {
+        let Some(pending) = self.table.get_mut(&id.0).filter(|p| p.is_evidence()) else {
+            return;
+        };
+        match (pending.out.is_some(), at.is_some()) {
+            (false, true) => self.out = self.out.saturating_add(1),
+            (true, false) => self.out = self.out.saturating_sub(1),
+            _ => {}
+        }
+        pending.out = at;
+    }
+
     pub(super) fn get(&self, id: CallId) -> Option<&Pending> {
         self.table.get(&id.0)
     }
@@ -160,6 +192,9 @@ impl Calls {
         }
         if pending.waits {
             self.waiters.remove(pending.bytes);
+        }
+        if pending.out.is_some() {
+            self.out = self.out.saturating_sub(1);
         }
         Some(pending)
     }
@@ -215,6 +250,13 @@ impl Calls {
             }
         }
         None
+    }
+
+    /// Panics unless the books agree with each other.
+    #[cfg(test)]
+    pub(super) fn assert_consistent(&self) {
+        let out = self.table.values().filter(|p| p.out.is_some()).count();
+        assert_eq!(self.out, out, "calls that are out");
     }
 
     fn due_slow(&mut self, now: Duration) -> Option<CallId> {

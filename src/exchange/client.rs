@@ -57,11 +57,12 @@ impl Client {
     pub fn new(config: ClientConfig, seed: u64) -> Self {
         let fallback = Fallback::new(config.fallback_per_second);
         let sync = config.l1_sync.map(Sync::new);
+        let breaker = Breaker::new(config.timeout);
         Self {
             config,
             links: core::array::from_fn(|_| Link::new()),
             calls: Calls::default(),
-            breaker: Breaker::new(),
+            breaker,
             rng: SplitMix64::new(seed),
             out: VecDeque::new(),
             counters: Counters::default(),
@@ -220,6 +221,7 @@ impl Client {
                 }
             }
         }
+        self.send_waiting(now);
         answers
     }
 
@@ -249,6 +251,7 @@ impl Client {
             Some(Err(_)) => self.fail(call, CallError::Malformed, now, &mut answers),
             None => self.fail(call, CallError::Closed, now, &mut answers),
         }
+        self.send_waiting(now);
         answers
     }
 
@@ -258,11 +261,14 @@ impl Client {
         let since = now.saturating_sub(self.last_tick);
         self.last_tick = now;
         self.fallback.refill(since);
+        self.breaker.tick(now);
         // Our own thread stood still: its queued messages come after this tick.
         let stalled = since > PING_EVERY;
         while let Some((call, pending)) = self.calls.pop_expired(now) {
             self.left(&pending);
-            if pending.is_evidence() && !stalled && !self.suspects(&pending, now) {
+            // One that waited for its turn says nothing of the bridges.
+            let waited = pending.place == Place::Waiting && self.is_linked();
+            if pending.is_evidence() && !waited && !stalled && !self.suspects(&pending, now) {
                 self.failed(now);
             }
             // A background call is not a request's exchange, and not counted as one.
@@ -377,8 +383,13 @@ impl Client {
         if self.is_full(encoded.len(), most) {
             return Err(CallError::Busy);
         }
+        let is_background = matches!(owner, Owner::Background(_));
         let place = match self.best_link() {
-            Some(link) => link,
+            Some(link) if is_background || self.calls.out() < self.breaker.window() => link,
+            Some(_) => {
+                self.breaker.bounds(now);
+                Place::Waiting
+            }
             None if self.fallback.take() => Place::Unary,
             None if self.prospect.is_there() => Place::Waiting,
             None => return Err(CallError::Unreachable),
@@ -391,9 +402,10 @@ impl Client {
             deadline: now.saturating_add(timeout),
             place,
             trace: terms.trace,
-            patient: timeout != self.config.timeout || matches!(owner, Owner::Background(_)),
+            patient: timeout != self.config.timeout || is_background,
             // Nobody is hurt when one of its own is lost.
             retried: owner == Owner::Client,
+            out: None,
             waits: terms.waits,
         });
         self.send(call, now);
@@ -412,6 +424,7 @@ impl Client {
         let until = now.saturating_add(hold).saturating_add(self.config.timeout);
         if self.calls.get(call).is_some_and(|p| p.place == here) {
             self.calls.extend(call, until);
+            self.calls.rests(call);
         } else {
             self.counters.late = self.counters.late.saturating_add(1);
         }
@@ -433,6 +446,7 @@ impl Client {
                     *n = n.saturating_add(1);
                 }
                 self.out.push_back(Transmit::Send { link, message });
+                self.calls.sent(call, now);
             }
             Place::Unary => {
                 self.counters.fallback = self.counters.fallback.saturating_add(1);
@@ -443,8 +457,12 @@ impl Client {
                     trace,
                     timeout_ms: left_ms,
                 });
+                self.calls.sent(call, now);
             }
-            Place::Waiting => self.anyone_waits = true,
+            Place::Waiting => {
+                self.anyone_waits = true;
+                self.calls.rests(call);
+            }
         }
     }
 
@@ -464,12 +482,14 @@ impl Client {
             self.fail(call, CallError::Malformed, now, answers);
             return;
         }
+        let out = self.calls.out();
         let Some(pending) = self.calls.remove(call) else {
             return;
         };
         self.left(&pending);
         if pending.is_evidence() {
-            self.breaker.succeeded();
+            let took = now.saturating_sub(pending.out.unwrap_or(now));
+            self.breaker.succeeded(took, out, now);
         }
         if let Owner::Context(_) = pending.owner {
             self.counters.ok = self.counters.ok.saturating_add(1);

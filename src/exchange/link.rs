@@ -1,6 +1,7 @@
 //! One stream to a bridge: its life, its heartbeat, its back-off.
 
 use super::SplitMix64;
+use crate::guard::{self, Guard};
 use core::time::Duration;
 
 /// A ping is sent this often, so silence means something.
@@ -10,6 +11,8 @@ pub(super) const PING_EVERY: Duration = Duration::from_millis(150);
 pub(super) const SILENCE: Duration = Duration::from_millis(450);
 /// A stream that is not welcomed within this time is given up.
 const HANDSHAKE: Duration = Duration::from_secs(1);
+/// The same without its guard: the usual timeout of a call.
+const NO_HANDSHAKE: Duration = Duration::from_millis(100);
 const BACKOFF_MIN_MS: u64 = 50;
 const BACKOFF_MAX_MS: u64 = 600;
 /// A stream that lasted this long served, also when it only stood by.
@@ -267,7 +270,7 @@ impl Link {
         match &mut self.state {
             State::Idle { from } if now >= *from => Wish::Dial,
             State::Idle { .. } => Wish::Nothing,
-            State::Opening { since } if now.saturating_sub(*since) > HANDSHAKE => Wish::GiveUp,
+            State::Opening { since } if now.saturating_sub(*since) > handshake() => Wish::GiveUp,
             State::Opening { .. } => Wish::Nothing,
             State::Ready(ready) if ready.leaving && idle && spare => Wish::Retire,
             State::Ready(ready) if now.saturating_sub(ready.heard) > SILENCE => Wish::GiveUp,
@@ -278,5 +281,12 @@ impl Link {
             }
             State::Ready(_) => Wish::Nothing,
         }
+    }
+}
+
+fn handshake() -> Duration {
+    match guard::on(Guard::Handshake) {
+        true => HANDSHAKE,
+        false => NO_HANDSHAKE,
     }
 }

@@ -30,6 +30,7 @@ mod calls;
 mod client;
 mod link;
 mod rng;
+mod slow_start;
 mod sync;
 
 use crate::wire::{TraceParent, Value};

@@ -5,6 +5,7 @@ mod failover;
 mod handshake;
 mod harness;
 mod lifetimes;
+mod overload;
 mod properties;
 mod recovery;
 mod resets;

@@ -20,6 +20,7 @@ fn pending(owner: Owner, now: Duration, bytes: usize) -> Pending {
         trace: None,
         patient: matches!(owner, Owner::Background(_)),
         retried: false,
+        out: None,
         waits: false,
     }
 }

@@ -49,6 +49,7 @@ impl Client {
             trace: None,
             patient: true,
             retried: true,
+            out: None,
             waits: false,
         });
         self.send(call, now);

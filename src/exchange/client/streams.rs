@@ -133,14 +133,21 @@ impl Client {
         true
     }
 
-    /// Sends the calls that waited for a stream, if there is one. Those whose time is over are left to the next tick, which
-    /// ends them: what is sent after its deadline is charged for nobody.
+    /// Sends the calls that waited for a stream, if there is one, as far as they may be out: the newest, since those
+    /// before them are the next that nobody waits for. Those whose time is over are left to the next tick, which ends
+    /// them: what is sent after its deadline is charged for nobody.
     pub(super) fn send_waiting(&mut self, now: Duration) {
-        if !self.anyone_waits || !self.is_linked() {
+        let room = self.breaker.window().saturating_sub(self.calls.out());
+        if !self.anyone_waits || room == 0 || !self.is_linked() {
             return;
         }
-        self.anyone_waits = false;
-        for call in self.calls.at(Place::Waiting) {
+        let waiting = self.calls.at(Place::Waiting);
+        let stay = waiting.len().saturating_sub(room);
+        self.anyone_waits = stay > 0;
+        if self.anyone_waits {
+            self.breaker.bounds(now);
+        }
+        for call in waiting.into_iter().skip(stay) {
             if let (Some(place), Some(pending)) = (self.best_link(), self.calls.get_mut(call))
                 && pending.deadline > now
             {
@@ -241,6 +248,7 @@ impl Client {
             self.calls.len(),
             "calls on old streams"
         );
+        self.calls.assert_consistent();
         assert!(self.calls.len() <= self.config.max_pending);
         assert!(self.calls.bytes() <= self.config.max_pending_bytes);
         assert!(self.calls.background().calls <= self.config.max_pending / 2);

@@ -182,6 +182,17 @@ impl Harness {
         self.settle();
     }
 
+    /// Answers one exchange that this link's bridge holds.
+    pub(super) fn answer(&mut self, link: usize, id: u64) {
+        let Some(stream) = &mut self.streams[link] else {
+            return;
+        };
+        if let Some(at) = stream.held.iter().position(|(held, ..)| *held == id) {
+            let (id, count, text) = stream.held.remove(at);
+            reply(&mut stream.out, id, count, &text);
+        }
+    }
+
     /// A bridge dies: its streams close, and nobody can connect.
     pub(super) fn kill(&mut self, bridge: usize) {
         self.bridges[bridge].up = false;

@@ -1,6 +1,6 @@
 //! A stack for a test: ports of its own, files that stay when the test fails.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
@@ -103,6 +103,29 @@ impl Lab {
     pub fn swap(&mut self, policy: &str) -> Result<()> {
         files::replace(&self.files.policy, policy.as_bytes())?;
         self.stack.apply_policy(&self.files.policy)
+    }
+
+    /// Starts an Envoy anew with another bootstrap.
+    ///
+    /// # Errors
+    /// When the file is not what was written, nothing was changed, or Envoy does not start with it.
+    pub fn reconfigure(&mut self, envoy: u16, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let file = self.files().bootstrap(envoy);
+        let said = |got: String| Error::Answer {
+            what: format!("the bootstrap of {}", file.display()),
+            got,
+        };
+        let text = files::read(&file)?;
+        let mut config: Value = serde_json::from_str(&text).map_err(|e| said(e.to_string()))?;
+        let before = config.clone();
+        change(&mut config);
+        if config == before {
+            return Err(said("nothing that was to be changed".into()));
+        }
+        files::replace(&file, config.to_string().as_bytes())?;
+        let process = format!("envoy-{envoy}");
+        self.end(&process)?;
+        self.revive(&process)
     }
 
     /// Creates a session through the admin API; the token.

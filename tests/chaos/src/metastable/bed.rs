@@ -4,7 +4,6 @@ use super::Scenario;
 use super::goodput::{Goodput, Times, Visit};
 use super::origin::{Capacity, Origin};
 use super::visitors::{Crowd, Draw, Manners, Visitors};
-use crate::group::Group;
 use crate::history::Clock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -25,6 +24,8 @@ pub struct Arrangement {
     pub unguarded: Vec<&'static str>,
     /// Envoy processes and workers of each.
     pub envoys: (u16, u16),
+    /// Bridges.
+    pub bridges: u16,
     /// How the state role of Redis runs.
     pub redis: RedisKind,
     /// Fault proxies are on every link.
@@ -65,8 +66,6 @@ pub struct Bed {
     pub origin: Origin,
     /// Whether the guard is on.
     pub guarded: bool,
-    /// What some of its processes may have together, for as long as the trial lasts.
-    pub group: Option<Group>,
     visitors: Option<Visitors>,
 }
 
@@ -93,6 +92,7 @@ pub fn run(scenario: &Scenario, terms: Terms) -> Result<Goodput> {
     let origin = Origin::start(arrangement.capacity)?;
     let lab = Lab::try_with(&arrangement.policy, |spec| {
         (spec.envoys, spec.workers) = arrangement.envoys;
+        spec.bridges = arrangement.bridges;
         spec.redis = arrangement.redis;
         spec.faults = arrangement.proxies;
         spec.upstream = Some(origin.address());
@@ -102,7 +102,6 @@ pub fn run(scenario: &Scenario, terms: Terms) -> Result<Goodput> {
         lab,
         origin,
         guarded: terms.guarded,
-        group: None,
         visitors: None,
     };
     (arrangement.ready)(&mut bed)?;

@@ -14,7 +14,6 @@ pub mod visitors;
 pub use bed::{Arrangement, Bed, Terms, run};
 pub use scenarios::all;
 
-use crate::need::Need;
 use std::time::Duration;
 use tidegate_stack::Result;
 
@@ -29,11 +28,6 @@ pub struct Scenario {
     pub load: &'static str,
     /// What ends the loop.
     pub guard: &'static str,
-    /// Without its guard it lasts. False where it could not be made to: then it shows that all is as before in time, and
-    /// nothing of the guard; the table says so.
-    pub lasts: bool,
-    /// What the machine must have for it.
-    pub needs: &'static [Need],
     /// What a trial is made of, with the guard and without.
     pub arrange: fn(guarded: bool) -> Arrangement,
     /// Makes the trigger; it is over when this returns.

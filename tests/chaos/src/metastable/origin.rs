@@ -27,6 +27,8 @@ pub struct Capacity {
     pub slots: usize,
     /// How long each takes.
     pub ms: u64,
+    /// Bytes of a page.
+    pub page_bytes: usize,
 }
 
 impl Capacity {
@@ -128,7 +130,7 @@ async fn serve(listener: std::net::TcpListener, capacity: Capacity, served: Arc<
                     served.fetch_add(1, Ordering::Relaxed) + 1
                 });
                 let serial = work.await.unwrap_or_default();
-                Ok::<_, Infallible>(answer(&request, serial))
+                Ok::<_, Infallible>(answer(&request, serial, capacity.page_bytes))
             }
         });
         tokio::spawn(async move {
@@ -140,7 +142,7 @@ async fn serve(listener: std::net::TcpListener, capacity: Capacity, served: Arc<
     }
 }
 
-fn answer(request: &Request<Incoming>, serial: u64) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, serial: u64, page_bytes: usize) -> Response<Full<Bytes>> {
     let (path, query) = (request.uri().path(), request.uri().query());
     let control = match path.starts_with("/page/") {
         true => "max-age=600",
@@ -158,6 +160,6 @@ fn answer(request: &Request<Incoming>, serial: u64) -> Response<Full<Bytes>> {
     }
     // All of its parts are constants, or were fields already.
     answer
-        .body(Full::from(format!("{serial}\n")))
+        .body(Full::from(format!("{serial:page_bytes$}\n")))
         .unwrap_or_default()
 }

@@ -21,8 +21,8 @@ pub struct Outcome {
 pub type Outcomes = BTreeMap<String, Outcome>;
 
 impl Outcome {
-    /// What is wrong with it, if anything; `lasts`: as [`Scenario::lasts`].
-    pub fn broken(&self, lasts: bool) -> Vec<String> {
+    /// What is wrong with it, if anything.
+    pub fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
         for goodput in self.on.iter().chain(&self.off) {
             if !goodput.is_sound() {
@@ -31,7 +31,7 @@ impl Outcome {
         }
         let lasting = self.on.iter().filter(|goodput| !goodput.is_back());
         broken.extend(lasting.map(|goodput| format!("not back with its guard: {goodput:?}")));
-        let back = self.off.iter().filter(|goodput| goodput.is_back() && lasts);
+        let back = self.off.iter().filter(|goodput| goodput.is_back());
         broken.extend(back.map(|goodput| format!("back without its guard too: {goodput:?}")));
         broken
     }
@@ -87,10 +87,6 @@ pub fn markdown(outcomes: &Outcomes, scenarios: &[Scenario]) -> String {
         let Some(outcome) = outcomes.get(scenario.id) else {
             continue;
         };
-        let back_without = match scenario.lasts {
-            true => "**back**",
-            false => "back: no loop was found",
-        };
         // Writing to a String does not fail.
         let _ok = writeln!(
             out,
@@ -101,7 +97,7 @@ pub fn markdown(outcomes: &Outcomes, scenarios: &[Scenario]) -> String {
             scenario.recovery.as_millis(),
             scenario.guard,
             side(&outcome.on, ["**not back**", "back"]),
-            side(&outcome.off, ["not back", back_without]),
+            side(&outcome.off, ["not back", "**back**"]),
             outcome.on.len(),
             outcome.off.len(),
         );

@@ -61,6 +61,8 @@ pub struct Manners {
 pub enum Pause {
     /// At once, whatever was said.
     None,
+    /// A moment later, whatever was said: at random, up to so many milliseconds.
+    Moment(u64),
     /// Not before `Retry-After`, and up to as long again later, at random; without one after a second, two, four.
     Polite,
 }
@@ -243,12 +245,15 @@ impl Host {
     }
 
     async fn pause(&self, attempts: u32, reply: Option<&Reply>, random: &mut SplitMix64) {
-        if self.manners.pause == Pause::None {
-            return;
-        }
-        let said = reply.and_then(|reply| reply.retry_after_s);
-        let s = said.unwrap_or_else(|| 1_u64 << attempts.saturating_sub(1).min(4));
-        let jitter_ms = random.below(s.max(1) * 1_000);
-        tokio::time::sleep(Duration::from_millis(s * 1_000 + jitter_ms)).await;
+        let ms = match self.manners.pause {
+            Pause::None => return,
+            Pause::Moment(most_ms) => random.below(most_ms.max(1)),
+            Pause::Polite => {
+                let said = reply.and_then(|reply| reply.retry_after_s);
+                let s = said.unwrap_or_else(|| 1_u64 << attempts.saturating_sub(1).min(4));
+                s * 1_000 + random.below(s.max(1) * 1_000)
+            }
+        };
+        tokio::time::sleep(Duration::from_millis(ms)).await;
     }
 }

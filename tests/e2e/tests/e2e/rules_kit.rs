@@ -57,14 +57,7 @@ pub(crate) fn expire(lab: &Lab) {
 
 /// Changes what Envoy is configured with, and starts it anew.
 pub(crate) fn reconfigure(lab: &mut Lab, change: impl FnOnce(&mut Value)) {
-    let file = lab.files().bootstrap(0);
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let before = config.clone();
-    change(&mut config);
-    assert_ne!(config, before);
-    std::fs::write(&file, config.to_string()).unwrap();
-    assert!(lab.end("envoy-0").unwrap());
-    lab.revive("envoy-0").unwrap();
+    lab.reconfigure(0, change).unwrap();
 }
 
 pub(crate) fn connect(lab: &Lab) -> TcpStream {

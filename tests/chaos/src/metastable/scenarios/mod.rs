@@ -31,9 +31,14 @@ fn limited(rate: u64, unguarded: &[&'static str]) -> Arrangement {
         policy: LIMITED.into(),
         unguarded: unguarded.to_vec(),
         envoys: (1, 2),
+        bridges: 2,
         redis: RedisKind::Standalone,
         proxies: true,
-        capacity: Capacity { slots: 200, ms: 1 },
+        capacity: Capacity {
+            slots: 200,
+            ms: 1,
+            page_bytes: 8,
+        },
         rate,
         manners: Manners {
             patience_ms: 2_000,

@@ -21,8 +21,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         trigger_is: "FLUSHALL of the cache",
         load: "90 % of it hits; the upstream is made for 20 % of it; a visitor waits 1 s",
         guard: "one fill of a page in the whole fleet (`collapse_timeout`)",
-        lasts: true,
-        needs: &[],
         arrange: cold,
         trigger: flushed,
         recovery: Duration::from_secs(30),
@@ -32,8 +30,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         trigger_is: "a tag that all pages have is purged",
         load: "as of M2, but nobody waits for another one's fill (`collapse_timeout: 0s`)",
         guard: "a soft purge: what is stale is given while one refreshes it; without: a hard one",
-        lasts: true,
-        needs: &[],
         arrange: tagged,
         trigger: purged,
         recovery: Duration::from_secs(30),
@@ -43,8 +39,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         trigger_is: "Redis answers 2 s late, for 5 s",
         load: "sessions; 0.4 of what the upstream can do, but a login costs it twenty times as much",
         guard: "a session that cannot be looked up is 503 and not 401; without: people log in again",
-        lasts: true,
-        needs: &[],
         arrange: sessions,
         trigger: slow,
         recovery: Duration::from_secs(5),
@@ -61,9 +55,14 @@ pub(super) fn cold(guarded: bool) -> Arrangement {
         policy: CACHED.replace("COLLAPSE", collapse),
         unguarded: vec![],
         envoys: (2, 2),
+        bridges: 2,
         redis: RedisKind::Standalone,
         proxies: false,
-        capacity: Capacity { slots: 5, ms: 50 },
+        capacity: Capacity {
+            slots: 5,
+            ms: 50,
+            page_bytes: 8,
+        },
         rate: 500,
         manners: Manners {
             patience_ms: 1_000,
@@ -73,7 +72,7 @@ pub(super) fn cold(guarded: bool) -> Arrangement {
         },
         draw: pages,
         users: 0,
-        ready: warm,
+        ready: |bed| warm(bed, 0),
     }
 }
 
@@ -82,8 +81,8 @@ fn tagged(_guarded: bool) -> Arrangement {
 }
 
 /// One page after the other: a cache that is cold without its guard would never become warm.
-fn warm(bed: &mut Bed) -> Result<()> {
-    let mut client = bed.lab.client(0);
+pub(super) fn warm(bed: &mut Bed, envoy: u16) -> Result<()> {
+    let mut client = bed.lab.client(envoy);
     for page in 0..PAGES {
         let request = tidegate_e2e::Request::get(format!("/page/{page}"));
         client.send(&request.field("host", "chaos.example"))?;
@@ -119,7 +118,11 @@ fn pages(random: &mut SplitMix64, _storm: bool) -> Ask {
 fn sessions(guarded: bool) -> Arrangement {
     let mut arrangement = super::limited(160, if guarded { &[] } else { &["unknown"] });
     arrangement.policy = SESSIONS.into();
-    arrangement.capacity = Capacity { slots: 4, ms: 10 };
+    arrangement.capacity = Capacity {
+        slots: 4,
+        ms: 10,
+        page_bytes: 8,
+    };
     arrangement.manners.patience_ms = 1_000;
     arrangement.draw = |random, _storm| Ask {
         user: usize::try_from(random.below(USERS as u64)).ok(),
