@@ -364,6 +364,11 @@ impl Client {
         self.best_link().is_some()
     }
 
+    /// Whether calls may have to wait for their turn, since the breaker has closed a moment ago.
+    pub fn is_bounded(&self) -> bool {
+        self.breaker.window() < usize::MAX
+    }
+
     fn place(
         &mut self,
         owner: Owner,

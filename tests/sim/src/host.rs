@@ -37,6 +37,8 @@ pub struct Slot {
     pub calls: BTreeMap<CallId, Call>,
     /// It had no stream at its last tick.
     pub was_unlinked: bool,
+    /// Calls had to wait for their turn at its last tick, as its breaker had closed a moment ago.
+    pub was_bounded: bool,
     /// It takes no new requests.
     pub retired: bool,
 }
@@ -97,6 +99,7 @@ impl World {
             links: [None; LINKS],
             calls: BTreeMap::new(),
             was_unlinked: true,
+            was_bounded: false,
             retired: false,
         };
         self.vms.insert(id, slot);
@@ -133,6 +136,7 @@ impl World {
             return;
         };
         let unlinked = !slot.vm.client.is_linked();
+        let bounded = slot.vm.client.is_bounded();
         let answers = slot.vm.client.handle_tick(now);
         slot.vm.tick(now);
         self.deliver(id, answers);
@@ -141,6 +145,7 @@ impl World {
             return;
         };
         slot.was_unlinked = unlinked;
+        slot.was_bounded = bounded;
         if slot.retired && slot.streams.is_empty() && slot.vm.client.pending() == 0 {
             return self.drop_vm(id);
         }

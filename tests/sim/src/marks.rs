@@ -21,6 +21,7 @@ pub const REQUIRED: &[&str] = &[
     "compensated",
     "denied",
     "denied_local",
+    "ended_out_of_turn",
     "ended_unsent",
     "exchange_duplicated_by_retry",
     "fallback_post",

@@ -170,9 +170,15 @@ impl World {
             Err(CallError::Timeout) => slot.was_unlinked || !slot.vm.client.is_linked(),
             Err(_) => !slot.vm.client.is_linked(),
         };
-        if !slot.calls.contains_key(&answer.call) && unlinked {
-            // It has waited for a stream, its VM's first or the next one (faults.md, D13), and there was none in time.
-            self.marks.hit("ended_unsent");
+        let bounded = matches!(answer.result, Err(CallError::Timeout))
+            && (slot.was_bounded || slot.vm.client.is_bounded());
+        if !slot.calls.contains_key(&answer.call) && (unlinked || bounded) {
+            // It has waited for a stream, its VM's first or the next one (faults.md, D13), and there was none in time; or
+            // for its turn (M8), and it did not come.
+            self.marks.hit(match unlinked {
+                true => "ended_unsent",
+                false => "ended_out_of_turn",
+            });
             let unsent = Call::new(Carrier::Post, self.now, self.now, &[]);
             slot.calls.insert(answer.call, unsent);
         }
