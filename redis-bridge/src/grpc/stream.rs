@@ -8,6 +8,10 @@ use crate::listener::budget::Held;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+/// What tests make the reading of a stream panic with (faults.md, A7). It is no frame, and not in a build that ships.
+#[cfg(debug_assertions)]
+const TRAP: &[u8] = b"x-trap: stream";
+
 /// Reads `body` to its end and tells the owner, who ends the response through `outbox`.
 ///
 /// What of a message is not there yet counts in `held`. The stream is over when its request is: a filter that has closed its side waits for nothing.
@@ -35,6 +39,8 @@ async fn read(handle: &Handle, conn: ConnId, mut body: Incoming, mut held: Held)
         loop {
             match decoder.next_message() {
                 Ok(Some(message)) => {
+                    #[cfg(debug_assertions)]
+                    assert!(message != TRAP, "asked to");
                     if !handle.message(conn, message).await {
                         return Some((Code::Unavailable, "bridge stopped".to_owned()));
                     }

@@ -198,6 +198,28 @@ async fn a7_a_panic_in_a_request_ends_that_request() {
     );
 }
 
+/// The same while a stream is read: its worker is told, and opens another one.
+#[tokio::test]
+async fn a7_a_panic_while_a_stream_is_read_ends_that_stream() {
+    let redis = Redis::start(&[]).await;
+    let bridge = Bridge::start(&redis).await;
+    let (mut lives, mut panics) = (bridge.stream().await, bridge.stream().await);
+    lives.greet().await;
+    panics.greet().await;
+    panics.send_raw(b"\0\0\0\0\x0ex-trap: stream");
+    assert_eq!(panics.status().await, "13", "INTERNAL");
+    assert!((bridge.metric("panics_total").await - 1.0).abs() < 0.1);
+    lives.send(&[ToBridge::Ping { seq: 1 }]);
+    assert!(lives.receive().await.is_some(), "the stream of another one");
+    let mut next = bridge.stream().await;
+    next.greet().await;
+    let log = bridge.log();
+    assert!(
+        log.contains("a connection panicked") && log.contains("grpc/stream.rs:"),
+        "{log}"
+    );
+}
+
 /// And where the core is gone, so is the process: a supervisor starts it again, and workers have another bridge.
 #[tokio::test]
 async fn a7_a_panic_of_the_core_ends_the_process() {
