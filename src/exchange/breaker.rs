@@ -86,8 +86,8 @@ impl Breaker {
         }
     }
 
-    /// A call was answered that took so long; `out` were out with it.
-    pub(super) fn succeeded(&mut self, took: Duration, out: usize, now: Duration) {
+    /// A call was answered that took so long, if that says anything; `out` were out with it.
+    pub(super) fn succeeded(&mut self, took: Option<Duration>, out: usize, now: Duration) {
         match &mut self.state {
             State::Closed { failures } => *failures = 0,
             State::Open { successes, .. } => {
@@ -179,7 +179,7 @@ mod tests {
             for _ in 1..FAILURES {
                 assert!(!breaker.failed(MS, &mut rng));
             }
-            breaker.succeeded(MS, 1, MS);
+            breaker.succeeded(None, 1, MS);
         }
         for _ in 1..FAILURES {
             breaker.failed(MS, &mut rng);
@@ -200,13 +200,13 @@ mod tests {
             probes += u32::from(breaker.admit(Duration::from_millis(ms), &mut rng));
         }
         assert!((8..=10).contains(&probes), "{probes} probes in 2.5 s");
-        breaker.succeeded(MS, 1, MS);
-        breaker.succeeded(MS, 1, MS);
+        breaker.succeeded(None, 1, MS);
+        breaker.succeeded(None, 1, MS);
         breaker.failed(MS, &mut rng);
-        breaker.succeeded(MS, 1, MS);
-        breaker.succeeded(MS, 1, MS);
+        breaker.succeeded(None, 1, MS);
+        breaker.succeeded(None, 1, MS);
         assert!(breaker.is_open());
-        breaker.succeeded(MS, 1, MS);
+        breaker.succeeded(None, 1, MS);
         assert!(!breaker.is_open());
     }
 }

@@ -493,7 +493,8 @@ impl Client {
         };
         self.left(&pending);
         if pending.is_evidence() {
-            let took = now.saturating_sub(pending.out.unwrap_or(now));
+            // What a bridge has held back says nothing of how quick it is.
+            let took = pending.out.map(|sent| now.saturating_sub(sent));
             self.breaker.succeeded(took, out, now);
         }
         if let Owner::Context(_) = pending.owner {

@@ -60,12 +60,12 @@ impl SlowStart {
         self.busy = now;
     }
 
-    /// A call was answered that took so long; `out` were out with it. A window that is not used does not grow: what
-    /// bridges can do beyond that is not known (RFC 7661).
-    pub(super) fn answered(&mut self, took: Duration, timeout: Duration, out: usize) {
+    /// A call was answered that took so long, if that says anything; `out` were out with it. A window that is not used
+    /// does not grow: what bridges can do beyond that is not known (RFC 7661).
+    pub(super) fn answered(&mut self, took: Option<Duration>, timeout: Duration, out: usize) {
         self.answered = self.answered.saturating_add(1);
         self.gone = 0;
-        let quick = took.saturating_mul(QUICK) <= timeout;
+        let quick = took.is_some_and(|took| took.saturating_mul(QUICK) <= timeout);
         if quick && out.saturating_mul(2) >= self.window {
             self.window = self.window.saturating_add(1);
         }
@@ -110,11 +110,15 @@ mod tests {
     fn quick_answers_let_it_grow_and_slow_ones_do_not() {
         let mut slow = SlowStart::new(ms(0));
         for _ in 0..100 {
-            slow.answered(ms(26), TIMEOUT, FIRST);
+            slow.answered(Some(ms(26)), TIMEOUT, FIRST);
         }
         assert_eq!(slow.window(), FIRST, "calls queue already");
         for _ in 0..100 {
-            slow.answered(ms(25), TIMEOUT, slow.window());
+            slow.answered(None, TIMEOUT, FIRST);
+        }
+        assert_eq!(slow.window(), FIRST, "these were held back");
+        for _ in 0..100 {
+            slow.answered(Some(ms(25)), TIMEOUT, slow.window());
         }
         assert_eq!(slow.window(), FIRST + 100);
     }
@@ -123,7 +127,7 @@ mod tests {
     fn a_window_that_is_not_used_does_not_grow() {
         let mut slow = SlowStart::new(ms(0));
         for _ in 0..100 {
-            slow.answered(ms(1), TIMEOUT, FIRST / 2 - 1);
+            slow.answered(Some(ms(1)), TIMEOUT, FIRST / 2 - 1);
         }
         assert_eq!(slow.window(), FIRST);
     }
@@ -132,7 +136,7 @@ mod tests {
     fn it_is_halved_once_in_a_timeout_when_more_are_not_answered_than_are() {
         let mut slow = SlowStart::new(ms(0));
         for _ in 0..112 {
-            slow.answered(ms(1), TIMEOUT, slow.window());
+            slow.answered(Some(ms(1)), TIMEOUT, slow.window());
         }
         // When so many were not answered, after so many that were, and the window then.
         for (at, answered, unanswered, window) in [
@@ -146,7 +150,7 @@ mod tests {
             (650, 0, 1, LEAST),
         ] {
             for _ in 0..answered {
-                slow.answered(ms(90), TIMEOUT, slow.window());
+                slow.answered(Some(ms(90)), TIMEOUT, slow.window());
             }
             for _ in 0..unanswered {
                 assert!(!slow.unanswered(ms(at), TIMEOUT), "{at}");
@@ -154,7 +158,7 @@ mod tests {
             assert_eq!(slow.window(), window, "{at}");
         }
         for _ in 0..2 {
-            slow.answered(ms(90), TIMEOUT, LEAST);
+            slow.answered(Some(ms(90)), TIMEOUT, LEAST);
             slow.unanswered(ms(750), TIMEOUT);
         }
         assert_eq!(slow.window(), LEAST);
@@ -171,7 +175,7 @@ mod tests {
         let mut slow = SlowStart::new(ms(0));
         for n in 1..=80 {
             if n % 30 == 0 {
-                slow.answered(ms(90), TIMEOUT, FIRST);
+                slow.answered(Some(ms(90)), TIMEOUT, FIRST);
             }
             assert!(!slow.unanswered(ms(n * 10), TIMEOUT), "{n}");
         }
@@ -196,7 +200,7 @@ mod tests {
             for (gap, answered, took, out) in events {
                 now += gap;
                 if answered {
-                    slow.answered(ms(took), TIMEOUT, out);
+                    slow.answered(Some(ms(took)), TIMEOUT, out);
                     answers += 1;
                 } else {
                     slow.unanswered(ms(now), TIMEOUT);

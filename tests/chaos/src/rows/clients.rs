@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
     .with_load(20),
     Row::new(
         "J6",
-        "a hundred clients read a cached body of 2 MB, a byte a second",
+        "five hundred clients read a cached body of 2 MB, a byte a second",
         Failures::None,
         0,
         slow_readers,
@@ -80,7 +80,7 @@ fn writes_race(trial: &mut Trial) -> Result<()> {
     Ok(())
 }
 
-const READERS: u64 = 100;
+const READERS: u64 = 500;
 /// Bytes of the body they read; `max_body` may be 3 MiB at most.
 const LARGE: u64 = 2_000_000;
 /// Copies of that body that one of them may cost at a time: what the filter hands over, and what Envoy sends.

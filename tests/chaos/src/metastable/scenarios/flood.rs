@@ -27,7 +27,7 @@ const AT_A_TIME: &str = "\"max_requests\":20";
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     id: "M12",
     trigger_is: "2,000 invalidations a second are published, for 5 s; workers forget everything each time",
-    load: "as of M2, from the memory of workers (`l1`); the links to the bridges carry a third of it",
+    load: "as of M2, from the memory of workers (`l1`); each link to a bridge carries a third of it",
     guard: "a breaker, which lets out what is answered in time, and one fill of a page in the whole fleet \
             (`collapse_timeout`); without: neither",
     arrange: memories,
@@ -55,8 +55,10 @@ fn remembered(bed: &mut Bed) -> Result<()> {
         bed.lab.reconfigure(envoy, |config| {
             let text = config.to_string();
             let few = text.replace("\"max_requests\":8192", AT_A_TIME);
-            // What is no JSON any more is refused as a change that changes nothing.
-            *config = few.parse().unwrap_or_default();
+            // A change that changes nothing is refused.
+            if let Ok(few) = few.parse() {
+                *config = few;
+            }
         })?;
         for _ in 0..MANY {
             warm(bed, envoy)?;
