@@ -113,18 +113,12 @@ impl Breaker {
 
     /// A call was not answered. Returns whether the breaker opened by it.
     pub fn failed(&mut self, now: Duration, rng: &mut SplitMix64) -> bool {
-        match &mut self.state {
+        let opens = match &mut self.state {
             State::Closed { failures } => {
                 *failures = failures.saturating_add(1);
-                if *failures < FAILURES || !guard::on(Guard::Breaker) {
-                    return false;
-                }
-                self.open(now, rng)
+                *failures >= FAILURES && guard::on(Guard::Breaker)
             }
-            State::Recovering(slow) => match slow.unanswered(now, self.timeout) {
-                true => self.open(now, rng),
-                false => false,
-            },
+            State::Recovering(slow) => slow.unanswered(now, self.timeout),
             State::Open {
                 successes,
                 probe_at,
@@ -135,15 +129,14 @@ impl Breaker {
                 }
                 false
             }
-        }
-    }
-
-    fn open(&mut self, now: Duration, rng: &mut SplitMix64) -> bool {
-        self.state = State::Open {
-            probe_at: next_probe(now, rng),
-            successes: 0,
         };
-        true
+        if opens {
+            self.state = State::Open {
+                probe_at: next_probe(now, rng),
+                successes: 0,
+            };
+        }
+        opens
     }
 
     /// Whether a probe is due that no request was there for.

@@ -154,26 +154,20 @@ impl Calls {
         self.out
     }
 
-    /// It was sent, at that time.
-    pub(super) fn sent(&mut self, id: CallId, now: Duration) {
-        self.put_out(id, Some(now));
+    /// It goes to its place now: a decision is out from then on, unless it waits there.
+    pub(super) fn goes(&mut self, id: CallId, now: Duration) -> Option<&Pending> {
+        let pending = self.table.get_mut(&id.0)?;
+        let was = usize::from(pending.out.is_some());
+        let goes_out = pending.is_evidence() && pending.place != Place::Waiting;
+        pending.out = goes_out.then_some(now);
+        self.out = self.out.saturating_sub(was).saturating_add(goes_out.into());
+        Some(pending)
     }
 
     /// No bridge is at work on it.
     pub(super) fn rests(&mut self, id: CallId) {
-        self.put_out(id, None);
-    }
-
-    fn put_out(&mut self, id: CallId, at: Option<Duration>) {
-        let Some(pending) = self.table.get_mut(&id.0).filter(|p| p.is_evidence()) else {
-            return;
-        };
-        match (pending.out.is_some(), at.is_some()) {
-            (false, true) => self.out = self.out.saturating_add(1),
-            (true, false) => self.out = self.out.saturating_sub(1),
-            _ => {}
-        }
-        pending.out = at;
+        let out = self.table.get_mut(&id.0).and_then(|p| p.out.take());
+        self.out = self.out.saturating_sub(usize::from(out.is_some()));
     }
 
     pub(super) fn get(&self, id: CallId) -> Option<&Pending> {

@@ -437,7 +437,7 @@ impl Client {
 
     /// Puts a placed call on the wire.
     fn send(&mut self, call: CallId, now: Duration) {
-        let Some(pending) = self.calls.get(call) else {
+        let Some(pending) = self.calls.goes(call, now) else {
             return;
         };
         let left = pending.deadline.saturating_sub(now).as_millis();
@@ -451,7 +451,6 @@ impl Client {
                     *n = n.saturating_add(1);
                 }
                 self.out.push_back(Transmit::Send { link, message });
-                self.calls.sent(call, now);
             }
             Place::Unary => {
                 self.counters.fallback = self.counters.fallback.saturating_add(1);
@@ -462,12 +461,8 @@ impl Client {
                     trace,
                     timeout_ms: left_ms,
                 });
-                self.calls.sent(call, now);
             }
-            Place::Waiting => {
-                self.anyone_waits = true;
-                self.calls.rests(call);
-            }
+            Place::Waiting => self.anyone_waits = true,
         }
     }
 

@@ -155,6 +155,7 @@ fn l1_who_waits_for_a_turn_ends_in_time_and_tells_the_breaker_nothing() {
     h.serve(out);
     let from = h.now;
     let newest = h.exchanges(from);
+    assert_eq!(newest.len(), out, "each answer is the next one's turn");
     assert!(
         newest.iter().all(|(_, id)| *id > calls[100].0),
         "the newest go next"

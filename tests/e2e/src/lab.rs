@@ -108,7 +108,7 @@ impl Lab {
     /// Starts an Envoy anew with another bootstrap.
     ///
     /// # Errors
-    /// When the file is not what was written, nothing was changed, or Envoy does not start with it.
+    /// When the file is not what was written, nothing was changed, or Envoy does not end by itself or start with it.
     pub fn reconfigure(&mut self, envoy: u16, change: impl FnOnce(&mut Value)) -> Result<()> {
         let file = self.files().bootstrap(envoy);
         let said = |got: String| Error::Answer {
@@ -124,8 +124,10 @@ impl Lab {
         }
         files::replace(&file, config.to_string().as_bytes())?;
         let process = format!("envoy-{envoy}");
-        self.end(&process)?;
-        self.revive(&process)
+        match self.end(&process)? {
+            true => self.revive(&process),
+            false => Err(said(format!("{process}, which did not end by itself"))),
+        }
     }
 
     /// Creates a session through the admin API; the token.

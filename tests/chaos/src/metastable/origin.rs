@@ -32,6 +32,16 @@ pub struct Capacity {
 }
 
 impl Capacity {
+    /// Of so many requests at a time that take so long each; its pages are short.
+    pub const fn new(slots: usize, ms: u64) -> Self {
+        let page_bytes = 8;
+        Self {
+            slots,
+            ms,
+            page_bytes,
+        }
+    }
+
     /// Requests a second.
     pub fn per_second(self) -> u64 {
         u64::try_from(self.slots).unwrap_or(u64::MAX) * 1_000 / self.ms.max(1)

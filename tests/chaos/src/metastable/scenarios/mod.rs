@@ -34,11 +34,7 @@ fn limited(rate: u64, unguarded: &[&'static str]) -> Arrangement {
         bridges: 2,
         redis: RedisKind::Standalone,
         proxies: true,
-        capacity: Capacity {
-            slots: 200,
-            ms: 1,
-            page_bytes: 8,
-        },
+        capacity: Capacity::new(200, 1),
         rate,
         manners: Manners {
             patience_ms: 2_000,

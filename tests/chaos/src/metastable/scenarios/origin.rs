@@ -58,11 +58,7 @@ pub(super) fn cold(guarded: bool) -> Arrangement {
         bridges: 2,
         redis: RedisKind::Standalone,
         proxies: false,
-        capacity: Capacity {
-            slots: 5,
-            ms: 50,
-            page_bytes: 8,
-        },
+        capacity: Capacity::new(5, 50),
         rate: 500,
         manners: Manners {
             patience_ms: 1_000,
@@ -118,11 +114,7 @@ fn pages(random: &mut SplitMix64, _storm: bool) -> Ask {
 fn sessions(guarded: bool) -> Arrangement {
     let mut arrangement = super::limited(160, if guarded { &[] } else { &["unknown"] });
     arrangement.policy = SESSIONS.into();
-    arrangement.capacity = Capacity {
-        slots: 4,
-        ms: 10,
-        page_bytes: 8,
-    };
+    arrangement.capacity = Capacity::new(4, 10);
     arrangement.manners.patience_ms = 1_000;
     arrangement.draw = |random, _storm| Ask {
         user: usize::try_from(random.below(USERS as u64)).ok(),
