@@ -51,6 +51,8 @@ pub struct Metrics {
     pub tls: TlsMetrics,
     /// Times the sentinels promoted another primary.
     pub switches: Counter,
+    /// Whether the bridge is cut off with a part of the state's Redis: 0 or 1.
+    pub cut_off: Gauge,
     connect_failures: Labelled<Counter>,
     /// Streams open now.
     pub streams: Gauge,
@@ -101,6 +103,11 @@ impl Metrics {
             purged: add(r, "purged", "Objects removed by purges and by Pub/Sub"),
             reconnects: add(r, "reconnects", "Redis connections lost"),
             switches: add(r, "switches", "Primaries promoted by sentinels"),
+            cut_off: add(
+                r,
+                "cut_off",
+                "1: most sentinels or primaries are silent, and what is reached is left alone",
+            ),
             connect_failures: add(
                 r,
                 "connect_failures",

@@ -101,9 +101,11 @@ impl Owner {
         let mut drained = false;
         let shards = |role| self.backend.role(role).shards();
         let (mut state, mut cache) = (shards(Role::State), shards(Role::Cache));
+        let mut cut_off = self.backend.role(Role::State).cut_off();
         // What was known before is followed too.
         state.mark_changed();
         cache.mark_changed();
+        cut_off.mark_changed();
         loop {
             let quiet = drained && self.core.is_idle();
             if quiet && *self.finished.borrow() {
@@ -135,6 +137,11 @@ impl Owner {
                 }
                 Ok(()) = cache.changed() => {
                     self.core.handle_shards(Role::Cache, &cache.borrow_and_update());
+                }
+                Ok(()) = cut_off.changed() => {
+                    let cut_off = *cut_off.borrow_and_update();
+                    self.metrics.cut_off.set(cut_off.into());
+                    self.core.handle_cut_off(cut_off);
                 }
                 () = turned(&mut self.leaving), if !drained => {
                     drained = true;

@@ -162,6 +162,10 @@ impl Admin {
         match self.backend.health() {
             Health::Up => None,
             Health::Broken => Some("the redis cluster is down: it takes no commands".to_owned()),
+            Health::CutOff => Some(
+                "cut off with a part of redis: most sentinels, or most primaries, are silent"
+                    .to_owned(),
+            ),
             Health::Down => Some("redis is not reachable".to_owned()),
             Health::Refused(refusal) => Some(refusal.to_string()),
         }

@@ -5,6 +5,7 @@
 //! *this connection*, which a repetition that finds nothing to do has not made. So the offsets themselves
 //! are compared: what a replica has confirmed, with where the primary stood after the write.
 
+use super::info::field;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, cmd};
 use std::collections::HashSet;
@@ -12,6 +13,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// How long replicas are waited for, milliseconds.
 const PATIENCE_MS: u64 = 200;
+/// Lag of a replica that lives, seconds, at most: it confirms once a second, and Redis counts in whole ones.
+const PROMPT_S: u64 = 1;
 /// Histories remembered, at most.
 const HISTORIES: usize = 64;
 
@@ -31,6 +34,8 @@ pub struct Replication {
     pub offset: u64,
     /// What each replica has confirmed.
     pub replicas: Vec<u64>,
+    /// Of these, how many did so just now.
+    pub prompt: usize,
 }
 
 impl Replication {
@@ -45,7 +50,10 @@ impl Replication {
                 "role" => replication.primary = value == "master",
                 "master_replid" => value.clone_into(&mut replication.history),
                 "master_repl_offset" => replication.offset = value.parse().unwrap_or(0),
-                name if is_replica(name) => replication.replicas.push(confirmed(value)),
+                name if is_replica(name) => {
+                    replication.replicas.push(confirmed(value));
+                    replication.prompt += usize::from(is_prompt(value));
+                }
                 _ => {}
             }
         }
@@ -73,6 +81,11 @@ impl Followed {
         }
         followed.insert(replication.history.clone());
         false
+    }
+
+    /// Whether a primary hears none of the replicas it has or had; one that never had any misses nobody.
+    pub fn is_abandoned(&self, replication: &Replication) -> bool {
+        replication.primary && replication.prompt == 0 && !self.is_alone(replication)
     }
 }
 
@@ -115,14 +128,19 @@ fn is_replica(name: &str) -> bool {
 
 /// Of `ip=..,port=..,state=online,offset=..,lag=..`; one that is not online has confirmed nothing.
 fn confirmed(value: &str) -> u64 {
-    let field = |wanted| {
-        let mut fields = value.split(',').filter_map(|field| field.split_once('='));
-        fields.find(|(name, _)| *name == wanted).map(|(_, v)| v)
-    };
-    match field("state") {
-        Some("online") => field("offset").and_then(|n| n.parse().ok()).unwrap_or(0),
+    match field(value, "state") {
+        Some("online") => {
+            let offset = field(value, "offset").and_then(|n| n.parse().ok());
+            offset.unwrap_or(0)
+        }
         _ => 0,
     }
+}
+
+/// Heard of within [`PROMPT_S`].
+fn is_prompt(value: &str) -> bool {
+    let lag: Option<u64> = field(value, "lag").and_then(|lag| lag.parse().ok());
+    field(value, "state") == Some("online") && lag.is_some_and(|lag| lag <= PROMPT_S)
 }
 
 #[cfg(test)]

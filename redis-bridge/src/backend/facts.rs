@@ -20,6 +20,8 @@ pub struct Facts {
 pub enum Health {
     /// The state's Redis is a Cluster in CLUSTERDOWN.
     Broken,
+    /// What we reach of the state's Redis is cut off, and we with it: another primary may have been promoted.
+    CutOff,
     /// The state Redis is not reachable.
     Down,
     /// It may not, and why.

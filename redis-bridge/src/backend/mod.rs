@@ -7,6 +7,7 @@ pub mod connect;
 pub mod convert;
 pub mod durable;
 pub mod facts;
+mod fence;
 pub mod health;
 pub mod info;
 pub mod link;
@@ -104,6 +105,7 @@ impl Backend {
             self.is_shared(),
         );
         match (&verdict, &*state) {
+            (Health::Up, _) if self.state.is_cut_off() => Health::CutOff,
             (Health::Up, Known::Broken(_)) => Health::Broken,
             _ => verdict,
         }

@@ -15,10 +15,11 @@ use std::time::Duration;
 
 /// Where a failover is told.
 const CHANNEL: &str = "+switch-master";
-/// Silence after which the connection must prove that it lives.
-const PING_EVERY: Duration = Duration::from_secs(2);
+/// Silence after which the connection must prove that it lives. Often: a partition must be seen before
+/// another primary is promoted behind it ([`super::fence`]).
+const PING_EVERY: Duration = Duration::from_millis(500);
 /// Time for the proof.
-const PING_TIMEOUT: Duration = Duration::from_secs(1);
+const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Starts to listen to every sentinel, for as long as the process lives.
 pub fn follow(redis: &Arc<Redis>) {
@@ -50,12 +51,15 @@ async fn listen(redis: &Redis, sentinel: &Node, backoff: &mut Backoff) -> RedisR
     sink.subscribe(CHANNEL).await?;
     // What was said while nobody listened. A sentinel that was cut off says what was true before; then it hears
     // from the others, and tells.
-    match connect::elected(sentinel, name, &redis.login()).await {
-        Ok((node, epoch)) => redis.elected(node, epoch),
+    let elected = connect::elected(sentinel, name, &redis.login()).await;
+    match &elected {
+        Ok((node, epoch)) => redis.elected(node.clone(), *epoch),
         Err(error) => {
             tracing::warn!(host = %sentinel.0, port = sentinel.1, %error, "sentinel: does not say who is elected");
         }
     }
+    // Heard is who tells of promotions. Not before the new primary is known: the old one must not be believed again.
+    let _heard = elected.is_ok().then(|| redis.fence().hears());
     backoff.reset();
     loop {
         match tokio::time::timeout(PING_EVERY, messages.next()).await {

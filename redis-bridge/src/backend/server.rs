@@ -6,6 +6,7 @@ use super::connect;
 use super::convert;
 use super::durable::{self, Followed};
 use super::facts::Facts;
+use super::fence::Fence;
 use super::link::Link;
 use super::login::Login;
 use super::pipeline::{self, Ran};
@@ -25,6 +26,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 mod clustered;
+mod fenced;
 
 /// How often a connection must prove that it lives.
 const BEAT: Duration = Duration::from_millis(500);
@@ -48,6 +50,7 @@ pub struct Redis {
     /// Connections that are late are made anew one after the other.
     anew: Turns,
     followed: Arc<Followed>,
+    fence: Fence,
     state: clustered::State,
     known: watch::Sender<Known>,
     time_us: watch::Sender<u64>,
@@ -119,6 +122,10 @@ impl Redis {
             Target::Cluster(_) => Links::Cluster(Box::new(Cluster::new())),
             _ => Links::Own(Box::new(std::array::from_fn(|_| Link::new()))),
         };
+        let fence = Fence::new(match &url.target {
+            Target::Sentinel { nodes, .. } => nodes.len(),
+            _ => 0,
+        });
         Self {
             url,
             logins,
@@ -127,6 +134,7 @@ impl Redis {
             links,
             anew: Turns::default(),
             followed: Arc::default(),
+            fence,
             state: clustered::State::default(),
             known: watch::Sender::new(Known::Nothing),
             time_us: watch::Sender::new(0),
@@ -218,8 +226,11 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// Not connected, broken or silent.
+    /// Not connected, cut off, broken or silent.
     pub async fn run(&self, commands: &[Command]) -> Replies {
+        if self.is_cut_off() {
+            return Err(BackendError::Down);
+        }
         match &self.links {
             Links::Cluster(cluster) => self.run_sharded(cluster, commands, false).await.0,
             Links::Own(links) => self.run_here(links, commands).await,
@@ -229,6 +240,9 @@ impl Redis {
     /// Runs commands on a connection of their own; and whether a replica has what they wrote, or there is
     /// none. Without that connection they run on another one, and nobody can tell.
     pub async fn run_durable(&self, commands: &[Command]) -> (Replies, bool) {
+        if self.is_cut_off() {
+            return (Err(BackendError::Down), false);
+        }
         match &self.links {
             Links::Cluster(cluster) => self.run_sharded(cluster, commands, true).await,
             Links::Own(links) => self.run_here_durable(links, commands).await,
@@ -279,6 +293,9 @@ impl Redis {
 
     /// The same for every server that holds keys of its own; `None` when one has no connection.
     pub fn directs(&self) -> Option<Vec<MultiplexedConnection>> {
+        if self.is_cut_off() {
+            return None;
+        }
         match &self.links {
             Links::Cluster(cluster) => {
                 let primaries = cluster.primaries();
@@ -481,6 +498,9 @@ impl Redis {
             if sentinel && matches!(connect::is_primary(&mut connection).await, Ok(false)) {
                 link.retire(generation);
                 return;
+            }
+            if first && sentinel {
+                self.watch_fence(&mut connection).await;
             }
             self.log_in_again(&mut user, &mut connection).await;
             if first && beats.is_multiple_of(LOOK_AGAIN) {

@@ -27,9 +27,10 @@ impl Core {
         };
         match (frame, stream.info.is_some()) {
             (ToBridge::Hello(hello), false) => {
-                let greeted = match self.draining {
-                    true => Err("this bridge is leaving".to_owned()),
-                    false => streams::greet(conn, &hello, &self.config.namespace, now),
+                let greeted = match (self.draining, self.cut_off) {
+                    (true, _) => Err("this bridge is leaving".to_owned()),
+                    (false, true) => Err(super::CUT_OFF.to_owned()),
+                    (false, false) => streams::greet(conn, &hello, &self.config.namespace, now),
                 };
                 match greeted {
                     Ok(info) => stream.info = Some(info),

@@ -73,6 +73,8 @@ use unshared::Unshared;
 
 /// Commands of a round that share a pipeline with decisions, bytes at most.
 const SMALL: usize = 4 << 10;
+/// Why streams are ended and not greeted while the state's Redis is cut off.
+const CUT_OFF: &str = "this bridge is cut off with its redis";
 /// How long an admin operation may take.
 const ADMIN_TIME: Duration = Duration::from_secs(5);
 /// How long the purge of a tag may take.
@@ -112,6 +114,7 @@ pub struct Core {
     /// The latest time it was told.
     seen: Duration,
     draining: bool,
+    cut_off: bool,
 }
 
 /// Public interface.
@@ -142,6 +145,7 @@ impl Core {
             returns: 0,
             seen: Duration::ZERO,
             draining: false,
+            cut_off: false,
         }
     }
 
@@ -309,6 +313,19 @@ impl Core {
         }
     }
 
+    /// The state's Redis is cut off, and we with it, or is no longer. Every stream is ended and none greeted
+    /// meanwhile: another bridge may be on the side that goes on, and the filters ask there what was pending here.
+    pub fn handle_cut_off(&mut self, cut_off: bool) {
+        self.cut_off = cut_off;
+        if !cut_off {
+            return;
+        }
+        let conns: Vec<ConnId> = self.streams.greeted().map(|info| info.conn).collect();
+        for conn in conns {
+            self.close(conn, CUT_OFF.to_owned());
+        }
+    }
+
     /// Answers whose turn has come, and ends every exchange whose deadline is not after `now`.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.seen = self.seen.max(now);
@@ -457,6 +474,11 @@ impl Core {
     /// Ends a stream because of what it sent.
     fn refuse(&mut self, conn: ConnId, reason: String) {
         self.counters.streams_refused += 1;
+        self.close(conn, reason);
+    }
+
+    /// Ends a stream; what is pending on it is not answered.
+    fn close(&mut self, conn: ConnId, reason: String) {
         self.unsync(conn);
         if let Some(stream) = self.streams.close(conn) {
             for id in stream.pending.into_values() {

@@ -54,6 +54,31 @@ impl Servers {
         servers
     }
 
+    /// A primary, its replica and, the third process, a sentinel that misses the primary after so long; the
+    /// sentinel's port.
+    async fn under_a_sentinel(down_after_ms: u32) -> (Self, u16) {
+        let mut servers = Self::start(2, |ports, at| match at {
+            0 => Vec::new(),
+            _ => vec![
+                "--replicaof".to_owned(),
+                "127.0.0.1".to_owned(),
+                ports[0].to_string(),
+            ],
+        })
+        .await;
+        let (primary, sentinel) = (servers.ports[0], free_port());
+        let config = servers.dir.path().join("sentinel.conf");
+        let text = format!(
+            "sentinel monitor main 127.0.0.1 {primary} 1\n\
+             sentinel down-after-milliseconds main {down_after_ms}\n\
+             sentinel failover-timeout main 3000\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let args = [config.display().to_string(), "--sentinel".to_owned()];
+        servers.spawn(sentinel, &args).await;
+        (servers, sentinel)
+    }
+
     fn nodes(&self) -> Vec<String> {
         let ports = self.ports.iter();
         ports.map(|port| format!("127.0.0.1:{port}")).collect()
@@ -229,6 +254,16 @@ async fn a_cluster_whose_slots_nobody_serves_is_not_ready_until_they_are_served(
         eventually("ready again", async || readiness().await.0 == 200).await;
         eventually("all slots are served", async || counts().await == 40).await;
     }
+
+    // Two of three: the one that is left may be on the small side of a partition.
+    let gone = &servers.processes[1..];
+    gone.iter().for_each(|server| server.signal("-STOP"));
+    eventually("cut off", async || readiness().await.1.contains("cut off")).await;
+    assert_eq!(bridge.metric("cut_off").await, 1.0);
+    gone.iter().for_each(|server| server.signal("-CONT"));
+    eventually("ready again", async || readiness().await.0 == 200).await;
+    eventually("all slots are served", async || counts().await == 40).await;
+    assert_eq!(bridge.metric("cut_off").await, 0.0);
 }
 
 /// The library's client of a Cluster is one task for all nodes; while it looked for a new primary, which could be for
@@ -280,25 +315,8 @@ async fn a_primary_that_is_gone_is_the_business_of_its_own_slots_only() {
 
 #[tokio::test]
 async fn a_sentinel_failover_is_followed() {
-    let mut servers = Servers::start(2, |ports, at| match at {
-        0 => Vec::new(),
-        _ => vec![
-            "--replicaof".to_owned(),
-            "127.0.0.1".to_owned(),
-            ports[0].to_string(),
-        ],
-    })
-    .await;
-    let (primary, replica, sentinel) = (servers.ports[0], servers.ports[1], free_port());
-    let config = servers.dir.path().join("sentinel.conf");
-    let text = format!(
-        "sentinel monitor main 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds main 5000\n\
-         sentinel failover-timeout main 3000\n"
-    );
-    std::fs::write(&config, text).unwrap();
-    let args = [config.display().to_string(), "--sentinel".to_owned()];
-    servers.spawn(sentinel, &args).await;
-
+    let (servers, sentinel) = Servers::under_a_sentinel(5_000).await;
+    let (primary, replica) = (servers.ports[0], servers.ports[1]);
     let url = format!("redis-sentinel://127.0.0.1:{sentinel}/main");
     let bridge = Bridge::spawn(&Spec::new(&url));
     bridge.ready().await;
@@ -353,24 +371,7 @@ async fn a_sentinel_failover_is_followed() {
 /// A primary that hangs keeps its connections; the sentinels say who takes its place.
 #[tokio::test]
 async fn a_primary_that_hangs_is_left_the_moment_the_sentinels_agree() {
-    let mut servers = Servers::start(2, |ports, at| match at {
-        0 => Vec::new(),
-        _ => vec![
-            "--replicaof".to_owned(),
-            "127.0.0.1".to_owned(),
-            ports[0].to_string(),
-        ],
-    })
-    .await;
-    let (primary, sentinel) = (servers.ports[0], free_port());
-    let config = servers.dir.path().join("sentinel.conf");
-    let text = format!(
-        "sentinel monitor main 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds main 1000\n\
-         sentinel failover-timeout main 3000\n"
-    );
-    std::fs::write(&config, text).unwrap();
-    let args = [config.display().to_string(), "--sentinel".to_owned()];
-    servers.spawn(sentinel, &args).await;
+    let (servers, sentinel) = Servers::under_a_sentinel(1_000).await;
     eventually("the replica is known", async || {
         let known: String = query(sentinel, &["INFO", "sentinel"]).await.unwrap();
         known.contains("slaves=1")
@@ -398,6 +399,75 @@ async fn a_primary_that_hangs_is_left_the_moment_the_sentinels_agree() {
     assert!(took.as_millis() < 2500, "{took:?} after +switch-master");
     assert_eq!(bridge.metric("switches_total").await, 1.0);
     servers.processes[0].signal("-CONT");
+}
+
+/// C13: the sentinels are silent, and the primary hears no replica: another one may have been promoted. Either alone
+/// says nothing.
+#[tokio::test]
+async fn a_primary_that_is_cut_off_with_the_bridge_is_asked_nothing() {
+    let (servers, sentinel) = Servers::under_a_sentinel(60_000).await;
+    let (primary, url) = (
+        servers.ports[0],
+        format!("redis-sentinel://127.0.0.1:{sentinel}/main"),
+    );
+    eventually("the replica follows", async || {
+        let info: String = query(primary, &["INFO", "replication"]).await.unwrap();
+        info.contains("state=online")
+    })
+    .await;
+    let bridge = Bridge::spawn(&Spec::new(&url));
+    bridge.ready().await;
+    let op = [take(b"subject-cut-off1", 1)];
+    let counts = async || bridge.exchange(&op).await.starts_with(b"*3\r\n:1");
+    let readiness = async || {
+        let reply = bridge.try_admin("GET", "/readyz", &[], "").await.unwrap();
+        (reply.status, reply.text())
+    };
+    let (replica, sentinel) = (&servers.processes[1], &servers.processes[2]);
+    // Longer than it takes to miss the sentinel or the replica.
+    let a_while = Duration::from_secs(4);
+    for one in [sentinel, replica] {
+        one.signal("-STOP");
+        let until = tokio::time::Instant::now() + a_while;
+        while tokio::time::Instant::now() < until {
+            assert!(counts().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        one.signal("-CONT");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+
+    for back in [sentinel, replica] {
+        sentinel.signal("-STOP");
+        replica.signal("-STOP");
+        eventually("cut off", async || !counts().await).await;
+        let before: String = query(primary, &["INFO", "commandstats"]).await.unwrap();
+        let (status, reason) = readiness().await;
+        assert_eq!(
+            (status, reason.contains("cut off")),
+            (503, true),
+            "{reason}"
+        );
+        assert_eq!(bridge.metric("cut_off").await, 1.0);
+        let body = r#"{"realm":"web","uid":"42"}"#;
+        assert_eq!(bridge.admin("POST", "/v1/sessions", body).await.status, 503);
+        let body = r#"{"prefix":"/"}"#;
+        assert_eq!(
+            bridge.admin("POST", "/v1/cache/purge", body).await.status,
+            503
+        );
+        assert!(!counts().await);
+        let after: String = query(primary, &["INFO", "commandstats"]).await.unwrap();
+        assert_eq!(evalshas(&before), evalshas(&after));
+        back.signal("-CONT");
+        eventually("asked again", counts).await;
+        assert_eq!(bridge.metric("cut_off").await, 0.0);
+        eventually("ready again", async || readiness().await.0 == 200).await;
+        sentinel.signal("-CONT");
+        replica.signal("-CONT");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(bridge.metric("switches_total").await, 0.0);
 }
 
 /// C13: who was cut off while the sentinels promoted another primary asks what it has missed. The old primary goes on

@@ -11,12 +11,17 @@ fn with(offset: u64, replicas: &[u64]) -> Replication {
         history: "aa".to_owned(),
         offset,
         replicas: replicas.to_vec(),
+        prompt: 0,
     }
 }
 
 #[test]
 fn what_info_says() {
-    assert_eq!(Replication::parse(WITH), with(100, &[90, 0]));
+    let prompt = Replication {
+        prompt: 1,
+        ..with(100, &[90, 0])
+    };
+    assert_eq!(Replication::parse(WITH), prompt);
     let replica = Replication::parse("role:slave\r\nmaster_replid:aa\r\n");
     assert!(!replica.primary);
     assert_eq!(Replication::parse("garbage"), Replication::default());
@@ -53,4 +58,18 @@ fn replicas_out_of_sight_are_not_no_replicas() {
     };
     assert!(followed.is_alone(&other), "a promoted one without any");
     assert!(!followed.is_alone(&Replication::default()), "no primary");
+}
+
+#[test]
+fn abandoned_is_who_hears_none_of_the_replicas_it_had() {
+    let followed = Followed::default();
+    assert!(!followed.is_abandoned(&with(1, &[])), "it never had any");
+    assert!(!followed.is_abandoned(&Replication::parse(WITH)));
+    let late = Replication::parse(&WITH.replace("lag=1", "lag=2"));
+    assert!(followed.is_abandoned(&late));
+    assert!(followed.is_abandoned(&with(2, &[])), "it lost all of them");
+    assert!(
+        !followed.is_abandoned(&Replication::default()),
+        "no primary"
+    );
 }

@@ -124,6 +124,7 @@ impl Redis {
             BROKEN.. => true,
             _ => return,
         };
+        self.fence.abandoned(broken);
         if self.state.broken.swap(broken, Ordering::Relaxed) != broken {
             self.members_changed();
             match broken {
@@ -145,6 +146,9 @@ impl Redis {
             .iter()
             .map(|member| member.known.borrow().clone())
             .collect();
+        let reached = |known: &&Known| matches!(known, Known::Up(_) | Known::Broken(_));
+        let reached = members.iter().filter(reached).count();
+        self.fence.counted(reached, members.len());
         // What evicts must be known before anything is served.
         let begins = *self.known.borrow() == Known::Nothing;
         if begins && members.contains(&Known::Nothing) {

@@ -167,6 +167,37 @@ fn a_broken_rule_closes_that_stream_and_no_other() {
 }
 
 #[test]
+fn who_is_cut_off_ends_its_streams_and_greets_no_one_until_it_is_not() {
+    let mut rig = Rig::new();
+    let conn = rig.open(1);
+    rig.exchange(conn, 1, 100, &[cache_get(URL)]);
+    rig.core.handle_cut_off(true);
+    let sent = rig.collect();
+    assert!(
+        matches!(
+            &sent[..],
+            [Transmit::Close {
+                conn: ConnId(1),
+                ..
+            }]
+        ),
+        "what was pending is asked elsewhere: {sent:?}"
+    );
+    rig.run();
+    assert_eq!(rig.collect(), [], "and not answered here");
+    assert!(rig.core.is_idle());
+    rig.core.handle_open(ConnId(2));
+    rig.message(ConnId(2), &hello(b"tg", PROTOCOL));
+    let sent = rig.collect();
+    assert!(matches!(&sent[..], [_, Transmit::Close { .. }]), "{sent:?}");
+    rig.core.handle_cut_off(false);
+    let conn = rig.open(3);
+    rig.exchange(conn, 1, 100, &[cache_get(URL)]);
+    rig.run();
+    assert_eq!(replies(&rig.collect()).len(), 1);
+}
+
+#[test]
 fn a_drain_says_bye_answers_what_is_accepted_and_greets_no_one() {
     let mut rig = Rig::new();
     let conn = rig.open(1);

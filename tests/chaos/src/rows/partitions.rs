@@ -20,6 +20,12 @@ const MAX_LAG_MS: u64 = 2_000;
 const DOWN_AFTER_MS: &str = "4000";
 /// From the cut to the moment at which the primary on the small side refuses writes.
 const FENCED: &str = "cut off primary refuses writes after ms";
+/// From the cut to the last write there.
+const RESTED: &str = "last write of the cut off primary after ms";
+/// From the cut to the moment at which the promoted one has a replica, without which it takes no writes.
+const FOLLOWED: &str = "promoted primary takes writes after ms";
+/// Nothing was written for so long, ms: many times longer than between two scripts of the load.
+const RESTS_MS: u64 = 500;
 
 pub(super) const ROWS: &[Row] = &[
     row(
@@ -83,46 +89,73 @@ fn minority(trial: &mut Trial) -> Result<()> {
     let replica = trial.replica_of(victim)?;
     let cut = trial.ms();
     network.cut_off(&[name(victim), "bridge-1".into()])?;
-    fenced(trial, victim, cut, NODE_TIMEOUT_MS, |info| {
-        info.contains("cluster_state:fail")
-    })?;
+    fenced(trial, victim, cut)?;
     promoted(trial, replica)?;
+    let took = trial.ms() - cut;
+    trial.measured(PROMOTION, took);
     heal_after_ten_seconds(trial, &network, cut)?;
     replicates(trial, victim)
 }
 
 /// Waits until the primary, asked from its own side, refuses writes. It may take a second beyond its bound: that is
 /// how often Redis looks.
-fn fenced(
-    trial: &mut Trial,
-    primary: u16,
-    cut: u64,
-    bound_ms: u64,
-    refuses: fn(&str) -> bool,
-) -> Result<()> {
+fn fenced(trial: &mut Trial, primary: u16, cut: u64) -> Result<()> {
     let network = trial.network()?;
-    let ask: &[&str] = match trial.lab.spec().redis {
-        RedisKind::Cluster => &["CLUSTER", "INFO"],
-        _ => &["INFO", "replication"],
-    };
+    let ask = ["CLUSTER", "INFO"];
     wait::until(
         "the primary refuses writes",
         Duration::from_secs(10),
         || {
-            let info = network.ask_as("bridge-1", &name(primary), ask);
-            let info = info.map_err(|e| e.to_string())?;
-            match refuses(&info) {
-                true => Ok(()),
-                false => Err("it takes them".into()),
+            let info = network.ask_as("bridge-1", &name(primary), &ask);
+            match info.map_err(|e| e.to_string())? {
+                info if info.contains("cluster_state:fail") => Ok(()),
+                _ => Err("it takes them".into()),
             }
         },
     )?;
     let took = trial.ms() - cut;
     trial.measured(FENCED, took);
+    in_time(trial, took, NODE_TIMEOUT_MS);
+    Ok(())
+}
+
+/// Waits until nothing more is written to the primary: it refuses, or the bridge on its side runs no script there. (Its
+/// offset says nothing: what expires moves it, too.)
+fn rests(trial: &mut Trial, primary: u16, cut: u64) -> Result<()> {
+    let network = trial.network()?;
+    let ask = ["INFO", "replication", "commandstats"];
+    let (mut scripts, mut last) = (String::new(), trial.ms());
+    while trial.ms() - last < RESTS_MS {
+        if trial.ms() - cut > 10_000 {
+            return Err(Error::Late {
+                what: "nothing more is written".into(),
+                last: scripts,
+            });
+        }
+        let info = network.ask_as("bridge-1", &name(primary), &ask)?;
+        let now = info
+            .lines()
+            .find(|line| line.starts_with("cmdstat_evalsha:"));
+        let now = now.unwrap_or_default();
+        if now != scripts {
+            now.clone_into(&mut scripts);
+            last = trial.ms();
+        }
+        if info.contains("min_slaves_good_slaves:0") {
+            break;
+        }
+        trial.last(20);
+    }
+    let took = last - cut;
+    trial.measured(RESTED, took);
+    in_time(trial, took, MAX_LAG_MS);
+    Ok(())
+}
+
+fn in_time(trial: &mut Trial, took: u64, bound_ms: u64) {
     let late = took > bound_ms + 1_000;
     let text = format!("the primary took writes for {took} ms, at most {bound_ms} and a second");
     trial.verdict.check("R7", late.then_some(text));
-    Ok(())
 }
 
 fn bus(trial: &mut Trial) -> Result<()> {
@@ -213,18 +246,26 @@ fn split_brain(trial: &mut Trial) -> Result<()> {
     let victim = victim.ok_or_else(|| Error::NoPart("primary".into()))?;
     let cut = trial.ms();
     network.cut_off(&[name(victim), "bridge-1".into()])?;
-    fenced(trial, victim, cut, MAX_LAG_MS, |info| {
-        info.contains("min_slaves_good_slaves:0")
+    rests(trial, victim, cut)?;
+    let promoted = another_promoted(trial, victim)?;
+    let took = trial.ms() - cut;
+    trial.measured(PROMOTION, took);
+    wait::until("a replica follows it", Duration::from_secs(20), || {
+        let info = trial.lab.redis_of(promoted).call(&["INFO", "replication"]);
+        match info.map_err(|e| e.to_string())?.text() {
+            info if info.contains("min_slaves_good_slaves:0") => Err(info),
+            _ => Ok(()),
+        }
     })?;
-    another_promoted(trial, victim)?;
+    let took = trial.ms() - cut;
+    trial.measured(FOLLOWED, took);
     heal_after_ten_seconds(trial, &network, cut)?;
     replicates(trial, victim)
 }
 
-/// Somebody was promoted just now; both sides are what they are for a while.
+/// Somebody was promoted; both sides are what they are for a while.
 fn heal_after_ten_seconds(trial: &mut Trial, network: &Network, cut: u64) -> Result<()> {
     let took = trial.ms() - cut;
-    trial.measured(PROMOTION, took);
     trial.last(10_000_u64.saturating_sub(took));
     network.heal()?;
     trial.healed();

@@ -264,14 +264,11 @@ pub(super) fn role(server: &Server) -> Option<String> {
 }
 
 /// Waits until another one than this is primary.
-pub(super) fn another_promoted(trial: &Trial, before: u16) -> Result<()> {
+pub(super) fn another_promoted(trial: &Trial, before: u16) -> Result<u16> {
     let others = (0..trial.lab.spec().state_servers()).filter(|i| *i != before);
     wait::until("another primary", Duration::from_secs(20), || {
-        let is = |i: u16| role(&trial.lab.redis_of(i)).as_deref() == Some("master");
-        match others.clone().any(is) {
-            true => Ok(()),
-            false => Err("none".into()),
-        }
+        let is = |i: &u16| role(&trial.lab.redis_of(*i)).as_deref() == Some("master");
+        others.clone().find(is).ok_or_else(|| "none".into())
     })
 }
 
