@@ -1,7 +1,8 @@
 //! Checking a policy file and swapping it in.
 
 use crate::files::{self, Files};
-use crate::{Error, Result, envoy};
+use crate::{Error, Result};
+use redis_bridge::check::{Found, Problem};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -21,17 +22,25 @@ pub struct Policy {
     pub counts: [usize; 3],
 }
 
-/// Reads and checks a policy file, with the very code that Envoy will run.
+/// Reads and checks a policy file as `redis-bridge check` does, with the very code that Envoy will run.
 ///
 /// # Errors
 /// [`Error::Policy`] with the place and the reason of each mistake.
 pub fn check(file: &Path) -> Result<Policy> {
-    let value = envoy::parse(file, &files::read(file)?)?;
-    let config =
-        tidegate::config::parse(value.to_string().as_bytes()).map_err(|e| Error::Policy {
-            file: file.into(),
-            reason: e.to_string(),
-        })?;
+    let wrong = |reason| Error::Policy {
+        file: file.into(),
+        reason,
+    };
+    let read = redis_bridge::check::read(&files::read(file)?, "");
+    let mut found = read.map_err(|errors| {
+        let lines: Vec<_> = errors.problems.iter().map(Problem::to_string).collect();
+        wrong(lines.join("\n"))
+    })?;
+    let whole = found.found.pop().filter(|found| found.place.is_empty());
+    let Some(Found { json, config, .. }) = whole else {
+        return Err(wrong("a policy, and nothing around it".to_owned()));
+    };
+    let value = serde_json::from_str(&json).map_err(|e| wrong(e.to_string()))?;
     Ok(Policy {
         counts: [
             config.policies.len(),

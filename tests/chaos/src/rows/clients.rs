@@ -87,7 +87,7 @@ const LARGE: u64 = 2_000_000;
 const COPIES: u64 = 2;
 
 /// Memory of a process, bytes.
-fn memory(pid: u32) -> Option<u64> {
+pub(super) fn memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

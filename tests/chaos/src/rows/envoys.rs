@@ -1,6 +1,5 @@
-//! E, F, H, I: Envoys, clocks, policies, garbage.
+//! E, F, I: Envoys, clocks, garbage.
 
-use crate::policy::POLICY;
 use crate::row::{Failures, Row};
 use crate::trial::Trial;
 use tidegate_e2e::{Clock, RedisKind, Request, StackSpec};
@@ -48,20 +47,6 @@ pub(super) const ROWS: &[Row] = &[
     )
     .on(RedisKind::Standalone)
     .with(redis_has_a_clock),
-    Row::new(
-        "H1",
-        "bad policies are saved",
-        Failures::None,
-        0,
-        bad_policies,
-    ),
-    Row::new(
-        "H3",
-        "policies are swapped, twice a second",
-        Failures::None,
-        500,
-        swaps,
-    ),
     Row::new(
         "I7",
         "bombs and noise on the bridges' data listeners, for 3 s",
@@ -140,40 +125,6 @@ fn step(trial: &mut Trial, kind: &str, n: u16) -> Result<()> {
             trial.lab.step_clock(&format!("{kind}-{i}"), hours * HOUR)?;
         }
         trial.last(500);
-    }
-    Ok(())
-}
-
-fn bad_policies(trial: &mut Trial) -> Result<()> {
-    let cut = &POLICY[..POLICY.len() / 2];
-    let bad = [
-        POLICY.replace("limit: 60", "limit: 0"),
-        POLICY.replace("window: 366d", "window: 0s"),
-        POLICY.replace("ttl: 10m", "ttl: 10m, colour: red"),
-        POLICY.replace("session: web", "session: nobody"),
-        POLICY.replace("version: 1", "version: 2"),
-        cut.to_owned(),
-        String::new(),
-        "\u{0}\u{fffd}".to_owned(),
-        format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)),
-    ];
-    for policy in bad {
-        let taken = trial.lab.swap(&policy).is_ok();
-        let text = format!("a bad policy was taken: {:.60}", policy.replace('\n', " "));
-        trial.verdict.check("P3", taken.then_some(text));
-        trial.last(200);
-    }
-    Ok(())
-}
-
-/// Each changes something that no request depends on, so that every worker gets a new machine.
-fn swaps(trial: &mut Trial) -> Result<()> {
-    for turn in 0..8 {
-        let minutes = 10 + turn % 2;
-        trial
-            .lab
-            .swap(&POLICY.replace("ttl: 10m", &format!("ttl: {minutes}m")))?;
-        trial.last(300);
     }
     Ok(())
 }
