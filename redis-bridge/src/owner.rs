@@ -6,7 +6,7 @@
 //! 7. Several pipelines may be in flight; their replies are polled here, so a reply costs no extra task.
 
 use crate::backend::Backend;
-use crate::core::{AdminReply, BatchId, ConnId, Core, Replies, RequestId, Role, Transmit};
+use crate::core::{AdminReply, BatchId, ConnId, Core, Ending, Replies, RequestId, Role, Transmit};
 use crate::grpc::body::SendError;
 use crate::grpc::{Code, Outbox};
 use crate::handle::{Event, ExchangeAnswer, ExchangeError};
@@ -277,11 +277,19 @@ impl Owner {
                     let _ = answer.send(result);
                 }
             }
-            Transmit::Close { conn, reason } => {
+            Transmit::Close {
+                conn,
+                ending,
+                reason,
+            } => {
                 tracing::info!(conn = conn.0, %reason, "stream closed");
                 if let Some(outbox) = self.streams.remove(&conn) {
                     self.metrics.streams.dec();
-                    outbox.end(Some((Code::InvalidArgument, reason)));
+                    let code = match ending {
+                        Ending::Protocol => Code::InvalidArgument,
+                        Ending::Unavailable => Code::Unavailable,
+                    };
+                    outbox.end(Some((code, reason)));
                 }
             }
             Transmit::Rejected { request, reason } => {

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::latency::Verb;
 use super::plan::{self, Begun};
 use super::rank::Rank;
-use super::types::ConnId;
+use super::types::{ConnId, Ending};
 use super::{Core, streams, values};
 use std::time::Duration;
 use tidegate::wire::resp::Value as Wire;
@@ -27,10 +27,13 @@ impl Core {
         };
         match (frame, stream.info.is_some()) {
             (ToBridge::Hello(hello), false) => {
-                let greeted = match (self.draining, self.cut_off) {
-                    (true, _) => Err("this bridge is leaving".to_owned()),
-                    (false, true) => Err(super::CUT_OFF.to_owned()),
-                    (false, false) => streams::greet(conn, &hello, &self.config.namespace, now),
+                if self.cut_off {
+                    self.close(conn, Ending::Unavailable, super::CUT_OFF.to_owned());
+                    return Ok(());
+                }
+                let greeted = match self.draining {
+                    true => Err("this bridge is leaving".to_owned()),
+                    false => streams::greet(conn, &hello, &self.config.namespace, now),
                 };
                 match greeted {
                     Ok(info) => stream.info = Some(info),

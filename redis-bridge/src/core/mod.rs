@@ -46,7 +46,7 @@ pub use latency::{Carrier, Latencies, Latency, Verb};
 pub use streams::StreamInfo;
 pub use trace::{Traced, TracedCall, TracedOp};
 pub use types::{
-    BackendError, Batch, BatchId, Command, ConnId, Load, Replies, RequestId, Role, Transmit,
+    BackendError, Batch, BatchId, Command, ConnId, Ending, Load, Replies, RequestId, Role, Transmit,
 };
 pub use value::Value;
 
@@ -322,7 +322,7 @@ impl Core {
         }
         let conns: Vec<ConnId> = self.streams.greeted().map(|info| info.conn).collect();
         for conn in conns {
-            self.close(conn, CUT_OFF.to_owned());
+            self.close(conn, Ending::Unavailable, CUT_OFF.to_owned());
         }
     }
 
@@ -474,18 +474,22 @@ impl Core {
     /// Ends a stream because of what it sent.
     fn refuse(&mut self, conn: ConnId, reason: String) {
         self.counters.streams_refused += 1;
-        self.close(conn, reason);
+        self.close(conn, Ending::Protocol, reason);
     }
 
     /// Ends a stream; what is pending on it is not answered.
-    fn close(&mut self, conn: ConnId, reason: String) {
+    fn close(&mut self, conn: ConnId, ending: Ending, reason: String) {
         self.unsync(conn);
         if let Some(stream) = self.streams.close(conn) {
             for id in stream.pending.into_values() {
                 self.end(id);
             }
         }
-        self.outbox.push(Transmit::Close { conn, reason });
+        self.outbox.push(Transmit::Close {
+            conn,
+            ending,
+            reason,
+        });
     }
 
     fn is_busy(&self, bytes: usize, rank: Rank) -> bool {

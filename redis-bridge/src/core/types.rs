@@ -78,6 +78,15 @@ pub struct Load {
     pub in_flight: [usize; 3],
 }
 
+/// Why a stream is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// What it sent breaks the protocol.
+    Protocol,
+    /// This bridge cannot serve it; another one may.
+    Unavailable,
+}
+
 /// What the shell must send.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transmit {
@@ -92,6 +101,8 @@ pub enum Transmit {
     Close {
         /// Which stream.
         conn: ConnId,
+        /// Whose doing it is.
+        ending: Ending,
         /// One line for the log and the gRPC status message; holds no bytes of the peer.
         reason: String,
     },

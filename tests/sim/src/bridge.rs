@@ -137,7 +137,7 @@ impl World {
     fn transmit_from_bridge(&mut self, bridge: usize, transmit: Transmit) {
         match transmit {
             Transmit::Admin { request, result } => self.admin_answered(request, result),
-            Transmit::Close { conn, reason } => {
+            Transmit::Close { conn, reason, .. } => {
                 self.violated(format!(
                     "bridge {bridge} refused stream {}: {reason}",
                     conn.0

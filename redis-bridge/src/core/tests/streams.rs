@@ -1,5 +1,5 @@
 use super::rig::*;
-use crate::core::{ConnId, Transmit};
+use crate::core::{ConnId, Ending, Transmit};
 use tidegate::exchange::AT_ONCE;
 use tidegate::wire::{FromBridge, MAX_MESSAGE, OLDEST_PROTOCOL, PROTOCOL, ToBridge};
 
@@ -73,6 +73,7 @@ fn another_namespace_or_protocol_is_refused_with_both_named() {
             first,
             Transmit::Close {
                 conn: ConnId(1),
+                ending: Ending::Protocol,
                 reason,
             },
         ] = &sent[..]
@@ -153,6 +154,7 @@ fn a_broken_rule_closes_that_stream_and_no_other() {
         let sent = rig.collect();
         let Some(Transmit::Close {
             conn: ConnId(1),
+            ending: Ending::Protocol,
             reason,
         }) = sent.last()
         else {
@@ -166,6 +168,14 @@ fn a_broken_rule_closes_that_stream_and_no_other() {
     }
 }
 
+fn away(conn: u64) -> Transmit {
+    Transmit::Close {
+        conn: ConnId(conn),
+        ending: Ending::Unavailable,
+        reason: "this bridge is cut off with its redis".to_owned(),
+    }
+}
+
 #[test]
 fn who_is_cut_off_ends_its_streams_and_greets_no_one_until_it_is_not() {
     let mut rig = Rig::new();
@@ -173,23 +183,13 @@ fn who_is_cut_off_ends_its_streams_and_greets_no_one_until_it_is_not() {
     rig.exchange(conn, 1, 100, &[cache_get(URL)]);
     rig.core.handle_cut_off(true);
     let sent = rig.collect();
-    assert!(
-        matches!(
-            &sent[..],
-            [Transmit::Close {
-                conn: ConnId(1),
-                ..
-            }]
-        ),
-        "what was pending is asked elsewhere: {sent:?}"
-    );
+    assert_eq!(sent, [away(1)], "what was pending is asked elsewhere");
     rig.run();
     assert_eq!(rig.collect(), [], "and not answered here");
     assert!(rig.core.is_idle());
     rig.core.handle_open(ConnId(2));
     rig.message(ConnId(2), &hello(b"tg", PROTOCOL));
-    let sent = rig.collect();
-    assert!(matches!(&sent[..], [_, Transmit::Close { .. }]), "{sent:?}");
+    assert_eq!(rig.collect(), [away(2)]);
     rig.core.handle_cut_off(false);
     let conn = rig.open(3);
     rig.exchange(conn, 1, 100, &[cache_get(URL)]);
