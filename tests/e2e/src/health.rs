@@ -41,7 +41,9 @@ impl Lab {
         {
             let log = fs::read(self.files().log(part)).unwrap_or_default();
             let log = String::from_utf8_lossy(&log);
-            let bad = |line: &&str| SIGNS.iter().any(|sign| line.contains(sign));
+            let bad = |line: &&str| {
+                SIGNS.iter().any(|sign| line.contains(sign)) && !self.is_provoked(line)
+            };
             found.extend(
                 log.lines()
                     .filter(bad)

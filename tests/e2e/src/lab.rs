@@ -20,6 +20,8 @@ pub struct Lab {
     stack: Stack,
     /// After the stack: a Redis whose directory is gone cannot save, and refuses to end.
     files: Files,
+    /// What logs may say of a trap: a test makes it.
+    provoked: Vec<&'static str>,
     /// Says to other test programs on this machine that the block is taken.
     _claim: TcpListener,
 }
@@ -68,6 +70,7 @@ impl Lab {
         let lab = Self {
             stack,
             files,
+            provoked: Vec::new(),
             _claim: claim,
         };
         if lab.spec().running_bridges() > 0 {
@@ -94,6 +97,16 @@ impl Lab {
     pub fn sample() -> &'static Self {
         static SAMPLE_LAB: OnceLock<Lab> = OnceLock::new();
         SAMPLE_LAB.get_or_init(|| Self::new(SAMPLE))
+    }
+
+    /// Lines of logs that hold this are what the test is about, and no complaints.
+    pub fn provoke(&mut self, line: &'static str) {
+        self.provoked.push(line);
+    }
+
+    /// Whether that line of a log was meant to come.
+    pub(crate) fn is_provoked(&self, line: &str) -> bool {
+        self.provoked.iter().any(|provoked| line.contains(provoked))
     }
 
     /// Writes another policy over the file and swaps it in.

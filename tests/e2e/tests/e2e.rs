@@ -2,6 +2,8 @@
 
 #[path = "e2e/at_once.rs"]
 mod at_once;
+#[path = "e2e/bad_modules.rs"]
+mod bad_modules;
 #[path = "e2e/bridge_faults.rs"]
 mod bridge_faults;
 #[path = "e2e/bridge_tls.rs"]
