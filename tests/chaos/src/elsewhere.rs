@@ -95,8 +95,8 @@ pub const ROWS: &[(&str, &str, &str, &str)] = &[
     (
         "H5",
         "modules that do not load",
-        "tests/e2e/tests/e2e/policy.rs",
-        "a_bad_module_is_refused_and_the_old_one_serves",
+        "tests/e2e/tests/e2e/bad_modules.rs",
+        "h5_twenty_modules_that_are_none_are_refused_and_the_old_one_serves",
     ),
     (
         "H8",

@@ -187,6 +187,13 @@ impl Row {
         self
     }
 
+    /// The same, where a request may wait so long for its turn in Envoy before anything is asked for it.
+    #[must_use]
+    pub const fn behind_others(mut self, ms: u64) -> Self {
+        self.expect.bounds.decided = Duration::from_millis(ms);
+        self
+    }
+
     /// The same, where machines of the filter trap.
     #[must_use]
     pub const fn trapping(mut self) -> Self {

@@ -76,7 +76,7 @@ impl Pool {
     }
 }
 
-async fn read(response: Response<Incoming>) -> Result<Answer, String> {
+pub(super) async fn read(response: Response<Incoming>) -> Result<Answer, String> {
     let (head, body) = response.into_parts();
     let body = body.collect().await.map_err(say)?.to_bytes();
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());

@@ -81,6 +81,13 @@ impl Envoy {
         Err(format!("{TRIES} connections did not process it"))
     }
 
+    /// Opens a connection for somebody who asks later.
+    pub(super) async fn open(&self) -> Result<(), String> {
+        let opened = self.connect().await?;
+        self.idle.borrow_mut().push(opened);
+        Ok(())
+    }
+
     /// One that can be used at once; those that ended meanwhile are dropped.
     fn take(&self) -> Option<Sender> {
         let mut idle = self.idle.borrow_mut();

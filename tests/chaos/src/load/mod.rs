@@ -7,14 +7,16 @@ mod capacity;
 mod client;
 mod connections;
 mod envoy;
+mod herd;
 mod mix;
 
 pub use client::{PATIENCE, Proxies};
 pub(crate) use connections::{Connections, Reply};
 pub(crate) use envoy::say;
+pub(crate) use herd::{Answers, Herd};
 pub use mix::{Mix, Targets, URLS, target};
 
-use crate::history::{Clock, Record};
+use crate::history::{Answer, Clock, Record};
 use client::Pool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

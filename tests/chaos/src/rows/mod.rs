@@ -5,12 +5,14 @@ mod clients;
 mod disks;
 mod envoys;
 mod groups;
+mod herds;
 mod machines;
 mod names;
 mod network;
 mod operators;
 mod packets;
 mod partitions;
+mod policies;
 mod redis;
 mod replies;
 mod resources;
@@ -34,7 +36,9 @@ pub fn all() -> Vec<Row> {
         disks::ROWS,
         resources::ROWS,
         groups::ROWS,
+        herds::ROWS,
         partitions::ROWS,
+        policies::ROWS,
         packets::ROWS,
         names::ROWS,
         replies::ROWS,

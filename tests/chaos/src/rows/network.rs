@@ -92,7 +92,7 @@ pub(super) const ROWS: &[Row] = &[
         stream_resets,
     ),
     row(
-        "J5",
+        "J8",
         "what a bridge tells all workers, or one, stalls for 400 ms, eight times each, while URLs are purged",
         Failures::OnError,
         1_000,
@@ -257,7 +257,7 @@ fn pushes_stall(trial: &mut Trial) -> Result<()> {
 }
 
 /// A connection of a link: one worker's.
-fn one_of(trial: &mut Trial, link: &str) -> Result<u64> {
+pub(super) fn one_of(trial: &mut Trial, link: &str) -> Result<u64> {
     let told = trial.lab.faults().describe(link)?;
     let live = told
         .pointer("/links/0/live")
@@ -275,7 +275,7 @@ fn one_of(trial: &mut Trial, link: &str) -> Result<u64> {
     })
 }
 
-fn down(down: Direction) -> Faults {
+pub(super) fn down(down: Direction) -> Faults {
     Faults {
         down,
         ..Faults::default()
