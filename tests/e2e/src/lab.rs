@@ -113,8 +113,8 @@ impl Lab {
     ///
     /// # Errors
     /// As [`Stack::apply_policy`].
-    pub fn swap(&mut self, policy: &str) -> Result<()> {
-        files::replace(&self.files.policy, policy.as_bytes())?;
+    pub fn swap(&mut self, policy: impl AsRef<[u8]>) -> Result<()> {
+        files::replace(&self.files.policy, policy.as_ref())?;
         self.stack.apply_policy(&self.files.policy)
     }
 
