@@ -26,6 +26,9 @@ use std::collections::VecDeque;
 const MAX_DECISION: usize = 64 << 10;
 /// Longest time a bridge may hold an answer back.
 const MAX_HOLD: Duration = Duration::from_millis(MAX_HOLD_MS);
+/// A tick that comes so long after the one before is late by four and more: a policy was replaced on our thread, or the
+/// machine has too much to do.
+const LATE: Duration = Duration::from_millis(50);
 
 /// The filter's side of all exchanges of one VM.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Client {
     /// Calls may be waiting for a stream.
     anyone_waits: bool,
     last_tick: Duration,
+    /// When our own thread had stood still for the last time.
+    woke: Duration,
     refusal: Option<String>,
     forget: Vec<[u8; 16]>,
     sync: Option<Sync>,
@@ -72,6 +77,7 @@ impl Client {
             prospect: Prospect::new(),
             anyone_waits: false,
             last_tick: Duration::ZERO,
+            woke: Duration::ZERO,
             refusal: None,
             forget: Vec::new(),
             sync,
@@ -258,17 +264,23 @@ impl Client {
     /// Time passed: ends what is overdue, dials, pings. Call it every few ten milliseconds.
     pub fn handle_tick(&mut self, now: Duration) -> Vec<Answer<'static>> {
         let mut answers = Vec::new();
-        let since = now.saturating_sub(self.last_tick);
-        self.last_tick = now;
+        let before = core::mem::replace(&mut self.last_tick, now);
+        let since = now.saturating_sub(before);
         self.fallback.refill(since);
         self.breaker.tick(now);
         // Our own thread stood still: its queued messages come after this tick.
         let stalled = since > PING_EVERY;
-        while let Some((call, pending)) = self.calls.pop_expired(now) {
+        if stalled {
+            self.woke = now;
+        }
+        // Answers to what fell due meanwhile may be among them; what has none ends with the next tick (X3).
+        let due = if since > LATE { before } else { now };
+        while let Some((call, pending)) = self.calls.pop_expired(due) {
             self.left(&pending);
-            // One that waited for its turn says nothing of the bridges.
+            // One that waited for its turn, or for us, says nothing of the bridges.
             let waited = pending.place == Place::Waiting && self.is_linked();
-            if pending.is_evidence() && !waited && !stalled && !self.suspects(&pending, now) {
+            let waited = waited || pending.deadline <= self.woke;
+            if pending.is_evidence() && !waited && !self.suspects(&pending, now) {
                 self.failed(now);
             }
             // A background call is not a request's exchange, and not counted as one.

@@ -344,7 +344,7 @@ impl Harness {
         true
     }
 
-    fn collect(&mut self, answers: Vec<Answer<'static>>) {
+    pub(super) fn collect(&mut self, answers: Vec<Answer<'static>>) {
         self.ended.extend(answers.into_iter().map(ended));
     }
 }

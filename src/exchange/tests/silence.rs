@@ -149,11 +149,34 @@ fn a_stall_of_our_own_thread_does_not_open_the_breaker() {
         h.submit(owner).unwrap();
     }
     h.stall(ms(2_000));
+    assert_eq!(h.client.counters().timeout, 0, "answers may be there");
+    h.run(ms(10));
     assert_eq!(h.client.counters().timeout, 20);
     assert_eq!(h.client.counters().opened, 0);
     h.bridges[0].holds = false;
     let call = h.submit(99).unwrap();
     assert_eq!(h.result(call), Some(&Ok(b"99".to_vec())));
+}
+
+/// The timer of a thread that stood still may fire before it reads what bridges have said meanwhile.
+#[test]
+fn x3_an_answer_that_came_while_our_thread_stood_still_is_taken() {
+    for (stalled, taken) in [(40, false), (60, true), (120, true)] {
+        let mut h = Harness::linked(1);
+        h.bridges[0].holds = true;
+        let call = h.submit(7).unwrap();
+        h.run(ms(90));
+        // It falls due ten milliseconds from now.
+        h.now += ms(stalled);
+        let expired = h.client.handle_tick(h.now);
+        assert_eq!(expired.is_empty(), taken, "{stalled} ms");
+        h.collect(expired);
+        h.release(0);
+        let answered = h.result(call) == Some(&Ok(b"7".to_vec()));
+        assert_eq!(answered, taken, "{stalled} ms");
+        h.run(ms(20));
+        assert!(h.result(call).is_some(), "it ends all the same");
+    }
 }
 
 /// A bridge that holds an answer back says so, and is waited for; one that says nothing is not.

@@ -113,8 +113,16 @@ impl Lab {
     ///
     /// # Errors
     /// As [`Stack::apply_policy`].
-    pub fn swap(&mut self, policy: impl AsRef<[u8]>) -> Result<()> {
-        files::replace(&self.files.policy, policy.as_ref())?;
+    pub fn swap(&mut self, policy: &str) -> Result<()> {
+        self.save(policy.as_bytes())
+    }
+
+    /// The same with what may be no text.
+    ///
+    /// # Errors
+    /// As [`Stack::apply_policy`].
+    pub fn save(&mut self, policy: &[u8]) -> Result<()> {
+        files::replace(&self.files.policy, policy)?;
         self.stack.apply_policy(&self.files.policy)
     }
 

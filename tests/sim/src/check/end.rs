@@ -9,13 +9,19 @@ use crate::world::World;
 /// and probes of a breaker).
 pub(super) const RECOVERY: u64 = 2_500 * MS;
 
+/// So late the filter takes a tick for one that others wait behind, ms: fifty after the one before.
+const LATE_MS: u64 = 40;
+
 /// An invalidation is final after this, whatever happens: the longest window and what clocks differ by.
 const FINAL_MS: u64 = 510;
 
 impl World {
-    /// L1: nobody waits longer than the deadline, its policy's wait, one tick and its lateness.
+    /// L1: nobody waits longer than the deadline, its policy's wait, one tick and its lateness; and, when that one was
+    /// so late that answers may have come meanwhile, the next one.
     pub fn check_paused(&mut self) {
-        let tick = (10 + self.options.tick_jitter_ms) * MS;
+        let jitter = self.options.tick_jitter_ms;
+        let ticks = if jitter > LATE_MS { 2 } else { 1 };
+        let tick = ticks * (10 + jitter) * MS;
         let bound = TIMEOUT_MS * MS + tick + MS;
         let late = self.paused.iter().copied().find(|no| {
             let request = &self.requests[*no];
