@@ -16,7 +16,8 @@
 //!   generation, it came from (X1). Everything else is counted as late and dropped.
 //! * At most one retry per call, only because its stream closed before the answer, never after its
 //!   deadline (X8). A retry may charge twice, never too little.
-//! * Each call ends within its deadline plus one tick (X3, L1).
+//! * Each call ends within its deadline plus one tick, or two when the first was late: a thread that stood still reads
+//!   what bridges have said meanwhile before it gives up on them (X3, L1).
 //! * Pending calls and their bytes are bounded (X4).
 //! * [`Client::remembers`] is true only while everything that was invalidated in the fleet more than a window
 //!   ago was said by [`Client::take_invalid`] (C1, C2).

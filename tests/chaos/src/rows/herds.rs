@@ -106,6 +106,8 @@ struct Page {
 /// What they were given; each must be given something.
 fn given(trial: &mut Trial, wave: Receiver<Answers>) -> Vec<Page> {
     let answers = wave.recv().unwrap_or_default();
+    let gone = answers.is_empty().then(|| "the herd is gone".to_owned());
+    trial.verdict.check("L1", gone);
     let mut pages = Vec::with_capacity(answers.len());
     for answer in answers {
         let text = match answer {
