@@ -9,6 +9,7 @@
 //! The primary of a Cluster refuses by itself (`cluster-node-timeout`). Of use is the sign there too: whoever is on
 //! the small side leaves the filters to a bridge on the other one.
 
+use super::target::Target;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::watch;
 
@@ -27,8 +28,16 @@ pub(super) struct Fence {
 pub(super) struct Hears<'a>(&'a Fence);
 
 impl Fence {
+    /// Its sentinels are the witnesses; the primaries of a Cluster are counted as they are found.
+    pub(super) fn of(target: &Target) -> Self {
+        Self::new(match target {
+            Target::Sentinel { nodes, .. } => nodes.len(),
+            Target::Cluster(_) | Target::Tcp(_) | Target::Unix(_) => 0,
+        })
+    }
+
     /// Nobody is heard yet.
-    pub(super) fn new(witnesses: usize) -> Self {
+    fn new(witnesses: usize) -> Self {
         Self {
             witnesses: AtomicUsize::new(witnesses),
             ..Self::default()
@@ -67,7 +76,7 @@ impl Fence {
 
     /// Nothing the primary says counts, and nothing may be written to it. Ends with the first half that ends.
     pub(super) fn is_closed(&self) -> bool {
-        self.abandoned.load(Ordering::SeqCst) && self.is_unsure()
+        *self.closed.borrow()
     }
 
     /// The same, as it changes.
@@ -78,7 +87,7 @@ impl Fence {
     /// Both halves are read under the lock of what is told: of two who change them the later one tells.
     fn look(&self) {
         self.closed.send_if_modified(|closed| {
-            let now = self.is_closed();
+            let now = self.abandoned.load(Ordering::SeqCst) && self.is_unsure();
             std::mem::replace(closed, now) != now
         });
     }

@@ -122,10 +122,7 @@ impl Redis {
             Target::Cluster(_) => Links::Cluster(Box::new(Cluster::new())),
             _ => Links::Own(Box::new(std::array::from_fn(|_| Link::new()))),
         };
-        let fence = Fence::new(match &url.target {
-            Target::Sentinel { nodes, .. } => nodes.len(),
-            _ => 0,
-        });
+        let fence = Fence::of(&url.target);
         Self {
             url,
             logins,

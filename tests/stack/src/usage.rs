@@ -51,7 +51,7 @@ pub(crate) fn cpu_of_machine() -> Result<u64> {
 ///
 /// # Errors
 /// When it has ended.
-pub(crate) fn rss(pid: u32) -> Result<u64> {
+pub fn rss(pid: u32) -> Result<u64> {
     let text = read(&format!("/proc/{pid}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidegate_e2e::{Client, Request, Response, crowd, wait};
-use tidegate_stack::{Error, Result};
+use tidegate_stack::{Error, Result, usage};
 
 pub(super) const ROWS: &[Row] = &[
     Row::new(
@@ -86,14 +86,6 @@ const LARGE: u64 = 2_000_000;
 /// Copies of that body that one of them may cost at a time: what the filter hands over, and what Envoy sends.
 const COPIES: u64 = 2;
 
-/// Memory of a process, bytes.
-pub(super) fn memory(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1_024)
-}
-
 fn slow_readers(trial: &mut Trial) -> Result<()> {
     let large = POLICY.replace("l1: 4MiB", "l1: 4MiB, max_body: 3MiB");
     trial.lab.swap(&large)?;
@@ -105,7 +97,7 @@ fn slow_readers(trial: &mut Trial) -> Result<()> {
         whole.then_some(()).ok_or_else(|| "no hit".to_owned())
     })?;
     let pid = trial.lab.pid("envoy-0")?;
-    let before = memory(pid).unwrap_or(0);
+    let before = usage::rss(pid)?;
     let address = format!("127.0.0.1:{}", trial.lab.spec().proxy_port(0));
     let asked = format!("GET {target} HTTP/1.1\r\nhost: {AUTHORITY}\r\n\r\n");
     let open = || {
@@ -128,7 +120,7 @@ fn slow_readers(trial: &mut Trial) -> Result<()> {
             trial.verdict.check("L1", text);
         }
         trial.last(1_000);
-        most = most.max(memory(pid).unwrap_or(u64::MAX));
+        most = most.max(usage::rss(pid)?);
     }
     drop(readers);
     let more = most.saturating_sub(before);

@@ -1,13 +1,12 @@
 //! H: policies that are saved, good ones and bad ones.
 
-use super::clients::memory;
 use crate::policy::POLICY;
 use crate::row::{Failures, Row};
 use crate::trial::Trial;
 use serde_json::{Value, json};
 use std::fs;
 use tidegate_stack::spec::root;
-use tidegate_stack::{Error, Result};
+use tidegate_stack::{Error, Result, usage};
 
 pub(super) const ROWS: &[Row] = &[
     Row::new(
@@ -136,7 +135,7 @@ fn swaps(trial: &mut Trial) -> Result<()> {
         trial.lab.swap(&POLICY.replace("ttl: 10m", &ttl))?;
         trial.last(300);
     }
-    let used = memory(trial.lab.pid("envoy-0")?).unwrap_or(u64::MAX) / 1_000_000;
+    let used = usage::rss(trial.lab.pid("envoy-0")?)? / 1_000_000;
     trial.measured(MEMORY, used);
     let rounds = trial.verdict.measured.get(MEMORY);
     let first = rounds.and_then(|all| all.first()).copied().unwrap_or(0);
